@@ -1,0 +1,3 @@
+//! Runs programs on the CPU: SIMD kernels, worker pool, arena.
+
+pub mod simd;

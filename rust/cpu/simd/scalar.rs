@@ -1,0 +1,149 @@
+//! Plain Rust in four lanes: the reference for the other instruction sets, and every machine's fallback. Products
+//! are fused (`mul_add`), so it computes what FMA hardware computes.
+
+use super::Simd;
+use std::array::from_fn;
+
+/// Needs no proof.
+#[derive(Clone, Copy)]
+pub(super) struct Scalar;
+
+type V = [f32; 4];
+
+#[inline(always)]
+fn lanes(f: impl Fn(usize) -> f32) -> V {
+    from_fn(f)
+}
+
+#[inline(always)]
+fn bits(a: V, b: V, f: impl Fn(u32, u32) -> u32) -> V {
+    lanes(|i| f32::from_bits(f(a[i].to_bits(), b[i].to_bits())))
+}
+
+impl Simd for Scalar {
+    const LANES: usize = 4;
+    const REGISTERS: usize = 16;
+    type F = V;
+    type M = [bool; 4];
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> V {
+        [x; 4]
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> V {
+        // SAFETY: four values are readable by contract.
+        unsafe { p.cast::<V>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_partial(self, p: *const f32, n: usize) -> V {
+        // SAFETY: only the first `n` are read.
+        lanes(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, x: V) {
+        // SAFETY: four values are writable by contract.
+        unsafe { p.cast::<V>().write_unaligned(x) }
+    }
+    #[inline(always)]
+    unsafe fn store_partial(self, p: *mut f32, x: V, n: usize) {
+        for (i, v) in x.into_iter().enumerate().take(n) {
+            // SAFETY: only the first `n` are written.
+            unsafe { *p.add(i) = v }
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: V, b: V) -> V {
+        lanes(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    fn sub(self, a: V, b: V) -> V {
+        lanes(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    fn mul(self, a: V, b: V) -> V {
+        lanes(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    fn div(self, a: V, b: V) -> V {
+        lanes(|i| a[i] / b[i])
+    }
+    #[inline(always)]
+    fn fma(self, a: V, b: V, c: V) -> V {
+        lanes(|i| a[i].mul_add(b[i], c[i]))
+    }
+    #[inline(always)]
+    fn sqrt(self, a: V) -> V {
+        lanes(|i| a[i].sqrt())
+    }
+    #[inline(always)]
+    fn min(self, a: V, b: V) -> V {
+        lanes(|i| if a[i] < b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn max(self, a: V, b: V) -> V {
+        lanes(|i| if a[i] > b[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn floor(self, a: V) -> V {
+        lanes(|i| a[i].floor())
+    }
+    #[inline(always)]
+    fn ceil(self, a: V) -> V {
+        lanes(|i| a[i].ceil())
+    }
+    #[inline(always)]
+    fn round(self, a: V) -> V {
+        lanes(|i| a[i].round_ties_even())
+    }
+    #[inline(always)]
+    fn abs(self, a: V) -> V {
+        lanes(|i| a[i].abs())
+    }
+    #[inline(always)]
+    fn and(self, a: V, b: V) -> V {
+        bits(a, b, |x, y| x & y)
+    }
+    #[inline(always)]
+    fn or(self, a: V, b: V) -> V {
+        bits(a, b, |x, y| x | y)
+    }
+    #[inline(always)]
+    fn xor(self, a: V, b: V) -> V {
+        bits(a, b, |x, y| x ^ y)
+    }
+    #[inline(always)]
+    fn exp2i(self, k: V) -> V {
+        lanes(|i| f32::from_bits(((k[i] as i32 + 127) << 23) as u32))
+    }
+    #[inline(always)]
+    fn frexp(self, x: V) -> (V, V) {
+        let e = |i: usize| (x[i].to_bits() as i32).wrapping_sub(0x3f35_04f3) >> 23;
+        (lanes(|i| e(i) as f32), lanes(|i| f32::from_bits((x[i].to_bits() as i32).wrapping_sub(e(i) << 23) as u32)))
+    }
+    #[inline(always)]
+    fn eq(self, a: V, b: V) -> [bool; 4] {
+        from_fn(|i| a[i] == b[i])
+    }
+    #[inline(always)]
+    fn lt(self, a: V, b: V) -> [bool; 4] {
+        from_fn(|i| a[i] < b[i])
+    }
+    #[inline(always)]
+    fn le(self, a: V, b: V) -> [bool; 4] {
+        from_fn(|i| a[i] <= b[i])
+    }
+    #[inline(always)]
+    fn select(self, m: [bool; 4], a: V, b: V) -> V {
+        lanes(|i| if m[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: V) -> f32 {
+        (a[0] + a[2]) + (a[1] + a[3])
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: V) -> f32 {
+        a[0].max(a[2]).max(a[1].max(a[3]))
+    }
+}

@@ -1,0 +1,281 @@
+//! AVX2+FMA and AVX-512 tokens. All x86 float intrinsics of the crate are in this file.
+
+use super::{Kernel, Simd};
+use std::arch::x86_64::*;
+
+/// Runs a kernel compiled for AVX2 and FMA.
+///
+/// # Safety
+/// The CPU has both.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx2(()))
+}
+
+/// Runs a kernel compiled for AVX-512 F, BW, DQ and VL.
+///
+/// # Safety
+/// The CPU has them.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+pub(super) unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+    kernel.run(Avx512(()))
+}
+
+/// Proof of AVX2 and FMA: made only by [`run_avx2`].
+#[derive(Clone, Copy)]
+pub(super) struct Avx2(());
+
+/// Proof of AVX-512: made only by [`run_avx512`].
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(());
+
+/// Methods that are one intrinsic each.
+macro_rules! direct {
+    ($($name:ident($($arg:ident),+) = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: Self::F),+) -> Self::F {
+            // SAFETY: the token proves the instruction set.
+            unsafe { $intrinsic($($arg),+) }
+        }
+    )+};
+}
+
+/// Mask of the first `n` of eight lanes.
+#[inline(always)]
+fn first8(n: usize) -> __m256i {
+    // SAFETY: called with the `Avx2` token in hand only.
+    unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
+}
+
+impl Simd for Avx2 {
+    const LANES: usize = 8;
+    const REGISTERS: usize = 16;
+    type F = __m256;
+    type M = __m256;
+
+    direct! {
+        add(a, b) = _mm256_add_ps;
+        sub(a, b) = _mm256_sub_ps;
+        mul(a, b) = _mm256_mul_ps;
+        div(a, b) = _mm256_div_ps;
+        fma(a, b, c) = _mm256_fmadd_ps;
+        sqrt(a) = _mm256_sqrt_ps;
+        min(a, b) = _mm256_min_ps;
+        max(a, b) = _mm256_max_ps;
+        floor(a) = _mm256_floor_ps;
+        ceil(a) = _mm256_ceil_ps;
+        and(a, b) = _mm256_and_ps;
+        or(a, b) = _mm256_or_ps;
+        xor(a, b) = _mm256_xor_ps;
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m256 {
+        // SAFETY: readable by contract.
+        unsafe { _mm256_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_partial(self, p: *const f32, n: usize) -> __m256 {
+        // SAFETY: masked lanes are not read; the others are readable by contract.
+        unsafe { _mm256_maskload_ps(p, first8(n)) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, x: __m256) {
+        // SAFETY: writable by contract.
+        unsafe { _mm256_storeu_ps(p, x) }
+    }
+    #[inline(always)]
+    unsafe fn store_partial(self, p: *mut f32, x: __m256, n: usize) {
+        // SAFETY: masked lanes are not written; the others are writable by contract.
+        unsafe { _mm256_maskstore_ps(p, first8(n), x) }
+    }
+    #[inline(always)]
+    fn round(self, a: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn abs(self, a: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
+    }
+    #[inline(always)]
+    fn exp2i(self, k: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(k), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        }
+    }
+    #[inline(always)]
+    fn frexp(self, x: __m256) -> (__m256, __m256) {
+        // Subtracting the bits of √½ before the shift rounds the exponent so that the mantissa lands in [√½, √2).
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let bits = _mm256_castps_si256(x);
+            let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, _mm256_set1_epi32(0x3f35_04f3)));
+            let m = _mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e));
+            (_mm256_cvtepi32_ps(e), _mm256_castsi256_ps(m))
+        }
+    }
+    #[inline(always)]
+    fn eq(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn lt(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_cmp_ps::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn le(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_cmp_ps::<_CMP_LE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_blendv_ps(b, a, m) }
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: __m256) -> f32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let q = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+            _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps::<1>(d, d)))
+        }
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: __m256) -> f32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let q = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let d = _mm_max_ps(q, _mm_movehl_ps(q, q));
+            _mm_cvtss_f32(_mm_max_ss(d, _mm_shuffle_ps::<1>(d, d)))
+        }
+    }
+}
+
+impl Simd for Avx512 {
+    const LANES: usize = 16;
+    const REGISTERS: usize = 32;
+    type F = __m512;
+    type M = __mmask16;
+
+    direct! {
+        add(a, b) = _mm512_add_ps;
+        sub(a, b) = _mm512_sub_ps;
+        mul(a, b) = _mm512_mul_ps;
+        div(a, b) = _mm512_div_ps;
+        fma(a, b, c) = _mm512_fmadd_ps;
+        sqrt(a) = _mm512_sqrt_ps;
+        min(a, b) = _mm512_min_ps;
+        max(a, b) = _mm512_max_ps;
+        and(a, b) = _mm512_and_ps;
+        or(a, b) = _mm512_or_ps;
+        xor(a, b) = _mm512_xor_ps;
+        abs(a) = _mm512_abs_ps;
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_set1_ps(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> __m512 {
+        // SAFETY: readable by contract.
+        unsafe { _mm512_loadu_ps(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_partial(self, p: *const f32, n: usize) -> __m512 {
+        // SAFETY: masked lanes are not read; the others are readable by contract.
+        unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, x: __m512) {
+        // SAFETY: writable by contract.
+        unsafe { _mm512_storeu_ps(p, x) }
+    }
+    #[inline(always)]
+    unsafe fn store_partial(self, p: *mut f32, x: __m512, n: usize) {
+        // SAFETY: masked lanes are not written; the others are writable by contract.
+        unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, x) }
+    }
+    #[inline(always)]
+    fn floor(self, a: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn ceil(self, a: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn round(self, a: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+    }
+    #[inline(always)]
+    fn exp2i(self, k: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let biased = _mm512_add_epi32(_mm512_cvtps_epi32(k), _mm512_set1_epi32(127));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<23>(biased))
+        }
+    }
+    #[inline(always)]
+    fn frexp(self, x: __m512) -> (__m512, __m512) {
+        // Subtracting the bits of √½ before the shift rounds the exponent so that the mantissa lands in [√½, √2).
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let bits = _mm512_castps_si512(x);
+            let e = _mm512_srai_epi32::<23>(_mm512_sub_epi32(bits, _mm512_set1_epi32(0x3f35_04f3)));
+            let m = _mm512_sub_epi32(bits, _mm512_slli_epi32::<23>(e));
+            (_mm512_cvtepi32_ps(e), _mm512_castsi512_ps(m))
+        }
+    }
+    #[inline(always)]
+    fn eq(self, a: __m512, b: __m512) -> __mmask16 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn le(self, a: __m512, b: __m512) -> __mmask16 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b) }
+    }
+    #[inline(always)]
+    fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_mask_blend_ps(m, b, a) }
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: __m512) -> f32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a));
+            let q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps::<1>(h));
+            let d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+            _mm_cvtss_f32(_mm_add_ss(d, _mm_shuffle_ps::<1>(d, d)))
+        }
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: __m512) -> f32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_reduce_max_ps(a) }
+    }
+}

@@ -1,0 +1,99 @@
+//! Element types and tensor types.
+
+use std::fmt;
+
+/// Element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DType {
+    /// 32-bit IEEE float: weights, activations, gradients.
+    F32,
+    /// 32-bit signed integer: labels, indices, counters.
+    I32,
+    /// Byte: images, argmax positions.
+    U8,
+    /// Truth value, stored as one byte, 0 or 1.
+    Bool,
+}
+
+impl DType {
+    /// Bytes per element.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::F32 | Self::I32 => 4,
+            Self::U8 | Self::Bool => 1,
+        }
+    }
+
+    /// Keras's name of the type.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::I32 => "int32",
+            Self::U8 => "uint8",
+            Self::Bool => "bool",
+        }
+    }
+
+    /// The type with this name, if there is one.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::F32, Self::I32, Self::U8, Self::Bool].into_iter().find(|d| d.name() == name)
+    }
+
+    /// Whether values are whole numbers (truth values count as 0 and 1).
+    pub const fn is_integer(self) -> bool {
+        !matches!(self, Self::F32)
+    }
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Element type and sizes of a tensor; row-major, channels last.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Type {
+    /// Element type.
+    pub dtype: DType,
+    /// Size of each axis; empty for a scalar.
+    pub dims: Vec<usize>,
+}
+
+impl Type {
+    /// A type from its parts.
+    pub fn new(dtype: DType, dims: impl Into<Vec<usize>>) -> Self {
+        Self { dtype, dims: dims.into() }
+    }
+
+    /// A float32 tensor type.
+    pub fn f32(dims: impl Into<Vec<usize>>) -> Self {
+        Self::new(DType::F32, dims)
+    }
+
+    /// Number of axes.
+    pub fn rank(&self) -> usize {
+        self.dims.len()
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of all elements.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.dtype.size()
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{:?}", self.dtype, self.dims)
+    }
+}

@@ -1,0 +1,17 @@
+//! What is to be computed: types, the closed set of primitive ops, their gradients, and the passes that turn a
+//! traced graph into a [`Program`](program::Program) a device can run. No threads, no device, no `unsafe`.
+#![forbid(unsafe_code)]
+
+pub mod dtype;
+pub mod error;
+pub mod expr;
+pub mod op;
+pub mod product;
+pub mod window;
+
+pub use dtype::{DType, Type};
+pub use error::{Error, Result};
+pub use expr::{Binary, Expr, Unary};
+pub use op::{Batch, Op};
+pub use product::{Conv, Form, Seat};
+pub use window::Window;

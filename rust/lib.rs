@@ -1,0 +1,3 @@
+//! CNN training, fine-tuning and inference on any machine.
+
+pub use oxiconv_ir as ir;
