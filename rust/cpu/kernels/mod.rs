@@ -1,0 +1,3 @@
+//! Kernels: one family per module, each generic over the instruction set.
+
+pub mod direct;
