@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// What a run executes: a function of the task and of the worker that runs it.
 pub type Task<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
+/// A [`Task`] whose lifetime is kept by protocol: it is called only within a generation.
+type Erased = *const (dyn Fn(usize, usize) + Sync + 'static);
+
 /// A waiting thread spins this long, then sleeps: about the cost of putting it to sleep and waking it, twice over.
 const SPIN: Duration = Duration::from_micros(50);
 
@@ -54,7 +57,7 @@ struct Line<T>(T);
 #[derive(Clone, Copy)]
 struct Job {
     /// Lifetime erased; alive while the generation is open or anyone is inside.
-    task: *const (dyn Fn(usize, usize) + Sync + 'static),
+    task: Erased,
     tasks: usize,
     /// Workers below this take part.
     workers: usize,
@@ -168,8 +171,9 @@ impl Pool {
             crew.push(worker);
         }
         let shared = &*self.shared;
-        // Drops the lifetime: `finish` returns after the last use, and `task` outlives this call.
-        let erased = std::ptr::from_ref(task) as *const (dyn Fn(usize, usize) + Sync + 'static);
+        // SAFETY: only the lifetime changes; `finish` below returns after the last use, and `task` outlives this call.
+        #[allow(clippy::transmute_ptr_to_ptr, reason = "a cast may not extend the lifetime of a trait object")]
+        let erased = unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync + '_), Erased>(task) };
         // SAFETY: this thread holds `crew`, the former generation is closed and nobody is inside.
         unsafe { *shared.job.get() = Job { task: erased, tasks, workers } };
         shared.next.0.store(0, Ordering::Relaxed);
