@@ -54,10 +54,9 @@ fn width(isa: Isa, left: usize, unit: usize) -> usize {
 /// Positions per tile for a width: the largest that fits the registers, or a smaller one that leaves less over.
 fn height(isa: Isa, nv: usize, positions: usize, unit: usize) -> usize {
     let candidates: &[usize] = match (isa, nv, unit) {
-        (Isa::Scalar, _, _) => &[4],
         (Isa::Avx2, 1, _) => &[12],
         (Isa::Avx2, _, 1) => &[6],
-        (Isa::Avx2, _, _) => &[4],
+        (Isa::Avx2 | Isa::Scalar, _, _) => &[4],
         (_, 1, _) => &[16],
         (_, 2 | 3, _) => &[8],
         (_, _, 1) => &[6, 5],
