@@ -1,4 +1,9 @@
 //! Runs programs on the CPU: SIMD kernels, worker pool, arena.
 
+pub mod arena;
+pub mod float_mode;
+pub mod kernels;
 pub mod math;
+pub mod pool;
 pub mod simd;
+pub mod threads;
