@@ -10,7 +10,7 @@ use crate::simd::Simd;
 fn reduce<S: Simd>(s: S, x: S::F) -> (S::F, S::F, S::F) {
     let k = s.round(s.mul(x, s.splat(std::f32::consts::LOG2_E)));
     // The first product and difference are exact: `r` is a multiple of 2^-25 below 1/2.
-    let r = s.fma(k, s.splat(-0.693_147_2), x);
+    let r = s.fma(k, s.splat(-std::f32::consts::LN_2), x);
     let r = s.fma(k, s.splat(1.904_654_2e-9), r);
     // (e^r − 1 − r) / r², error 2^-26.2 relative to e^r − 1.
     let p = polynomial(s, r, [0.499_999_97, 0.166_665_43, 0.041_667_2, 0.008_366_514, 0.001_388_252_4]);
@@ -72,11 +72,8 @@ pub fn erf<S: Simd>(s: S, x: S::F) -> S::F {
     let near = s.fma(a, p, a);
     // −log(1 − erf(t))/t on 1 <= t <= 3.95, error 2^-28.6 relative to erf. From 3.95 on erf rounds to 1.
     let t = s.min(s.splat(3.95), a);
-    let q = polynomial(
-        s,
-        t,
-        [1.128_480_1, 0.635_831_5, 0.105_116_107, -0.022_798_44, 0.003_186_939_5, -0.000_210_642_33],
-    );
+    let q =
+        polynomial(s, t, [1.128_480_1, 0.635_831_5, 0.105_116_11, -0.022_798_44, 0.003_186_939_5, -0.000_210_642_33]);
     let far = s.sub(s.splat(1.0), exp(s, s.mul(t, s.xor(q, s.splat(-0.0)))));
     // NaN fails the comparison; `t` carried it through `far`.
     with_sign(s, s.select(s.le(a, s.splat(1.0)), near, far), x)

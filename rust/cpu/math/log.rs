@@ -74,11 +74,8 @@ fn pow_lane(x: f32, y: f32) -> f32 {
         return 1.0;
     }
     let a = x.abs();
-    let magnitude = if a == 1.0 {
-        if y.is_nan() { y } else { 1.0 }
-    } else {
-        exp2_wide(y as f64 * log2_wide(a as f64)) as f32
-    };
+    let magnitude =
+        if a == 1.0 { if y.is_nan() { y } else { 1.0 } } else { exp2_wide(y as f64 * log2_wide(a as f64)) as f32 };
     if x.is_sign_positive() || x.is_nan() {
         return magnitude;
     }
@@ -135,7 +132,7 @@ fn exp2_wide(x: f64) -> f64 {
     let mut p = 1.520_191_984_411_938_4e-5;
     for c in [
         0.000_154_692_911_666_482_95,
-        0.001_333_392_257_056_871_2,
+        0.001_333_392_257_056_871,
         0.009_618_027_253_877_472,
         0.055_504_103_534_401_43,
         0.240_226_511_981_511_7,

@@ -148,7 +148,14 @@ fn check(f: Function, bound: f64, a: &[f32], b: &[f32]) -> f64 {
     let mut worst = 0f64;
     for i in 0..a.len() {
         let e = ulps(first[i], reference(f, a[i], b[i]));
-        assert!(e <= bound, "{f:?}({:e}, {:e}) = {:e}, want {:e}: {e} ulp", a[i], b[i], first[i], reference(f, a[i], b[i]));
+        assert!(
+            e <= bound,
+            "{f:?}({:e}, {:e}) = {:e}, want {:e}: {e} ulp",
+            a[i],
+            b[i],
+            first[i],
+            reference(f, a[i], b[i])
+        );
         worst = worst.max(e);
     }
     for isa in Isa::all_present() {
@@ -232,6 +239,6 @@ fn unary_bounds_hold_on_all_floats() {
             let x: Vec<f32> = (0..1u32 << 20).map(|i| f32::from_bits(block << 20 | i)).collect();
             worst = worst.max(check(f, bound, &x, &x));
         }
-        println!("{f:?}: {worst:.3} ulp");
+        eprintln!("{f:?}: {worst:.3} ulp");
     }
 }

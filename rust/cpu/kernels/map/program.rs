@@ -2,8 +2,8 @@
 
 use super::pattern::{Kind, Operand, Pattern};
 use crate::kernels::element::Word;
-use oxiconv_ir::expr::{Binary, Expr, Node, Unary};
 use oxiconv_ir::DType;
+use oxiconv_ir::expr::{Binary, Expr, Node, Unary};
 
 /// Where a value is. The kinds differ in how often they are computed, which is the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,10 +132,11 @@ impl Program {
                 _ => {
                     // A register may be overwritten in the step that reads it last: loads precede stores.
                     for (j, &o) in operands.iter().enumerate() {
-                        if let (Some(Place::Register(r)), true) = (place[o], last_use[o] == i) {
-                            if !operands[..j].contains(&o) {
-                                free.push(r);
-                            }
+                        if let Some(Place::Register(r)) = place[o]
+                            && last_use[o] == i
+                            && !operands[..j].contains(&o)
+                        {
+                            free.push(r);
                         }
                     }
                     match result_of[i] {
