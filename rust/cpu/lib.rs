@@ -1,4 +1,8 @@
 //! Runs programs on the CPU: SIMD kernels, worker pool, arena.
 
+pub mod arena;
+pub mod float_mode;
 pub mod kernels;
+pub mod pool;
 pub mod simd;
+pub mod threads;
