@@ -55,14 +55,15 @@ const CHEAP_NODES: usize = 5;
 
 /// The steps that compute `roots`, in order.
 pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target) -> Vec<Fused> {
-    let mut fuser = Fuser { graph, split, target, roots: vec![false; graph.len()], uses: vec![0; graph.len()] };
+    let mut fuser = Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
     for id in graph.ids() {
         for a in &graph.node(id).args {
             fuser.uses[a.index()] += 1;
         }
     }
     for r in roots {
-        fuser.roots[fuser.base(*r).index()] = true;
+        let base = fuser.base(*r);
+        fuser.roots[base.index()] = true;
         fuser.uses[r.index()] += 1;
     }
     let mut steps = fuser.recipes();
@@ -104,14 +105,14 @@ impl Fuser<'_> {
 
     /// One step for each node that somebody reads.
     fn recipes(&self) -> Steps {
-        let mut maps: Vec<Option<(Expr, Vec<Read>)>> = vec![None; self.graph.len()];
+        let mut maps: Vec<Option<(Expr, Vec<Read>)>> = vec![None; self.graph.nodes().len()];
         for id in self.graph.ids() {
             if let Op::Map { expr, .. } = &self.graph.node(id).op {
                 maps[id.index()] = Some(self.fuse_map(id, expr, &self.graph.node(id).args, &maps));
             }
         }
         let mut needed = self.roots.clone();
-        let mut steps: Steps = vec![None; self.graph.len()];
+        let mut steps: Steps = vec![None; self.graph.nodes().len()];
         for id in self.graph.ids().rev().filter(|id| !matches!(self.graph.node(*id).op, Op::Arg { .. })) {
             if needed[id.index()] {
                 let (kind, reads) = self.recipe(id, &maps);
@@ -254,7 +255,7 @@ impl Fuser<'_> {
 
     /// Which steps read each node.
     fn readers(&self, steps: &Steps) -> Vec<Vec<NodeId>> {
-        let mut readers = vec![Vec::new(); self.graph.len()];
+        let mut readers = vec![Vec::new(); self.graph.nodes().len()];
         for id in self.graph.ids() {
             for r in steps[id.index()].iter().flat_map(|s| &s.reads) {
                 if readers[r.node.index()].last() != Some(&id) {
@@ -336,7 +337,7 @@ impl Fuser<'_> {
     /// Whole-stage maps of equal dims that share an input and that no step reads (the results of an optimizer) become
     /// one map with several results.
     fn merge_maps(&self, steps: &mut Vec<Fused>) {
-        let mut read = vec![false; self.graph.len()];
+        let mut read = vec![false; self.graph.nodes().len()];
         for r in steps.iter().flat_map(|s| &s.reads) {
             read[r.node.index()] = true;
         }

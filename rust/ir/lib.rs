@@ -6,9 +6,14 @@ pub mod dtype;
 pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod fuse;
 pub mod graph;
 pub mod op;
+pub mod plan;
 pub mod product;
+pub mod program;
+pub mod rewrite;
+pub mod split;
 pub mod window;
 
 pub use dtype::{DType, Type};

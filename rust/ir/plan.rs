@@ -115,7 +115,7 @@ impl<'a> Planner<'a> {
             times,
             stages,
             values: Vec::new(),
-            value: vec![None; graph.len()],
+            value: vec![None; graph.nodes().len()],
             made: Vec::new(),
             last: Vec::new(),
             partials: Vec::new(),

@@ -1,14 +1,14 @@
 //! Rewrites of a traced graph that need no knowledge of batches or devices: dead and trivial nodes vanish, scalars
 //! fold into expressions, and the gradient of max-pooling is kept in its compact form as long as possible.
 
-use crate::graph::{Emit, Graph, Node, NodeId};
-use crate::{Binary, DType, Expr, Op, Result, Unary, expr};
+use crate::graph::{Graph, GraphNode, NodeId};
+use crate::{Binary, DType, Emit, Expr, Op, Result, Unary, expr};
 
 /// The graph that computes `roots`, rewritten, and where the roots went. Argument indices stay.
 pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
-    let live = reachable(graph, roots);
+    let live = graph.live(roots);
     let mut to = Rewriter { graph: Graph::new() };
-    let mut moved: Vec<Option<NodeId>> = vec![None; graph.len()];
+    let mut moved: Vec<Option<NodeId>> = vec![None; graph.nodes().len()];
     for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         let args: Vec<NodeId> = node.args.iter().map(|a| moved[a.index()].expect("arguments precede")).collect();
@@ -16,21 +16,6 @@ pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> 
     }
     let roots = roots.iter().map(|r| moved[r.index()].expect("roots are reachable")).collect();
     Ok((to.graph, roots))
-}
-
-fn reachable(graph: &Graph, roots: &[NodeId]) -> Vec<bool> {
-    let mut live = vec![false; graph.len()];
-    for r in roots {
-        live[r.index()] = true;
-    }
-    for id in graph.ids().rev() {
-        if live[id.index()] {
-            for a in &graph.node(id).args {
-                live[a.index()] = true;
-            }
-        }
-    }
-    live
 }
 
 struct Rewriter {
@@ -42,22 +27,13 @@ impl Rewriter {
         &self.graph.node(id).op
     }
 
-    fn rewrite(&mut self, node: &Node, args: &[NodeId]) -> Result<NodeId> {
-        let same_type = args.first().is_some_and(|a| self.graph.node(*a).ty == node.ty);
+    fn rewrite(&mut self, node: &GraphNode, args: &[NodeId]) -> Result<NodeId> {
         match &node.op {
             Op::Detach => Ok(args[0]),
-            Op::Cast(_) | Op::Reshape(_) | Op::Slice { .. } | Op::Pad { .. } if same_type => Ok(args[0]),
-            Op::Concat(_) if args.len() == 1 => Ok(args[0]),
-            Op::Sum(axes) | Op::Max(axes) if axes.is_empty() => Ok(args[0]),
-            Op::Broadcast { axes, .. } if axes.is_empty() => Ok(args[0]),
-            Op::Permute(perm) if perm.iter().enumerate().all(|(i, &p)| i == p) => Ok(args[0]),
             // A conversion is an elementwise identity: it then fuses with its neighbours.
             Op::Cast(dtype) => self.graph.emit(Op::Map { expr: Expr::input(1, 0), dtype: *dtype }, args),
             Op::Reshape(dims) => {
                 let source = if matches!(self.op(args[0]), Op::Reshape(_)) { self.graph.node(args[0]).args[0] } else { args[0] };
-                if self.graph.node(source).ty == node.ty {
-                    return Ok(source);
-                }
                 self.graph.emit(Op::Reshape(dims.clone()), &[source])
             }
             Op::Broadcast { dims, axes } => {

@@ -38,8 +38,8 @@ impl Split {
     pub fn new(graph: &Graph, batched: &[bool]) -> Self {
         let mut split = Self {
             samples: samples(graph, batched),
-            class: vec![Class::Whole; graph.len()],
-            time: vec![-1; graph.len()],
+            class: vec![Class::Whole; graph.nodes().len()],
+            time: vec![-1; graph.nodes().len()],
         };
         split.classify(graph, batched);
         split.schedule(graph);
@@ -81,7 +81,7 @@ impl Split {
                 }
             }
             let types: Vec<_> = node.args.iter().map(|a| graph.node(*a).ty.clone()).collect();
-            self.class[id.index()] = match node.op.batch(&flags, &types) {
+            self.class[id.index()] = match node.op.batch(self.samples, &flags, &types) {
                 Batch::Each if node.ty.dims.first().is_some_and(|d| d % self.samples == 0) => Class::Shard,
                 Batch::Sum => Class::Sum,
                 Batch::Each | Batch::Whole => Class::Whole,
