@@ -12,8 +12,8 @@ pub mod graph;
 pub mod op;
 pub mod plan;
 pub mod product;
-#[cfg(feature = "reference")]
 pub mod program;
+#[cfg(feature = "reference")]
 pub mod reference;
 pub mod rewrite;
 pub mod split;
