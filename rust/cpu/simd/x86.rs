@@ -1,5 +1,7 @@
 //! AVX2+FMA and AVX-512 tokens. All x86 float intrinsics of the crate are in this file.
 
+#![allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
+
 use super::{Kernel, Simd};
 use std::arch::x86_64::*;
 
