@@ -117,24 +117,11 @@ impl Rewriter {
             return Ok(inputs[0]);
         }
         if dtype == DType::F32 {
-            self.read_masks_from_relu(&expr, &mut inputs);
             if let Some(put) = self.map_behind_put(&expr, &inputs)? {
                 return Ok(put);
             }
         }
         self.graph.emit(Op::Map { expr, dtype }, &inputs)
-    }
-
-    /// `x > 0` is `max(x, 0) > 0`: where the gradient of a ReLU reads nothing of `x` but its sign, it reads the result
-    /// of the ReLU instead, so that `x` need not be kept.
-    fn read_masks_from_relu(&self, expr: &Expr, inputs: &mut [NodeId]) {
-        for i in 0..inputs.len() {
-            if reads_sign_only(expr, i) {
-                if let Some(y) = self.graph.find(&Op::Map { expr: relu(), dtype: DType::F32 }, &[inputs[i]]) {
-                    inputs[i] = y;
-                }
-            }
-        }
     }
 
     /// `f(put(g, index), a, ..)` where `f` is zero for `g` zero: `put(f(g, take(a, index), ..), index)`, so that the
@@ -166,14 +153,6 @@ impl Rewriter {
     }
 }
 
-/// `max(in0, 0)`.
-fn relu() -> Expr {
-    Expr::build(1, |b| {
-        let (x, zero) = (b.input(0), b.constant(0.0));
-        b.binary(Binary::Max, x, zero)
-    })
-}
-
 /// What a constant becomes when it is stored as a `dtype`.
 fn convert(value: f64, dtype: DType) -> f64 {
     match dtype {
@@ -182,20 +161,6 @@ fn convert(value: f64, dtype: DType) -> f64 {
         DType::U8 => f64::from(value as u8),
         DType::Bool => f64::from(u8::from(value != 0.0)),
     }
-}
-
-/// Whether input `i` occurs in `in_i > 0` (or `0 < in_i`) only.
-fn reads_sign_only(expr: &Expr, i: usize) -> bool {
-    let nodes = expr.nodes();
-    let Some(input) = nodes.iter().position(|n| *n == expr::Node::In(i as u32)) else { return false };
-    let input = input as expr::Id;
-    let is_zero = |id: expr::Id| matches!(nodes[id as usize], expr::Node::Const(b) if f64::from_bits(b) == 0.0);
-    !expr.outs().contains(&input)
-        && nodes.iter().all(|n| match *n {
-            expr::Node::Binary(Binary::Gt, a, b) if a == input => is_zero(b),
-            expr::Node::Binary(Binary::Lt, a, b) if b == input => is_zero(a),
-            n => n.operands().all(|o| o != input),
-        })
 }
 
 /// Whether the expression is zero wherever input `i` is, whatever the (finite) others are: input `i` is a factor.
