@@ -6,15 +6,24 @@ pub mod dtype;
 pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod fuse;
+pub mod grad;
 pub mod graph;
 pub mod op;
+pub mod plan;
 pub mod product;
+pub mod program;
+#[cfg(feature = "reference")]
+pub mod reference;
+pub mod rewrite;
+pub mod split;
 pub mod window;
 
 pub use dtype::{DType, Type};
 pub use emit::{Compose, Emit};
 pub use error::{Error, Result};
 pub use expr::{Binary, Expr, ExprBuilder, Unary};
+pub use grad::{Record, pullback, vjp};
 pub use graph::{Graph, GraphNode, NodeId};
 pub use op::{Batch, Op};
 pub use product::{Conv, Form, Seat};
