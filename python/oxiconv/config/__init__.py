@@ -44,9 +44,7 @@ def image_data_format() -> str:
 def set_image_data_format(data_format: Any) -> None:
     """Sets `image_data_format`."""
     if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f"set_image_data_format: expected 'channels_last' or 'channels_first', got {data_format!r}"
-        )
+        raise ValueError(f"set_image_data_format: expected 'channels_last' or 'channels_first', got {data_format!r}")
     _settings.image_data_format = data_format
 
 
