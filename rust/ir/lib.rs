@@ -3,15 +3,19 @@
 #![forbid(unsafe_code)]
 
 pub mod dtype;
+pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod graph;
 pub mod op;
 pub mod product;
 pub mod window;
 
 pub use dtype::{DType, Type};
+pub use emit::{Compose, Emit};
 pub use error::{Error, Result};
-pub use expr::{Binary, Expr, Unary};
+pub use expr::{Binary, Expr, ExprBuilder, Unary};
+pub use graph::{Graph, GraphNode, NodeId};
 pub use op::{Batch, Op};
 pub use product::{Conv, Form, Seat};
 pub use window::Window;

@@ -1,7 +1,7 @@
 //! The one heavy primitive: a three-seat product sum. `T(x, k, y) = Σ x·k·y` over one index set; filling two seats
 //! and solving for the third gives the forward pass, the input gradient and the kernel gradient alike.
 
-use crate::{Error, Result, Type};
+use crate::{DType, Error, Result, Type};
 
 /// Which of the three tensors of a product is the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,6 +15,20 @@ pub enum Seat {
 }
 
 impl Seat {
+    /// Where this seat stands among the arguments of a product solved for `solve`; none for `solve` itself.
+    pub fn position(self, solve: Self) -> Option<usize> {
+        solve.others().into_iter().position(|s| s == self)
+    }
+
+    /// Name in messages: `x`, `kernel`, `y`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Input => "x",
+            Self::Kernel => "kernel",
+            Self::Output => "y",
+        }
+    }
+
     /// The other two seats, in the order Input, Kernel, Output: the order of a `Product`'s arguments.
     pub const fn others(self) -> [Self; 2] {
         match self {
@@ -57,7 +71,117 @@ pub struct Conv {
     pub groups: usize,
 }
 
+impl Form {
+    /// Name in messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::MatMul => "matmul",
+            Self::Conv(_) => "conv",
+        }
+    }
+
+    /// Type of the result: `args` are the types of the other two seats, in the order Input, Kernel, Output.
+    pub fn infer(&self, solve: Seat, args: [&Type; 2]) -> Result<Type> {
+        if args.iter().any(|t| t.dtype != DType::F32) {
+            return Err(Error::dtype(self.name(), "float32 and float32", format!("{} and {}", args[0], args[1])));
+        }
+        match self {
+            Self::MatMul => matmul(solve, args),
+            Self::Conv(conv) => conv.infer(solve, args),
+        }
+    }
+}
+
+fn matmul(solve: Seat, [a, b]: [&Type; 2]) -> Result<Type> {
+    let [name_a, name_b] = solve.others().map(Seat::name);
+    let given = || format!("{name_a} {:?}, {name_b} {:?}", a.dims, b.dims);
+    let rank = a.rank();
+    if rank < 2 || b.rank() != rank {
+        return Err(Error::shape("matmul", "two tensors of equal rank, at least 2", given()));
+    }
+    let (lead, [a0, a1]) = (&a.dims[..rank - 2], [a.dims[rank - 2], a.dims[rank - 1]]);
+    let [b0, b1] = [b.dims[rank - 2], b.dims[rank - 1]];
+    if b.dims[..rank - 2] != *lead {
+        return Err(Error::shape("matmul", format!("equal leading sizes {lead:?}"), given()));
+    }
+    // x[m, k] · k[k, n] = y[m, n]: which size the two arguments share, and what remains.
+    let (shared, equal, rest) = match solve {
+        Seat::Output => ("columns of x = rows of kernel", a1 == b0, [a0, b1]),
+        Seat::Input => ("columns of kernel = columns of y", a1 == b1, [b0, a0]),
+        Seat::Kernel => ("rows of x = rows of y", a0 == b0, [a1, b1]),
+    };
+    if !equal {
+        return Err(Error::shape("matmul", shared, given()));
+    }
+    Ok(Type::f32([lead, &rest].concat()))
+}
+
 impl Conv {
+    /// Type of the tensor in seat `solve`, given those of the other two.
+    fn infer(&self, solve: Seat, args: [&Type; 2]) -> Result<Type> {
+        self.check("conv")?;
+        let batch = match solve {
+            Seat::Output | Seat::Kernel => args[0],
+            Seat::Input => args[1],
+        };
+        let n = batch.dims.first().copied().unwrap_or(0);
+        for (seat, given) in solve.others().into_iter().zip(args) {
+            let expected = self.dims(seat, n);
+            if given.dims != expected {
+                return Err(Error::shape("conv", format!("{} {expected:?}", seat.name()), format!("{:?}", given.dims)));
+            }
+        }
+        Ok(Type::f32(self.dims(solve, n)))
+    }
+
+    /// Whether the sizes make sense: 1 to 3 spatial axes, positive sizes and steps, channels in whole groups, a
+    /// kernel that fits the padded input. Messages name `op`.
+    pub fn check(&self, op: &str) -> Result<()> {
+        let rank = self.input.len();
+        if !(1..=3).contains(&rank) {
+            return Err(Error::shape(op, "1 to 3 spatial axes", format!("{rank}")));
+        }
+        for (name, list) in [
+            ("kernel", &self.kernel),
+            ("stride", &self.stride),
+            ("dilation", &self.dilation),
+            ("padding before", &self.low),
+            ("padding after", &self.high),
+        ] {
+            if list.len() != rank {
+                return Err(Error::shape(op, format!("{name} for {rank} spatial axes"), format!("{list:?}")));
+            }
+        }
+        for (name, list) in [("kernel", &self.kernel), ("stride", &self.stride), ("dilation", &self.dilation)] {
+            if list.contains(&0) {
+                return Err(Error::shape(op, format!("{name} sizes of at least 1"), format!("{list:?}")));
+            }
+        }
+        let (cin, cout, groups) = (self.cin, self.cout, self.groups);
+        if groups == 0 || !cin.is_multiple_of(groups) || !cout.is_multiple_of(groups) {
+            return Err(Error::shape(
+                op,
+                "input channels and filters that are multiples of the groups",
+                format!("{cin} input channels, {cout} filters, {groups} groups"),
+            ));
+        }
+        for a in 0..rank {
+            let span = (self.kernel[a] - 1).checked_mul(self.dilation[a]);
+            let padded = self.input[a].checked_add(self.low[a]).and_then(|s| s.checked_add(self.high[a]));
+            if !matches!((span, padded), (Some(span), Some(padded)) if span < padded) {
+                return Err(Error::shape(
+                    op,
+                    format!(
+                        "padded spatial sizes of at least the kernel {:?} at dilation {:?}",
+                        self.kernel, self.dilation
+                    ),
+                    format!("{:?} with padding {:?}/{:?}", self.input, self.low, self.high),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Spatial sizes of the output.
     pub fn output(&self) -> Vec<usize> {
         (0..self.input.len())

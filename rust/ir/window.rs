@@ -59,7 +59,8 @@ impl Window {
                     format!("size {:?}, stride {:?}", self.size, self.stride),
                 ));
             }
-            if self.input[a] + self.low[a] + self.high[a] < self.size[a] {
+            let padded = self.input[a].checked_add(self.low[a]).and_then(|s| s.checked_add(self.high[a]));
+            if self.input[a] == 0 || padded.is_none_or(|padded| padded < self.size[a]) {
                 return Err(Error::shape(
                     op,
                     format!("spatial sizes of at least the window {:?}", self.size),

@@ -1,0 +1,200 @@
+//! Packed weights: per pass, group and block of result channels, `[tap][source channel][vectors · LANES]`, in the
+//! order in which tiles read them. Lanes past the last channel are zero.
+
+use super::geometry::{Geometry, Pass};
+use crate::simd::Isa;
+use oxiconv_ir::{Conv, Seat};
+
+/// Result channels that tiles compute together: a width in vectors, and the height that suits it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Positions per tile.
+    pub(super) mr: usize,
+    /// Vectors per position.
+    pub(super) nv: usize,
+    /// First channel within the group.
+    pub(super) first: usize,
+    /// Channels; the rest of the vectors is padding.
+    pub(super) channels: usize,
+}
+
+/// Cuts `channels` into blocks, for passes of about `positions` positions.
+///
+/// Widths follow from what fits the registers and keeps the FMA units busy, as measured: with 32 registers 8x2, with
+/// four vectors and more 6x4 or 5x4; with 16 registers 6x2. `unit` positions stay together.
+pub(super) fn blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -> Vec<Block> {
+    let lanes = isa.lanes();
+    let mut vectors = channels.div_ceil(lanes);
+    let mut found = Vec::new();
+    let mut first = 0;
+    while vectors > 0 {
+        let nv = width(isa, vectors, unit);
+        let used = (nv * lanes).min(channels - first);
+        found.push(Block { mr: height(isa, nv, positions, unit), nv, first, channels: used });
+        first += used;
+        vectors -= nv;
+    }
+    found
+}
+
+/// Vectors of the next block when `left` remain.
+fn width(isa: Isa, left: usize, unit: usize) -> usize {
+    match isa {
+        Isa::Scalar | Isa::Avx2 => left.min(2),
+        Isa::Neon | Isa::Avx512 => match left {
+            1..=3 => left,
+            // No lone vector at the end: 5 = 3 + 2.
+            5 => 3,
+            6 if unit == 1 => 3,
+            _ => 4,
+        },
+    }
+}
+
+/// Positions per tile for a width: the largest that fits the registers, or a smaller one that leaves less over.
+fn height(isa: Isa, nv: usize, positions: usize, unit: usize) -> usize {
+    let candidates: &[usize] = match (isa, nv, unit) {
+        (Isa::Avx2, 1, _) => &[12],
+        (Isa::Avx2, _, 1) => &[6],
+        (Isa::Avx2 | Isa::Scalar, _, _) => &[4],
+        (_, 1, _) => &[16],
+        (_, 2 | 3, _) => &[8],
+        (_, _, 1) => &[6, 5],
+        (_, _, _) => &[4],
+    };
+    let waste = |mr: &&usize| positions.next_multiple_of(**mr) - positions;
+    *candidates.iter().min_by_key(waste).expect("at least one height")
+}
+
+/// The order in which a pass sums: runs of channels that are contiguous in the source.
+#[derive(Debug, Clone)]
+pub(super) struct Runs {
+    /// Source offset of each run.
+    pub(super) offsets: Vec<usize>,
+    /// Channels per run.
+    pub(super) len: usize,
+    /// Kernel positions of the taps, in summing order.
+    taps: Vec<usize>,
+}
+
+impl Runs {
+    /// Taps in source order, merged where all their channels follow each other: the taps of a kernel row usually.
+    pub(super) fn new(geometry: &Geometry, pass: &Pass) -> Self {
+        let channels = geometry.source_channels;
+        let mut taps: Vec<_> = pass.taps.iter().map(|t| (geometry.halo.offset(t.at), t.kernel)).collect();
+        taps.sort_unstable();
+        let mut offsets: Vec<usize> = Vec::new();
+        let mut lens: Vec<usize> = Vec::new();
+        for &(offset, _) in &taps {
+            match (offsets.last(), lens.last_mut()) {
+                (Some(start), Some(len)) if start + *len == offset => *len += channels,
+                _ => {
+                    offsets.push(offset);
+                    lens.push(channels);
+                }
+            }
+        }
+        if lens.iter().any(|len| *len != lens[0]) {
+            offsets = taps.iter().map(|t| t.0).collect();
+            lens = vec![channels; taps.len()];
+        }
+        let len = lens.first().copied().unwrap_or(0);
+        Self { offsets, len, taps: taps.into_iter().map(|t| t.1).collect() }
+    }
+
+    /// Products per result element.
+    pub(super) fn depth(&self) -> usize {
+        self.offsets.len() * self.len
+    }
+}
+
+/// Floats that the packed weights of one group take.
+pub(super) fn group_len(isa: Isa, blocks: &[Block], runs: &Runs) -> usize {
+    blocks.iter().map(|b| b.nv * isa.lanes() * runs.depth()).sum()
+}
+
+/// Packs the weights of one pass. `kernel` is `[taps.., cin / groups, cout]`.
+pub(super) fn pack(conv: &Conv, solve: Seat, isa: Isa, blocks: &[Block], runs: &Runs, kernel: &[f32], out: &mut [f32]) {
+    let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
+    let mut start = 0;
+    for group in 0..conv.groups {
+        for block in blocks {
+            let width = block.nv * isa.lanes();
+            for &tap in &runs.taps {
+                let tap = &kernel[tap * cin * conv.cout..][..cin * conv.cout];
+                // Rows of `out`: one per source channel.
+                let (sources, of_source) = if solve == Seat::Output { (cin, conv.cout) } else { (cout, 1) };
+                let rows = &mut out[start..start + sources * width];
+                start += rows.len();
+                if solve == Seat::Output {
+                    for (c, row) in rows.chunks_exact_mut(width).enumerate() {
+                        let from = c * of_source + group * cout + block.first;
+                        row[..block.channels].copy_from_slice(&tap[from..from + block.channels]);
+                        row[block.channels..].fill(0.0);
+                    }
+                } else {
+                    for row in rows.chunks_exact_mut(width) {
+                        row[block.channels..].fill(0.0);
+                    }
+                    for i in 0..block.channels {
+                        let from = (block.first + i) * conv.cout + group * cout;
+                        for (o, value) in tap[from..from + cout].iter().enumerate() {
+                            rows[o * width + i] = *value;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_all_channels_once() {
+        for isa in [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512] {
+            for channels in 1..200 {
+                for (positions, unit) in [(1, 1), (121, 1), (100, 1), (100, 4)] {
+                    let mut next = 0;
+                    for b in blocks(isa, channels, positions, unit) {
+                        assert_eq!(b.first, next);
+                        assert!(b.channels > (b.nv - 1) * isa.lanes() && b.channels <= b.nv * isa.lanes());
+                        assert!(b.mr.is_multiple_of(unit));
+                        next += b.channels;
+                    }
+                    assert_eq!(next, channels);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn taps_of_a_row_merge_when_their_channels_follow_each_other() {
+        let mut conv = Conv {
+            input: vec![8, 8],
+            kernel: vec![3, 3],
+            stride: vec![1, 1],
+            dilation: vec![1, 1],
+            low: vec![0, 0],
+            high: vec![0, 0],
+            cin: 4,
+            cout: 4,
+            groups: 1,
+        };
+        let runs = |conv: &Conv, solve| {
+            let g = Geometry::new(conv, solve);
+            let r = Runs::new(&g, &g.passes[0]);
+            (r.offsets.len(), r.len, r.taps)
+        };
+        assert_eq!(runs(&conv, Seat::Output), (3, 12, (0..9).collect()));
+        // Backward data walks the kernel from its far end.
+        assert_eq!(runs(&conv, Seat::Input), (3, 12, (0..9).rev().collect()));
+        conv.dilation = vec![1, 2];
+        assert_eq!(runs(&conv, Seat::Output), (9, 4, (0..9).collect()));
+        conv.dilation = vec![1, 1];
+        conv.groups = 2;
+        assert_eq!(runs(&conv, Seat::Output), (9, 2, (0..9).collect()));
+    }
+}

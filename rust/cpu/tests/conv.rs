@@ -1,0 +1,429 @@
+//! Direct convolution against its definition in f64, on every instruction set of this machine.
+
+use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue};
+use oxiconv_cpu::simd::Isa;
+use oxiconv_ir::{Conv, Seat, Window};
+use proptest::prelude::*;
+
+/// Values in [-1, 1) that look random.
+fn values(len: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+fn len(dims: &[usize]) -> usize {
+    dims.iter().product()
+}
+
+/// Row-major coordinates of `flat` in `dims`.
+fn coordinates(mut flat: usize, dims: &[usize]) -> Vec<usize> {
+    let mut at = vec![0; dims.len()];
+    for a in (0..dims.len()).rev() {
+        at[a] = flat % dims[a];
+        flat /= dims[a];
+    }
+    at
+}
+
+fn flatten(at: &[usize], dims: &[usize]) -> usize {
+    at.iter().zip(dims).fold(0, |flat, (i, d)| flat * d + i)
+}
+
+/// Calls `visit(x offset, kernel offset, y offset)` for every product of the convolution of `n` samples.
+fn products(conv: &Conv, n: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    let output = conv.output();
+    let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
+    for sample in 0..n {
+        for o in 0..len(&output) {
+            let out = coordinates(o, &output);
+            for t in 0..len(&conv.kernel) {
+                let tap = coordinates(t, &conv.kernel);
+                let at: Option<Vec<usize>> = (0..out.len())
+                    .map(|a| {
+                        (out[a] * conv.stride[a] + tap[a] * conv.dilation[a])
+                            .checked_sub(conv.low[a])
+                            .filter(|i| *i < conv.input[a])
+                    })
+                    .collect();
+                let Some(at) = at else { continue };
+                let pixel = sample * len(&conv.input) + flatten(&at, &conv.input);
+                for g in 0..conv.groups {
+                    for ci in 0..cin {
+                        for co in 0..cout {
+                            visit(
+                                pixel * conv.cin + g * cin + ci,
+                                (t * cin + ci) * conv.cout + g * cout + co,
+                                (sample * len(&output) + o) * conv.cout + g * cout + co,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Each element of the result of `solve`, the sum of its products' sizes, and their number.
+fn reference(conv: &Conv, solve: Seat, n: usize, a: &[f32], kernel: &[f32]) -> Vec<(f64, f64, usize)> {
+    let mut result = vec![(0.0, 0.0, 0); len(&conv.dims(solve, n))];
+    products(conv, n, |x, k, y| {
+        let (from, to) = if solve == Seat::Output { (x, y) } else { (y, x) };
+        let product = f64::from(a[from]) * f64::from(kernel[k]);
+        let r = &mut result[to];
+        *r = (r.0 + product, r.1 + product.abs(), r.2 + 1);
+    });
+    result
+}
+
+/// Bound on the f32 error of a sum of `terms` products whose sizes add up to `size`. Rounding errors of a chain of
+/// `K` fused multiply-adds grow as u·√K when they are independent; 4 standard deviations and a few constant ones
+/// (the bias, the final rounding). 4u(√K + 4) Σ|x||w|, u = 2⁻²⁴.
+fn bound(terms: usize, size: f64) -> f64 {
+    4.0 * (0.5f64).powi(24) * ((terms as f64).sqrt() + 4.0) * size
+}
+
+struct Case {
+    conv: Conv,
+    solve: Seat,
+    n: usize,
+    a: Vec<f32>,
+    kernel: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Case {
+    fn new(conv: &Conv, solve: Seat, n: usize) -> Self {
+        let from = if solve == Seat::Output { Seat::Input } else { Seat::Output };
+        let channels = if solve == Seat::Output { conv.cout } else { conv.cin };
+        Self {
+            conv: conv.clone(),
+            solve,
+            n,
+            a: values(len(&conv.dims(from, n)), 1),
+            kernel: values(len(&conv.dims(Seat::Kernel, n)), 2),
+            bias: values(channels, 3),
+        }
+    }
+
+    fn plan(&self, isa: Isa) -> (ConvPlan, Vec<f32>) {
+        let plan = ConvPlan::new(isa, &self.conv, self.solve);
+        // NaN wherever the plan does not write.
+        let mut packed = vec![f32::NAN; plan.packed_len()];
+        plan.pack(&self.kernel, &mut packed);
+        assert!(packed.iter().all(|v| !v.is_nan()), "packed weights are written completely");
+        (plan, packed)
+    }
+
+    /// The result, computed `step` samples at a time.
+    fn run(&self, isa: Isa, step: usize, epilogue: &Epilogue) -> Vec<f32> {
+        let (plan, packed) = self.plan(isa);
+        let mut out = vec![f32::NAN; len(&self.conv.dims(self.solve, self.n))];
+        let mut scratch = vec![f32::NAN; plan.scratch_len()];
+        let (from, to) = (self.a.len() / self.n, out.len() / self.n);
+        for first in (0..self.n).step_by(step) {
+            let count = step.min(self.n - first);
+            let a = &self.a[first * from..(first + count) * from];
+            let out = &mut out[first * to..(first + count) * to];
+            plan.run(count, a, &packed, out, epilogue, &mut scratch);
+        }
+        out
+    }
+
+    fn check(&self) {
+        let expected = reference(&self.conv, self.solve, self.n, &self.a, &self.kernel);
+        for isa in Isa::all_present() {
+            let plain = self.run(isa, self.n, &Epilogue::default());
+            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: true });
+            for (i, &(sum, size, terms)) in expected.iter().enumerate() {
+                let case = || format!("{} {:?} {:?} element {i}", isa.name(), self.solve, self.conv);
+                let error = (f64::from(plain[i]) - sum).abs();
+                assert!(error <= bound(terms, size), "{}: {} for {sum}", case(), plain[i]);
+                let bias = f64::from(self.bias[i % self.bias.len()]);
+                let error = (f64::from(full[i]) - (sum + bias).max(0.0)).abs();
+                assert!(error <= bound(terms + 1, size + bias.abs()), "{}: {} for {sum} + {bias}", case(), full[i]);
+            }
+            if self.n > 1 {
+                let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+                let split = self.run(isa, 1, &Epilogue::default());
+                assert_eq!(bits(plain), bits(split), "{} {:?}: bits of split batches", isa.name(), self.conv);
+            }
+        }
+    }
+}
+
+fn square(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout: usize) -> Conv {
+    Conv {
+        input: vec![size; 2],
+        kernel: vec![kernel; 2],
+        stride: vec![stride; 2],
+        dilation: vec![1; 2],
+        low: vec![pad; 2],
+        high: vec![pad; 2],
+        cin,
+        cout,
+        groups: 1,
+    }
+}
+
+#[test]
+fn every_channel_count_in_both_directions() {
+    for cin in [1, 2, 3, 4, 8, 10, 16, 17, 33, 48] {
+        for cout in [1, 3, 8, 10, 16, 17, 24, 32, 40, 48, 64, 80, 96, 113] {
+            for solve in [Seat::Output, Seat::Input] {
+                Case::new(&square(5, 3, 1, 1, cin, cout), solve, 2).check();
+                Case::new(&square(4, 1, 1, 0, cin, cout), solve, 3).check();
+            }
+        }
+    }
+}
+
+#[test]
+fn strides_kernels_and_paddings_in_both_directions() {
+    for (kernel, stride, pad) in
+        [(1, 2, 0), (2, 2, 0), (3, 2, 1), (3, 3, 0), (5, 1, 2), (7, 2, 3), (2, 5, 1), (4, 3, 3)]
+    {
+        for size in [5, 8, 11] {
+            if size + 2 * pad >= kernel {
+                for solve in [Seat::Output, Seat::Input] {
+                    Case::new(&square(size, kernel, stride, pad, 3, 18), solve, 2).check();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_larger_than_the_caches_are_shared_by_a_round_of_samples() {
+    // 9·128·96 weights: several samples per round, the last one short.
+    for pad in [0, 1] {
+        for solve in [Seat::Output, Seat::Input] {
+            Case::new(&square(4, 3, 1, pad, 128, 96), solve, 5).check();
+        }
+    }
+}
+
+#[test]
+fn many_rows_of_a_matrix_take_several_rounds() {
+    // 64 Ki floats per round: 2100 columns leave 48 rows.
+    Case::new(&square(7, 1, 1, 0, 2100, 5), Seat::Output, 3).check();
+}
+
+#[test]
+fn matrix_products() {
+    for (rows, k, n) in [(1, 1, 1), (1, 300, 10), (128, 57, 10), (37, 16, 64), (50, 64, 100)] {
+        for solve in [Seat::Output, Seat::Input] {
+            let (from, to) = if solve == Seat::Output { (k, n) } else { (n, k) };
+            let (a, kernel) = (values(rows * from, 4), values(k * n, 5));
+            for isa in Isa::all_present() {
+                let plan = ConvPlan::matmul(isa, k, n, solve);
+                let mut packed = vec![f32::NAN; plan.packed_len()];
+                plan.pack(&kernel, &mut packed);
+                let mut out = vec![f32::NAN; rows * to];
+                plan.run(rows, &a, &packed, &mut out, &Epilogue::default(), &mut vec![0.0; plan.scratch_len()]);
+                for r in 0..rows {
+                    for c in 0..to {
+                        let weight =
+                            |i: usize| if solve == Seat::Output { kernel[i * n + c] } else { kernel[c * n + i] };
+                        let terms = (0..from).map(|i| f64::from(a[r * from + i]) * f64::from(weight(i)));
+                        let (sum, size) = terms.fold((0.0, 0.0), |s, t| (s.0 + t, s.1 + t.abs()));
+                        let error = (f64::from(out[r * to + c]) - sum).abs();
+                        assert!(error <= bound(from, size), "{} {rows}x{k}x{n} {solve:?}", isa.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Any convolution that keeps the f64 reference quick.
+fn any_conv() -> impl Strategy<Value = Conv> {
+    let axis = (1usize..9, 1usize..4, 1usize..4, 1usize..3, 0usize..4, 0usize..4);
+    (proptest::collection::vec(axis, 1..=3), 1usize..4, 1usize..8, 1usize..20).prop_map(|(axes, groups, cin, cout)| {
+        let mut conv = Conv {
+            input: vec![],
+            kernel: vec![],
+            stride: vec![],
+            dilation: vec![],
+            low: vec![],
+            high: vec![],
+            cin: cin * groups,
+            cout: cout * groups,
+            groups,
+        };
+        for (input, kernel, stride, dilation, low, high) in axes {
+            let span = (kernel - 1) * dilation + 1;
+            conv.input.push(input);
+            conv.kernel.push(kernel);
+            conv.stride.push(stride);
+            conv.dilation.push(dilation);
+            conv.low.push(low);
+            conv.high.push(high.max(span.saturating_sub(input + low)));
+        }
+        conv
+    })
+}
+
+/// A window that fits each axis of a convolution's output.
+fn any_window(conv: &Conv) -> impl Strategy<Value = Window> + use<> {
+    let axes: Vec<_> = conv
+        .output()
+        .into_iter()
+        .map(|input| {
+            (Just(input), 1..=input.min(3), 1usize..4)
+                .prop_flat_map(|(input, size, stride)| (Just(input), Just(size), Just(stride), 0..size, 0..size))
+        })
+        .collect();
+    axes.prop_map(|axes| {
+        let mut w = Window { input: vec![], size: vec![], stride: vec![], low: vec![], high: vec![] };
+        for (input, size, stride, low, high) in axes {
+            w.input.push(input);
+            w.size.push(size);
+            w.stride.push(stride);
+            w.low.push(low);
+            w.high.push(high);
+        }
+        w
+    })
+}
+
+/// The maximum of each window of `y` (`[n, spatial.., channels]`) and its position: the first of equals, NaN wins.
+fn pool(y: &[f32], n: usize, channels: usize, window: &Window) -> (Vec<f32>, Vec<u8>) {
+    let (mut values, mut index) = (vec![], vec![]);
+    let output = window.output();
+    for sample in 0..n {
+        for o in 0..len(&output) {
+            let out = coordinates(o, &output);
+            for c in 0..channels {
+                let mut best: Option<(f32, u8)> = None;
+                for p in 0..window.volume() {
+                    let inside = coordinates(p, &window.size);
+                    let at: Option<Vec<usize>> = (0..out.len())
+                        .map(|a| {
+                            (out[a] * window.stride[a] + inside[a])
+                                .checked_sub(window.low[a])
+                                .filter(|i| *i < window.input[a])
+                        })
+                        .collect();
+                    let Some(at) = at else { continue };
+                    let v = y[(sample * len(&window.input) + flatten(&at, &window.input)) * channels + c];
+                    if best.is_none_or(|(b, _)| v > b || (v.is_nan() && !b.is_nan())) {
+                        best = Some((v, p as u8));
+                    }
+                }
+                let (v, p) = best.expect("a position in every window");
+                values.push(v);
+                index.push(p);
+            }
+        }
+    }
+    (values, index)
+}
+
+/// Pooling in the kernel gives the bits of pooling the convolution's output.
+fn check_pooled(case: &Case, window: &Window) {
+    for isa in Isa::all_present() {
+        for relu in [false, true] {
+            let epilogue = Epilogue { bias: Some(&case.bias), relu };
+            let y = case.run(isa, case.n, &epilogue);
+            let (values, index) = pool(&y, case.n, case.conv.cout, window);
+            let plan = ConvPlan::pooled(isa, &case.conv, window);
+            let mut packed = vec![f32::NAN; plan.packed_len()];
+            plan.pack(&case.kernel, &mut packed);
+            let mut scratch = vec![f32::NAN; plan.scratch_len()];
+            for step in [case.n, 1] {
+                let (mut got, mut at) = (vec![7.0; values.len()], vec![255; index.len()]);
+                let (from, to) = (case.a.len() / case.n, got.len() / case.n);
+                for first in (0..case.n).step_by(step) {
+                    plan.run_pooled(
+                        step,
+                        &case.a[first * from..(first + step) * from],
+                        &packed,
+                        &mut got[first * to..(first + step) * to],
+                        &mut at[first * to..(first + step) * to],
+                        &epilogue,
+                        &mut scratch,
+                    );
+                }
+                let context = || format!("{} relu {relu} {:?} {window:?}", plan.describe(), case.conv);
+                assert_eq!(at, index, "{}", context());
+                for (g, v) in got.iter().zip(&values) {
+                    assert!(g == v || (g.is_nan() && v.is_nan()), "{}: {g} for {v}", context());
+                }
+            }
+        }
+    }
+}
+
+fn window2(conv: &Conv, size: usize, stride: usize, pad: usize) -> Window {
+    Window { input: conv.output(), size: vec![size; 2], stride: vec![stride; 2], low: vec![pad; 2], high: vec![pad; 2] }
+}
+
+#[test]
+fn pooling_with_all_common_windows() {
+    for (cin, cout) in [(1, 32), (3, 17), (8, 3), (4, 64), (2, 80), (2, 48)] {
+        for (size, stride, pad) in [(2, 2, 0), (3, 2, 1), (3, 2, 0), (2, 3, 0), (2, 1, 0), (3, 3, 1)] {
+            for input in [6, 9] {
+                let conv = square(input, 3, 1, 1, cin, cout);
+                check_pooled(&Case::new(&conv, Seat::Output, 2), &window2(&conv, size, stride, pad));
+            }
+        }
+    }
+}
+
+#[test]
+fn pooling_decides_ties_and_nan_as_defined() {
+    let conv = square(9, 3, 1, 0, 2, 35);
+    for (size, stride) in [(2, 2), (3, 2)] {
+        let window = window2(&conv, size, stride, 0);
+        let mut case = Case::new(&conv, Seat::Output, 2);
+        // Few distinct values: most windows hold equal maxima; with relu many are zero.
+        case.a.iter_mut().for_each(|v| *v = v.round());
+        case.kernel.iter_mut().for_each(|v| *v = v.round());
+        case.bias.fill(-1.0);
+        check_pooled(&case, &window);
+        // Some windows with one or more NaN, some with infinities of both signs.
+        for (i, special) in [(7, f32::NAN), (100, f32::NAN), (101, f32::INFINITY), (160, f32::NEG_INFINITY)] {
+            case.a[i] = special;
+        }
+        check_pooled(&case, &window);
+    }
+}
+
+#[test]
+fn plans_say_what_they_are() {
+    let conv = square(8, 3, 2, 1, 16, 16);
+    assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Output).describe(), "direct 16x1 avx512");
+    assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "direct 16x1 avx512 in 4 phases");
+    assert_eq!(ConvPlan::matmul(Isa::Avx2, 64, 64, Seat::Output).describe(), "pointwise 6x2 avx2");
+}
+
+#[test]
+#[should_panic(expected = "result of")]
+fn a_result_of_the_wrong_length_is_refused() {
+    let plan = ConvPlan::matmul(Isa::Scalar, 2, 2, Seat::Output);
+    plan.run(1, &[0.0; 2], &vec![0.0; plan.packed_len()], &mut [0.0; 3], &Epilogue::default(), &mut []);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_convolution_in_both_directions(conv in any_conv(), n in 1usize..4) {
+        Case::new(&conv, Seat::Output, n).check();
+        Case::new(&conv, Seat::Input, n).check();
+    }
+
+    #[test]
+    fn any_convolution_and_window(
+        (conv, window) in any_conv().prop_flat_map(|c| { let w = any_window(&c); (Just(c), w) }),
+        n in 1usize..3,
+    ) {
+        check_pooled(&Case::new(&conv, Seat::Output, n), &window);
+    }
+}
