@@ -152,11 +152,23 @@ impl Tensor {
     }
 
     /// The memory for writing, if it is owned and no other tensor, array or cell shares it.
-    pub(crate) fn unique_memory(&mut self) -> Option<*mut u8> {
+    fn unique_memory(&mut self) -> Option<*mut u8> {
         match Arc::get_mut(&mut self.storage)? {
             Storage::Owned(memory) => Some(memory.0.as_mut_ptr()),
             Storage::Foreign { .. } => None,
         }
+    }
+
+    /// The memory for writing; a copy of it first, if anyone shares it. The value is the same to tapes.
+    pub(crate) fn make_unique(&mut self) -> Result<*mut u8> {
+        if let Some(ptr) = self.unique_memory() {
+            return Ok(ptr);
+        }
+        let mut memory = uninit(self.ty.bytes())?;
+        memory.0.as_mut_slice().copy_from_slice(self.bytes());
+        let ptr = memory.0.as_mut_ptr();
+        self.storage = Arc::new(Storage::Owned(memory));
+        Ok(ptr)
     }
 
     /// Makes this another value to tapes, after its memory was rewritten.
@@ -256,8 +268,10 @@ mod tests {
         let reshaped = t.with_dims(&[2, 2]);
         assert_ne!(reshaped.id(), t.id());
         assert!(t.unique_memory().is_none());
-        drop((clone, reshaped));
-        assert!(t.unique_memory().is_some());
+        let (id, before) = (t.id(), clone.bytes().as_ptr());
+        let ptr = t.make_unique().unwrap();
+        assert_ne!(ptr.cast_const(), before);
+        assert_eq!((t.id(), t.make_unique().unwrap(), t.bytes()), (id, ptr, clone.bytes()));
     }
 
     #[test]
