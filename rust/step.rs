@@ -271,6 +271,6 @@ impl fmt::Display for Step {
 
 impl fmt::Debug for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Step({} arguments, {} results)", self.sources.len(), self.results.len())
+        write!(f, "Step({} arguments, {} results)", self.arguments.len(), self.results.len())
     }
 }
