@@ -5,7 +5,7 @@ use crate::interrupt::interrupted;
 use crate::tape;
 use crate::tensor::{Tensor, uninit};
 use oxiconv_cpu::exec::Executable;
-use oxiconv_ir::program::Request;
+use oxiconv_ir::plan::Request;
 use oxiconv_ir::{Batch, Emit, Error, Graph, NodeId, Op, Result, Type};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;

@@ -6,7 +6,7 @@ use crate::trace::Source;
 use crate::turn::{Held, Turn};
 use crate::{Cell, Tensor};
 use oxiconv_cpu::exec::Executable;
-use oxiconv_ir::program::Request;
+use oxiconv_ir::plan::Request;
 use oxiconv_ir::{Error, Graph, NodeId, Op, Result, Type};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
