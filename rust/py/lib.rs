@@ -12,9 +12,10 @@ mod weights;
 mod window;
 
 use oxiconv::device;
-use oxiconv::ir::Error;
+use oxiconv::ir::{DType, Error};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 
 /// Sets how many threads later runs use, the calling one included. Results do not depend on it.
 #[pyfunction]
@@ -36,6 +37,15 @@ fn num_threads() -> usize {
 #[pyfunction]
 fn isa() -> &'static str {
     device::isa()
+}
+
+/// The type aliases of the stub.
+fn register_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let dtypes = [DType::F32, DType::I32, DType::U8, DType::Bool].map(DType::name);
+    module.add("DTypeName", py.import("typing")?.getattr("Literal")?.get_item(PyTuple::new(py, dtypes)?)?)?;
+    let [float, int, bool] = [py.get_type::<PyFloat>(), py.get_type::<PyInt>(), py.get_type::<PyBool>()];
+    module.add("Scalar", float.bitor(int)?.bitor(bool)?)
 }
 
 /// The Rust core: tensors, primitive ops, traced graphs, compiled steps.
@@ -63,6 +73,9 @@ mod _core {
         device::check_environment().map_err(PyImportError::new_err)?;
         oxiconv::set_interrupt(errors::poll_signals);
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        errors::register(module)
+        super::register_types(module)?;
+        errors::register(module)?;
+        // PyO3's list of names would make `import *` public, which nobody should need here.
+        module.delattr("__all__")
     }
 }
