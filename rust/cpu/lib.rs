@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod float_mode;
 pub mod kernels;
+pub mod math;
 pub mod pool;
 pub mod simd;
 pub mod threads;

@@ -6,15 +6,19 @@ pub mod dtype;
 pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod grad;
 pub mod graph;
 pub mod op;
 pub mod product;
+#[cfg(feature = "reference")]
+pub mod reference;
 pub mod window;
 
 pub use dtype::{DType, Type};
 pub use emit::{Compose, Emit};
 pub use error::{Error, Result};
 pub use expr::{Binary, Expr, ExprBuilder, Unary};
+pub use grad::{Record, pullback, vjp};
 pub use graph::{Graph, GraphNode, NodeId};
 pub use op::{Batch, Op};
 pub use product::{Conv, Form, Seat};

@@ -2,11 +2,11 @@
 //! are safe; loads and stores take pointers and are not. Kernels are generic over [`Simd`], `#[inline(always)]`, and
 //! entered through [`dispatch`], whose per-ISA functions carry the `#[target_feature]`.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-#[cfg(target_arch = "aarch64")]
-mod neon;
 
 use std::sync::OnceLock;
 
@@ -20,6 +20,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type F: Copy;
     /// One truth value per lane.
     type M: Copy;
+    /// One byte per lane, in whatever width the instruction set looks up and compares.
+    type I: Copy;
 
     /// All lanes equal.
     fn splat(self, x: f32) -> Self::F;
@@ -87,6 +89,38 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn le(self, a: Self::F, b: Self::F) -> Self::M;
     /// `a` where the mask is set, else `b`.
     fn select(self, m: Self::M, a: Self::F, b: Self::F) -> Self::F;
+
+    /// Truth values as bits, lane 0 lowest.
+    fn bits(self, m: Self::M) -> u32;
+    /// `LANES` bytes from memory.
+    ///
+    /// # Safety
+    /// `p..p+LANES` is readable.
+    unsafe fn load_bytes(self, p: *const u8) -> Self::I;
+    /// The first `n < LANES` bytes from memory, the rest zero; memory past them is not touched.
+    ///
+    /// # Safety
+    /// `p..p+n` is readable.
+    unsafe fn load_bytes_partial(self, p: *const u8, n: usize) -> Self::I;
+    /// Whether a lane's byte is `b`.
+    fn bytes_eq(self, a: Self::I, b: u8) -> Self::M;
+    /// Writes `first + lane` for each set bit, one after another, and returns how many.
+    ///
+    /// # Safety
+    /// `p..p+LANES` is writable, whatever the number of bits: what follows the values written is overwritten too.
+    unsafe fn store_lane_numbers(self, bits: u32, first: u32, p: *mut u32) -> usize;
+    /// Four values from memory, repeated in every group of four lanes.
+    ///
+    /// # Safety
+    /// `p..p+4` is readable.
+    unsafe fn broadcast4(self, p: *const f32) -> Self::F;
+    /// Lane by lane, element `i mod 4` of the lane's group of four.
+    fn lookup4(self, table: Self::F, i: Self::I) -> Self::F;
+    /// Four vectors element by element: `p[4 i + k] = v[k][i]`.
+    ///
+    /// # Safety
+    /// `p..p+4*LANES` is writable.
+    unsafe fn store_interleaved4(self, p: *mut f32, v: [Self::F; 4]);
 
     /// Sum of all lanes, in one fixed tree: halves added until one value is left.
     fn reduce_add(self, a: Self::F) -> f32;
@@ -204,3 +238,6 @@ pub fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         _ => unreachable!("absent instruction set"),
     }
 }
+
+#[cfg(test)]
+mod tests;

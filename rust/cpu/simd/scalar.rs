@@ -25,6 +25,7 @@ impl Simd for Scalar {
     const REGISTERS: usize = 16;
     type F = V;
     type M = [bool; 4];
+    type I = [u8; 4];
 
     #[inline(always)]
     fn splat(self, x: f32) -> V {
@@ -137,6 +138,50 @@ impl Simd for Scalar {
     #[inline(always)]
     fn select(self, m: [bool; 4], a: V, b: V) -> V {
         lanes(|i| if m[i] { a[i] } else { b[i] })
+    }
+    #[inline(always)]
+    fn bits(self, m: [bool; 4]) -> u32 {
+        m.into_iter().rev().fold(0, |bits, set| bits << 1 | u32::from(set))
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, p: *const u8) -> [u8; 4] {
+        // SAFETY: four bytes are readable by contract.
+        unsafe { p.cast::<[u8; 4]>().read() }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes_partial(self, p: *const u8, n: usize) -> [u8; 4] {
+        // SAFETY: only the first `n` are read.
+        from_fn(|i| if i < n { unsafe { *p.add(i) } } else { 0 })
+    }
+    #[inline(always)]
+    fn bytes_eq(self, a: [u8; 4], b: u8) -> [bool; 4] {
+        a.map(|a| a == b)
+    }
+    #[inline(always)]
+    unsafe fn store_lane_numbers(self, bits: u32, first: u32, p: *mut u32) -> usize {
+        let mut n = 0;
+        for i in 0..4 {
+            // SAFETY: `n <= i < 4`, writable by contract.
+            unsafe { *p.add(n) = first + i }
+            n += (bits >> i & 1) as usize;
+        }
+        n
+    }
+    #[inline(always)]
+    unsafe fn broadcast4(self, p: *const f32) -> V {
+        // SAFETY: four values are readable by contract.
+        unsafe { self.load(p) }
+    }
+    #[inline(always)]
+    fn lookup4(self, table: V, i: [u8; 4]) -> V {
+        i.map(|i| table[usize::from(i % 4)])
+    }
+    #[inline(always)]
+    unsafe fn store_interleaved4(self, p: *mut f32, v: [V; 4]) {
+        for i in 0..4 {
+            // SAFETY: sixteen values are writable by contract.
+            unsafe { self.store(p.add(4 * i), [v[0][i], v[1][i], v[2][i], v[3][i]]) }
+        }
     }
     #[inline(always)]
     fn reduce_add(self, a: V) -> f32 {

@@ -1,5 +1,7 @@
 //! AVX2+FMA and AVX-512 tokens. All x86 float intrinsics of the crate are in this file.
 
+#![allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
+
 use super::{Kernel, Simd};
 use std::arch::x86_64::*;
 
@@ -47,11 +49,30 @@ fn first8(n: usize) -> __m256i {
     unsafe { _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)) }
 }
 
+/// Positions of the set bits of each byte, lowest first, one per byte; those past the last set bit are zero.
+static SET_BITS: [u64; 256] = {
+    let mut table = [0; 256];
+    let mut bits = 0;
+    while bits < 256 {
+        let (mut n, mut i) = (0, 0);
+        while i < 8 {
+            if bits >> i & 1 == 1 {
+                table[bits] |= i << (8 * n);
+                n += 1;
+            }
+            i += 1;
+        }
+        bits += 1;
+    }
+    table
+};
+
 impl Simd for Avx2 {
     const LANES: usize = 8;
     const REGISTERS: usize = 16;
     type F = __m256;
     type M = __m256;
+    type I = __m256i;
 
     direct! {
         add(a, b) = _mm256_add_ps;
@@ -144,6 +165,67 @@ impl Simd for Avx2 {
         unsafe { _mm256_blendv_ps(b, a, m) }
     }
     #[inline(always)]
+    fn bits(self, m: __m256) -> u32 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_movemask_ps(m) as u32 }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, p: *const u8) -> __m256i {
+        // SAFETY: eight bytes are readable by contract.
+        unsafe { _mm256_cvtepu8_epi32(_mm_loadl_epi64(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes_partial(self, p: *const u8, n: usize) -> __m256i {
+        let mut bytes = [0u8; 8];
+        for (i, byte) in bytes.iter_mut().enumerate().take(n) {
+            // SAFETY: only the first `n` are read.
+            *byte = unsafe { *p.add(i) };
+        }
+        // SAFETY: eight bytes were just written.
+        unsafe { self.load_bytes(bytes.as_ptr()) }
+    }
+    #[inline(always)]
+    fn bytes_eq(self, a: __m256i, b: u8) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_castsi256_ps(_mm256_cmpeq_epi32(a, _mm256_set1_epi32(i32::from(b)))) }
+    }
+    #[inline(always)]
+    unsafe fn store_lane_numbers(self, bits: u32, first: u32, p: *mut u32) -> usize {
+        // SAFETY: eight values are writable by contract; eight lanes give a byte of bits.
+        unsafe {
+            let lanes = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(SET_BITS[bits as usize & 255] as i64));
+            _mm256_storeu_si256(p.cast(), _mm256_add_epi32(lanes, _mm256_set1_epi32(first as i32)));
+        }
+        bits.count_ones() as usize
+    }
+    #[inline(always)]
+    unsafe fn broadcast4(self, p: *const f32) -> __m256 {
+        // SAFETY: four values are readable by contract.
+        unsafe { _mm256_broadcast_ps(&*p.cast::<__m128>()) }
+    }
+    #[inline(always)]
+    fn lookup4(self, table: __m256, i: __m256i) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm256_permutevar_ps(table, i) }
+    }
+    #[inline(always)]
+    unsafe fn store_interleaved4(self, p: *mut f32, v: [__m256; 4]) {
+        // SAFETY: 32 values are writable by contract.
+        unsafe {
+            let (a, b) = (_mm256_unpacklo_ps(v[0], v[1]), _mm256_unpackhi_ps(v[0], v[1]));
+            let (c, d) = (_mm256_unpacklo_ps(v[2], v[3]), _mm256_unpackhi_ps(v[2], v[3]));
+            // Elements 0 and 4, 1 and 5, 2 and 6, 3 and 7 of the four vectors, in their 128-bit halves.
+            let e04 = _mm256_shuffle_ps::<0x44>(a, c);
+            let e15 = _mm256_shuffle_ps::<0xee>(a, c);
+            let e26 = _mm256_shuffle_ps::<0x44>(b, d);
+            let e37 = _mm256_shuffle_ps::<0xee>(b, d);
+            self.store(p, _mm256_permute2f128_ps::<0x20>(e04, e15));
+            self.store(p.add(8), _mm256_permute2f128_ps::<0x20>(e26, e37));
+            self.store(p.add(16), _mm256_permute2f128_ps::<0x31>(e04, e15));
+            self.store(p.add(24), _mm256_permute2f128_ps::<0x31>(e26, e37));
+        }
+    }
+    #[inline(always)]
     fn reduce_add(self, a: __m256) -> f32 {
         // SAFETY: the token proves the instruction set.
         unsafe {
@@ -168,6 +250,7 @@ impl Simd for Avx512 {
     const REGISTERS: usize = 32;
     type F = __m512;
     type M = __mmask16;
+    type I = __m512i;
 
     direct! {
         add(a, b) = _mm512_add_ps;
@@ -262,6 +345,66 @@ impl Simd for Avx512 {
     fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
         // SAFETY: the token proves the instruction set.
         unsafe { _mm512_mask_blend_ps(m, b, a) }
+    }
+    #[inline(always)]
+    fn bits(self, m: __mmask16) -> u32 {
+        u32::from(m)
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, p: *const u8) -> __m512i {
+        // SAFETY: sixteen bytes are readable by contract.
+        unsafe { _mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes_partial(self, p: *const u8, n: usize) -> __m512i {
+        // SAFETY: masked bytes are not read; the others are readable by contract.
+        unsafe { _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(((1u32 << n) - 1) as __mmask16, p.cast())) }
+    }
+    #[inline(always)]
+    fn bytes_eq(self, a: __m512i, b: u8) -> __mmask16 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_cmpeq_epi32_mask(a, _mm512_set1_epi32(i32::from(b))) }
+    }
+    #[inline(always)]
+    unsafe fn store_lane_numbers(self, bits: u32, first: u32, p: *mut u32) -> usize {
+        // Compressing to memory directly is many times slower on Zen 4 than to a register.
+        // SAFETY: sixteen values are writable by contract.
+        unsafe {
+            let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+            let numbers = _mm512_add_epi32(lanes, _mm512_set1_epi32(first as i32));
+            _mm512_storeu_si512(p.cast(), _mm512_maskz_compress_epi32(bits as __mmask16, numbers));
+        }
+        bits.count_ones() as usize
+    }
+    #[inline(always)]
+    unsafe fn broadcast4(self, p: *const f32) -> __m512 {
+        // SAFETY: four values are readable by contract.
+        unsafe { _mm512_broadcast_f32x4(_mm_loadu_ps(p)) }
+    }
+    #[inline(always)]
+    fn lookup4(self, table: __m512, i: __m512i) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe { _mm512_permutevar_ps(table, i) }
+    }
+    #[inline(always)]
+    unsafe fn store_interleaved4(self, p: *mut f32, v: [__m512; 4]) {
+        // SAFETY: 64 values are writable by contract.
+        unsafe {
+            let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+            let pairs = |a, b| {
+                let pair = |half| _mm512_castps_pd(_mm512_permutex2var_ps(a, half, b));
+                [pair(low), pair(high)]
+            };
+            let (ab, cd) = (pairs(v[0], v[1]), pairs(v[2], v[3]));
+            let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+            let high = _mm512_add_epi64(low, _mm512_set1_epi64(4));
+            for half in 0..2 {
+                let quads = |which| _mm512_castpd_ps(_mm512_permutex2var_pd(ab[half], which, cd[half]));
+                self.store(p.add(32 * half), quads(low));
+                self.store(p.add(32 * half + 16), quads(high));
+            }
+        }
     }
     #[inline(always)]
     fn reduce_add(self, a: __m512) -> f32 {

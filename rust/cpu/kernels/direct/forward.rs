@@ -66,12 +66,18 @@ impl ConvPlan {
         if weights < RESIDENT { 1 } else { (RESIDENT / self.geometry.halo.len().max(1)).clamp(1, 16) }
     }
 
-    /// Computes `n` samples: `a` is `x` for `Seat::Output` and `dy` for `Seat::Input`; `out` the other.
+    /// Computes `n` samples: `a` is `x` for `Seat::Output` and `dy` for `Seat::Input`, `b` the packed weights, `out`
+    /// the other. For `Seat::Kernel`, `a` is `x`, `b` is `dy`, and `out` is overwritten with the sum over the samples.
     ///
     /// # Panics
-    /// If a length is not that of the plan, or the plan pools.
-    pub fn run(&self, n: usize, a: &[f32], packed: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
-        let g = &self.geometry;
+    /// If a length is not that of the plan, the plan pools, or a kernel gradient is given an epilogue.
+    pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
+        let (g, packed) = (&self.geometry, b);
+        if let Some(weights) = &self.weights {
+            assert!(epilogue.bias.is_none() && !epilogue.relu, "a kernel gradient takes no epilogue: {:?}", self.conv);
+            weights.run(n, a, b, out, scratch);
+            return;
+        }
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
         self.check(n, a, packed, epilogue, scratch);
         assert_eq!(out.len(), n * g.result_len(), "result of {:?}", self.conv);

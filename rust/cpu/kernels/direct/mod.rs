@@ -1,11 +1,13 @@
 //! Direct convolution: a register tile of result positions by channels, summed over kernel taps and source channels.
-//! Forward and backward data are the same gather ([`geometry`]), matrix products its pointwise case.
+//! Forward and backward data are the same gather ([`geometry`]), matrix products its pointwise case. The kernel
+//! gradient sums over positions instead ([`weights`]).
 
 mod forward;
 pub(crate) mod geometry;
 mod pack;
 mod pooled;
 mod tile;
+mod weights;
 
 use crate::simd::Isa;
 use forward::Gather;
@@ -13,6 +15,7 @@ use geometry::Geometry;
 use oxiconv_ir::{Conv, Seat, Window};
 use pack::Block;
 use pooled::Pool;
+use weights::Weights;
 
 /// What happens to a result element before it is stored: `relu(sum + bias)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,8 +26,9 @@ pub struct Epilogue<'a> {
     pub relu: bool,
 }
 
-/// How to compute one convolution, forward or backward data, on one instruction set. Planned once, run for any
-/// number of samples; results have the same bits however samples are cut into calls.
+/// How to compute one convolution, for any seat, on one instruction set. Planned once, run for any number of samples.
+/// Forward and backward data have the same bits however samples are cut into calls; a kernel gradient is a sum over
+/// the samples of a call, in an order that depends on their number alone.
 #[derive(Debug)]
 pub struct ConvPlan {
     isa: Isa,
@@ -36,13 +40,16 @@ pub struct ConvPlan {
     gathers: Vec<Gather>,
     pool: Option<Pool>,
     packed: usize,
+    /// For the kernel gradient, in place of blocks and gathers.
+    weights: Option<Weights>,
 }
 
 impl ConvPlan {
-    /// Plans the forward convolution (`Seat::Output`) or backward data (`Seat::Input`).
+    /// Plans the forward convolution (`Seat::Output`), backward data (`Seat::Input`) or the kernel gradient
+    /// (`Seat::Kernel`).
     ///
     /// # Panics
-    /// For `Seat::Kernel`, for more than three spatial axes, and for samples of more than 2³² elements.
+    /// For more than three spatial axes, and for samples of more than 2³² elements.
     pub fn new(isa: Isa, conv: &Conv, solve: Seat) -> Self {
         Self::plan(isa, conv, solve, None)
     }
@@ -56,10 +63,8 @@ impl ConvPlan {
     }
 
     /// Plans the product with a matrix `[k, n]`: rows of `k` to rows of `n` for `Seat::Output`, rows of `n` to rows
-    /// of `k` through the transposed matrix for `Seat::Input`. A row is a sample.
-    ///
-    /// # Panics
-    /// For `Seat::Kernel`.
+    /// of `k` through the transposed matrix for `Seat::Input`, rows of both to the matrix for `Seat::Kernel`. A row
+    /// is a sample.
     pub fn matmul(isa: Isa, k: usize, n: usize, solve: Seat) -> Self {
         let one = || vec![1];
         let conv = Conv {
@@ -77,6 +82,12 @@ impl ConvPlan {
     }
 
     fn plan(isa: Isa, conv: &Conv, solve: Seat, window: Option<&Window>) -> Self {
+        if solve == Seat::Kernel {
+            let geometry = Geometry::new(conv, Seat::Output);
+            let weights = Some(Weights::new(isa, &geometry));
+            let (blocks, gathers) = (Vec::new(), Vec::new());
+            return Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, pool: None, packed: 0, weights };
+        }
         let geometry = Geometry::new(conv, solve);
         let largest = geometry.passes.iter().map(|p| p.size.iter().product()).max().unwrap_or(0);
         // Rows of a matrix product are many; how many is not known yet.
@@ -94,10 +105,10 @@ impl ConvPlan {
                 gather
             })
             .collect();
-        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, pool, packed }
+        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, pool, packed, weights: None }
     }
 
-    /// Floats in the packed weights.
+    /// Floats in the packed weights; none for the kernel gradient.
     pub fn packed_len(&self) -> usize {
         self.packed
     }
@@ -105,9 +116,10 @@ impl ConvPlan {
     /// Packs `kernel` (`[kernel.., cin / groups, cout]`) for [`ConvPlan::run`].
     ///
     /// # Panics
-    /// If a length is not that of the plan.
+    /// If a length is not that of the plan, or the plan is for the kernel gradient.
     pub fn pack(&self, kernel: &[f32], packed: &mut [f32]) {
         let conv = &self.conv;
+        assert!(self.weights.is_none(), "a kernel gradient has no packed weights: {conv:?}");
         let taps: usize = conv.kernel.iter().product();
         assert_eq!(kernel.len(), taps * conv.cin / conv.groups * conv.cout, "kernel of {conv:?}");
         assert_eq!(packed.len(), self.packed, "packed weights of {conv:?}");
@@ -119,6 +131,9 @@ impl ConvPlan {
 
     /// Floats of scratch that one call needs, for any number of samples.
     pub fn scratch_len(&self) -> usize {
+        if let Some(weights) = &self.weights {
+            return weights.scratch_len();
+        }
         self.halo_len() + self.pool.as_ref().map_or(0, Pool::scratch_len)
     }
 
@@ -128,6 +143,9 @@ impl ConvPlan {
 
     /// The kernel and its tiles, for people.
     pub fn describe(&self) -> String {
+        if let Some(weights) = &self.weights {
+            return weights.describe();
+        }
         let mut tiles: Vec<_> = self.blocks.iter().map(|b| format!("{}x{}", b.mr, b.nv)).collect();
         tiles.dedup();
         let form = match (&self.pool, self.geometry.is_pointwise()) {

@@ -1,0 +1,252 @@
+//! The kernel gradient of a convolution: `dk[tap, ic, oc] = Σ x[pixel + tap, ic] · dy[pixel, oc]` over samples and
+//! output pixels.
+//!
+//! Every element of `dk` is a dot product over pixels. A register tile holds some of them over as many pixels as fit
+//! the cache with their inputs (a *band*: several samples, or rows of one), and only then meets memory.
+
+mod panel;
+mod tile;
+
+use super::geometry::{Geometry, Halo};
+use crate::simd::Isa;
+use tile::{Columns, Job};
+
+/// Bytes of input and output gradient in a band: three quarters of the smallest L2 among current cores (512 KiB), so
+/// that every pass over a band but the first reads L2.
+const BAND_BYTES: usize = 384 << 10;
+
+/// Pixels that a band has if there are as many, even if it takes more bytes: adding a tile to a result that lies in
+/// L3 costs about as much as ten pixels.
+const BAND_PIXELS: usize = 384;
+
+/// How to compute a kernel gradient.
+#[derive(Debug, Clone)]
+pub(super) struct Weights {
+    isa: Isa,
+    halo: Halo,
+    /// Start of each row of output pixels in a sample's halo.
+    rows: Vec<usize>,
+    /// Pixels per row.
+    pixels: usize,
+    /// Input elements from a pixel to the next.
+    x_pixel: usize,
+    /// Start of each line relative to a pixel, and elements per line: taps whose inputs are neighbours share a line.
+    lines: Vec<usize>,
+    line_len: usize,
+    /// All samples are one row.
+    flat: bool,
+    /// The output gradient is copied to panels of whole vectors.
+    packed: bool,
+    columns: Vec<Columns>,
+    groups: usize,
+    /// Input and output channels per group.
+    cin: usize,
+    cout: usize,
+}
+
+/// Pixels that are summed in registers before memory.
+struct Band {
+    sample: usize,
+    samples: usize,
+    row: usize,
+    rows: usize,
+    pixel: usize,
+    pixels: usize,
+}
+
+impl Weights {
+    /// For the convolution with this forward geometry.
+    pub(super) fn new(isa: Isa, geometry: &Geometry) -> Self {
+        let (pass, halo, groups) = (&geometry.passes[0], &geometry.halo, geometry.groups);
+        let [depth, height, width] = pass.size;
+        let (cin, cout) = (geometry.source_channels, geometry.result_channels);
+
+        let x_pixel = pass.step[2] * halo.channels;
+        let mut rows = Vec::with_capacity(depth * height);
+        for d in 0..depth {
+            for h in 0..height {
+                rows.push(halo.offset([d * pass.step[0], h * pass.step[1], 0]));
+            }
+        }
+        let mut pixels = width;
+        if rows.windows(2).all(|r| r[1] - r[0] == width * x_pixel) {
+            pixels *= rows.len();
+            rows.truncate(1);
+        }
+        let flat = rows.len() == 1 && !halo.is_copied() && pixels * x_pixel == halo.len();
+
+        let taps: Vec<_> = pass.taps.iter().map(|tap| halo.offset(tap.at)).collect();
+        // Taps are in row-major order of a grid, so all runs of neighbours are as long as the first.
+        let run = if groups > 1 { 1 } else { 1 + taps.windows(2).take_while(|t| t[1] - t[0] == cin).count() };
+        let lines: Vec<_> = taps.iter().copied().step_by(run).collect();
+        let line_len = run * cin;
+
+        let columns = tile::choose(isa, lines.len(), line_len, cout.div_ceil(isa.lanes()));
+        // One block of whole vectors is read in place. Several are worth a copy if each is read often: the pixels of
+        // a block then lie next to each other.
+        let blocks: usize = columns.iter().map(|c| c.blocks).sum();
+        let packed = !cout.is_multiple_of(isa.lanes()) || (blocks > 1 && lines.len() * line_len >= 64);
+        let halo = halo.clone();
+        Self { isa, halo, rows, pixels, x_pixel, lines, line_len, flat, packed, columns, groups, cin, cout }
+    }
+
+    /// Samples per band, rows and pixels per row. A flat plan has one row and as many pixels as there are.
+    fn band(&self) -> (usize, usize, usize) {
+        let sample = self.rows.len() * self.pixels;
+        let bytes = (self.halo.len() + sample * self.groups * self.cout_padded()) * size_of::<f32>();
+        let pixels = (BAND_BYTES * sample / bytes).max(BAND_PIXELS);
+        if self.rows.len() == 1 && (self.flat || pixels < self.pixels) {
+            (1, 1, pixels)
+        } else if pixels < sample {
+            (1, (pixels / self.pixels).max(1), self.pixels)
+        } else {
+            (pixels / sample, self.rows.len(), self.pixels)
+        }
+    }
+
+    /// Output channels of a group, up to whole vectors.
+    fn cout_padded(&self) -> usize {
+        self.cout.next_multiple_of(self.isa.lanes())
+    }
+
+    /// Floats of scratch for the copy of the inputs, up to whole cache lines.
+    fn halos_len(&self) -> usize {
+        let (samples, _, _) = self.band();
+        if self.halo.is_copied() { (samples * self.halo.len()).next_multiple_of(16) } else { 0 }
+    }
+
+    /// Floats of scratch that [`Weights::run`] needs, for any number of samples.
+    pub(super) fn scratch_len(&self) -> usize {
+        let (samples, rows, pixels) = self.band();
+        self.halos_len() + if self.packed { samples * rows * pixels * self.cout_padded() } else { 0 }
+    }
+
+    fn bands(&self, n: usize) -> Vec<Band> {
+        let (samples, rows, pixels) = self.band();
+        let (n, row_len) = if self.flat { (1, n * self.pixels) } else { (n, self.pixels) };
+        let mut bands = Vec::new();
+        for sample in (0..n).step_by(samples) {
+            for row in (0..self.rows.len()).step_by(rows) {
+                for pixel in (0..row_len).step_by(pixels) {
+                    bands.push(Band {
+                        sample,
+                        samples: samples.min(n - sample),
+                        row,
+                        rows: rows.min(self.rows.len() - row),
+                        pixel,
+                        pixels: pixels.min(row_len - pixel),
+                    });
+                }
+            }
+        }
+        bands
+    }
+
+    /// Overwrites `out` with the kernel gradient summed over `n` samples.
+    ///
+    /// # Panics
+    /// If a slice is shorter than its tensor.
+    pub(super) fn run(&self, n: usize, x: &[f32], y: &[f32], out: &mut [f32], scratch: &mut [f32]) {
+        let (sample_len, halo_len) = (self.halo.sample_len(), self.halo.len());
+        let channels = self.groups * self.cout;
+        let y_len = self.rows.len() * self.pixels * channels;
+        let out_len = self.lines.len() * self.line_len * channels;
+        assert_eq!(x.len(), n * sample_len, "x of a kernel gradient");
+        assert_eq!(y.len(), n * y_len, "dy of a kernel gradient");
+        assert_eq!(out.len(), out_len, "result of a kernel gradient");
+        assert!(scratch.len() >= self.scratch_len(), "scratch: {} of {}", scratch.len(), self.scratch_len());
+        if n == 0 {
+            out.fill(0.0);
+            return;
+        }
+
+        let copied = self.halo.is_copied();
+        let (halos, panels) = scratch.split_at_mut(self.halos_len());
+        if copied {
+            halos.chunks_exact_mut(halo_len).take(n).for_each(|halo| self.halo.clear(halo));
+        }
+        let lanes = self.isa.lanes();
+        for (i, band) in self.bands(n).iter().enumerate() {
+            if copied && band.row == 0 && band.pixel == 0 {
+                for (s, halo) in halos.chunks_exact_mut(halo_len).take(band.samples).enumerate() {
+                    let from = (band.sample + s) * sample_len;
+                    self.halo.fill(&x[from..from + sample_len], halo);
+                }
+            }
+            let (x, x_sample) =
+                if copied { (&halos[..], halo_len) } else { (&x[band.sample * sample_len..], sample_len) };
+            let y = &y[band.sample * y_len + (band.row * self.pixels + band.pixel) * channels..];
+            let positions = band.samples * band.rows * band.pixels;
+            for group in 0..self.groups {
+                let y = &y[group * self.cout..];
+                for columns in &self.columns {
+                    let width = columns.nv * lanes;
+                    let first = columns.first * lanes;
+                    let panel = &mut panels[..if self.packed { columns.blocks * width * positions } else { 0 }];
+                    if self.packed {
+                        let stretch = band.rows * band.pixels;
+                        for s in 0..band.samples {
+                            for block in 0..columns.blocks {
+                                let c = first + block * width;
+                                let to = (block * positions + s * stretch) * width;
+                                panel::pack(
+                                    self.isa,
+                                    &y[s * y_len + c..],
+                                    channels,
+                                    width.min(self.cout - c),
+                                    width,
+                                    &mut panel[to..to + stretch * width],
+                                );
+                            }
+                        }
+                    }
+                    let y_pixel = if self.packed { width } else { channels };
+                    let y_row = band.pixels * y_pixel;
+                    let job = Job {
+                        x: x[group * self.cin + band.pixel * self.x_pixel..].as_ptr(),
+                        x_sample,
+                        rows: &self.rows[band.row..band.row + band.rows],
+                        x_pixel: self.x_pixel,
+                        y: if self.packed { panel.as_ptr() } else { y[first..].as_ptr() },
+                        y_sample: if self.packed { band.rows * y_row } else { y_len },
+                        y_row,
+                        y_pixel,
+                        y_block: if self.packed { width * positions } else { width },
+                        samples: band.samples,
+                        pixels: band.pixels,
+                        lines: &self.lines,
+                        line_len: self.line_len,
+                        tiles: &[],
+                        blocks: columns.blocks,
+                        channels: self.cout - first,
+                        out: out[group * self.cout + first..].as_mut_ptr(),
+                        out_row: channels,
+                        add: i > 0,
+                    };
+                    for pass in &columns.passes {
+                        let job = Job { tiles: &pass.tiles, ..job };
+                        // SAFETY: lines and rows come from the geometry, whose taps stay within the halo for every
+                        // output pixel; bands partition samples, rows and pixels; blocks of the unpacked gradient
+                        // are whole vectors, and panels were sized for this band. The lengths were asserted above.
+                        unsafe { tile::enter(self.isa, pass.shape, &job) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tiles, as `lines x elements x vectors`.
+    pub(super) fn describe(&self) -> String {
+        let mut shapes = Vec::new();
+        for pass in self.columns.iter().flat_map(|c| &c.passes) {
+            let shape = format!("{}x{}x{}", pass.shape.lines, pass.shape.c, pass.shape.nv);
+            if !shapes.contains(&shape) {
+                shapes.push(shape);
+            }
+        }
+        format!("direct kernel gradient, tiles {} ({})", shapes.join(" "), self.isa.name())
+    }
+}
+
+#[cfg(test)]
+mod tests;

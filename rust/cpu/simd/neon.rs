@@ -1,0 +1,169 @@
+//! The NEON token. Every aarch64 target has NEON in its baseline, so its arithmetic needs no proof.
+
+#![allow(clippy::wildcard_imports, reason = "dozens of intrinsics, all of one module")]
+
+use super::Simd;
+use std::arch::aarch64::*;
+
+/// Part of every aarch64 machine.
+#[derive(Clone, Copy)]
+pub(super) struct Neon(());
+
+impl Neon {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
+/// Methods that are one intrinsic each.
+macro_rules! direct {
+    ($($name:ident($($arg:ident),+) = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, $($arg: float32x4_t),+) -> float32x4_t {
+            // SAFETY: NEON is in the target's baseline.
+            unsafe { $intrinsic($($arg),+) }
+        }
+    )+};
+}
+
+/// Bitwise methods.
+macro_rules! bitwise {
+    ($($name:ident = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+            // SAFETY: NEON is in the target's baseline.
+            unsafe {
+                vreinterpretq_f32_u32($intrinsic(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)))
+            }
+        }
+    )+};
+}
+
+/// Comparisons; the instructions are false for NaN.
+macro_rules! compare {
+    ($($name:ident = $intrinsic:ident;)+) => {$(
+        #[inline(always)]
+        fn $name(self, a: float32x4_t, b: float32x4_t) -> uint32x4_t {
+            // SAFETY: NEON is in the target's baseline.
+            unsafe { $intrinsic(a, b) }
+        }
+    )+};
+}
+
+impl Simd for Neon {
+    const LANES: usize = 4;
+    const REGISTERS: usize = 32;
+    type F = float32x4_t;
+    type M = uint32x4_t;
+
+    direct! {
+        add(a, b) = vaddq_f32;
+        sub(a, b) = vsubq_f32;
+        mul(a, b) = vmulq_f32;
+        div(a, b) = vdivq_f32;
+        sqrt(a) = vsqrtq_f32;
+        floor(a) = vrndmq_f32;
+        ceil(a) = vrndpq_f32;
+        round(a) = vrndnq_f32;
+        abs(a) = vabsq_f32;
+    }
+
+    bitwise! {
+        and = vandq_u32;
+        or = vorrq_u32;
+        xor = veorq_u32;
+    }
+
+    compare! {
+        eq = vceqq_f32;
+        lt = vcltq_f32;
+        le = vcleq_f32;
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> float32x4_t {
+        // SAFETY: NEON is in the target's baseline.
+        unsafe { vdupq_n_f32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(self, p: *const f32) -> float32x4_t {
+        // SAFETY: readable by contract.
+        unsafe { vld1q_f32(p) }
+    }
+    #[inline(always)]
+    unsafe fn load_partial(self, p: *const f32, n: usize) -> float32x4_t {
+        let mut lanes = [0.0; 4];
+        for (i, lane) in lanes.iter_mut().enumerate().take(n) {
+            // SAFETY: only the first `n` are read.
+            *lane = unsafe { *p.add(i) };
+        }
+        // SAFETY: four values of the array.
+        unsafe { vld1q_f32(lanes.as_ptr()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32, x: float32x4_t) {
+        // SAFETY: writable by contract.
+        unsafe { vst1q_f32(p, x) }
+    }
+    #[inline(always)]
+    unsafe fn store_partial(self, p: *mut f32, x: float32x4_t, n: usize) {
+        let mut lanes = [0.0; 4];
+        // SAFETY: four values of the array.
+        unsafe { vst1q_f32(lanes.as_mut_ptr(), x) }
+        for (i, lane) in lanes.into_iter().enumerate().take(n) {
+            // SAFETY: only the first `n` are written.
+            unsafe { *p.add(i) = lane }
+        }
+    }
+    #[inline(always)]
+    fn fma(self, a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        // SAFETY: NEON is in the target's baseline. The intrinsic takes the addend first.
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+    // NEON's own minimum and maximum give NaN where either is NaN; the trait gives `b`.
+    #[inline(always)]
+    fn min(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        self.select(self.lt(a, b), a, b)
+    }
+    #[inline(always)]
+    fn max(self, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        self.select(self.lt(b, a), a, b)
+    }
+    #[inline(always)]
+    fn exp2i(self, k: float32x4_t) -> float32x4_t {
+        // SAFETY: NEON is in the target's baseline.
+        unsafe {
+            let biased = vaddq_s32(vcvtnq_s32_f32(k), vdupq_n_s32(127));
+            vreinterpretq_f32_s32(vshlq_n_s32::<23>(biased))
+        }
+    }
+    #[inline(always)]
+    fn frexp(self, x: float32x4_t) -> (float32x4_t, float32x4_t) {
+        // Subtracting the bits of √½ before the shift rounds the exponent so that the mantissa lands in [√½, √2).
+        // SAFETY: NEON is in the target's baseline.
+        unsafe {
+            let bits = vreinterpretq_s32_f32(x);
+            let e = vshrq_n_s32::<23>(vsubq_s32(bits, vdupq_n_s32(0x3f35_04f3)));
+            let m = vsubq_s32(bits, vshlq_n_s32::<23>(e));
+            (vcvtq_f32_s32(e), vreinterpretq_f32_s32(m))
+        }
+    }
+    #[inline(always)]
+    fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        // SAFETY: NEON is in the target's baseline.
+        unsafe { vbslq_f32(m, a, b) }
+    }
+    #[inline(always)]
+    fn reduce_add(self, a: float32x4_t) -> f32 {
+        // SAFETY: NEON is in the target's baseline. Lanes 0+2 and 1+3, then those two.
+        unsafe {
+            let halves = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+            vget_lane_f32::<0>(halves) + vget_lane_f32::<1>(halves)
+        }
+    }
+    #[inline(always)]
+    fn reduce_max(self, a: float32x4_t) -> f32 {
+        // SAFETY: NEON is in the target's baseline.
+        unsafe { vmaxvq_f32(a) }
+    }
+}
