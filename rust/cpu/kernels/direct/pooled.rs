@@ -229,7 +229,7 @@ impl ConvPlan {
                         let part = part.sweep(source, Positions::Table(table), sink);
                         // SAFETY: the table's offsets lie inside one sample of the source and one of the result,
                         // whose lengths were asserted; `part` holds the block's weights.
-                        unsafe { sweep(self.isa, block.mr, block.nv, part) };
+                        unsafe { sweep(block.isa, block.mr, block.nv, part) };
                     }
                 }),
                 Form::Bands { bands, columns, width, number, .. } => {
@@ -242,7 +242,7 @@ impl ConvPlan {
                                 let source = source[i * stride + group * g.source_channels..].as_ptr();
                                 let part = part.sweep(source, Positions::Table(&band.positions), sink);
                                 // SAFETY: as above, the result being the band, which scratch holds by its length.
-                                unsafe { sweep(self.isa, block.mr, block.nv, part) };
+                                unsafe { sweep(block.isa, block.mr, block.nv, part) };
                             });
                             let len = band.rows.len() * columns.len() * channels;
                             let start = i * pool.len + band.result;
