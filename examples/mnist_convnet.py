@@ -24,7 +24,8 @@ try:
     (x_train, y_train), (x_test, y_test) = keras.datasets.mnist.load_data()
 except FileNotFoundError as error:
     print(f"{error}\nTraining on drawn digits instead.")
-    (x_train, y_train), (x_test, y_test) = keras.datasets.glyphs.load_data(train=60000, test=10000)
+    count = 512 if quick else 60000
+    (x_train, y_train), (x_test, y_test) = keras.datasets.glyphs.load_data(train=count, test=count // 6)
 if quick:
     x_train, y_train, x_test, y_test = x_train[:512], y_train[:512], x_test[:256], y_test[:256]
 

@@ -74,6 +74,11 @@ impl Graph {
         self.emit(Op::Arg { index, ty }, &[])
     }
 
+    /// The node that applies this op to these arguments, if there is one.
+    pub fn find(&self, op: &Op, args: &[NodeId]) -> Option<NodeId> {
+        self.ids.get(&(op.clone(), args.to_vec())).copied()
+    }
+
     /// For each node, whether one of `outs` depends on it.
     pub fn live(&self, outs: &[NodeId]) -> Vec<bool> {
         let mut live = vec![false; self.nodes.len()];

@@ -6,12 +6,17 @@ pub mod dtype;
 pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod fuse;
 pub mod grad;
 pub mod graph;
 pub mod op;
+pub mod plan;
 pub mod product;
+pub mod program;
 #[cfg(feature = "reference")]
 pub mod reference;
+pub mod rewrite;
+pub mod split;
 pub mod window;
 
 pub use dtype::{DType, Type};

@@ -75,6 +75,10 @@ impl Window {
                 ));
             }
         }
+        let volume = self.size.iter().try_fold(1usize, |n, &s| n.checked_mul(s));
+        if volume.is_none_or(|n| n > i32::MAX as usize) {
+            return Err(Error::shape(op, "a window of less than 2^31 positions", format!("size {:?}", self.size)));
+        }
         Ok(())
     }
 }

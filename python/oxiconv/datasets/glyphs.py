@@ -194,12 +194,12 @@ def _place(x: Floats, y: Floats, words: dict[str, NDArray[np.uint64]]) -> tuple[
     slant = np.float32(-0.12) + _bell(words["slant"][:, :1], 0.5)
     half = _bell(words["turn"][:, :1], 0.18)  # tangent of half the angle: sine and cosine without libm
     cosine, sine = (one - half * half) / (one + half * half), (half + half) / (one + half * half)
-    size = _uniform(words["scale"][:, :1], 0.75, 1.05) * np.float32(_UNIT)
+    size = _uniform(words["scale"][:, :1], 0.72, 1.02) * np.float32(_UNIT)
     wide = size * _uniform(words["scale"][:, 1:2], 0.75, 1.2)
     x, y = (x + slant * y) * wide, y * size
     x, y = x * cosine - y * sine, x * sine + y * cosine
     middle = np.float32((SIZE - 1) / 2)
-    return x + _uniform(words["shift"][:, :1], -3, 3) + middle, y + _uniform(words["shift"][:, 1:], -2.5, 2.5) + middle
+    return x + _uniform(words["shift"][:, :1], -3.2, 3.2) + middle, y + _uniform(words["shift"][:, 1:], -3, 3) + middle
 
 
 def _pressure(prints: int, words: dict[str, NDArray[np.uint64]]) -> Floats:

@@ -2,4 +2,7 @@
 
 pub mod direct;
 mod element;
+pub mod gather;
+pub mod layout;
 pub mod map;
+pub mod random;

@@ -170,16 +170,24 @@ impl ExprBuilder {
         assert_eq!(inputs.len(), expr.arity, "expression of {} inputs, given {}", expr.arity, inputs.len());
         let mut ids: Vec<Id> = Vec::with_capacity(expr.nodes.len());
         for &node in &expr.nodes {
-            let id = match node.map_operands(|a| ids[a as usize]) {
+            let id = match node {
                 Node::In(i) => inputs[i as usize],
-                Node::Const(bits) => self.constant(f64::from_bits(bits)),
-                Node::Unary(op, a) => self.unary(op, a),
-                Node::Binary(op, a, b) => self.binary(op, a, b),
-                Node::Select(c, a, b) => self.select(c, a, b),
+                _ => self.node_of(node.map_operands(|a| ids[a as usize])),
             };
             ids.push(id);
         }
         ids
+    }
+
+    /// A node over this builder's ids, simplified.
+    pub(super) fn node_of(&mut self, node: Node) -> Id {
+        match node {
+            Node::In(i) => self.input(i as usize),
+            Node::Const(bits) => self.constant(f64::from_bits(bits)),
+            Node::Unary(op, a) => self.unary(op, a),
+            Node::Binary(op, a, b) => self.binary(op, a, b),
+            Node::Select(c, a, b) => self.select(c, a, b),
+        }
     }
 
     /// The expression whose results are `outs`; nodes that no result needs are dropped.

@@ -33,15 +33,11 @@ impl Expr {
             if node == Node::In(i as u32) {
                 found = Some(g);
             }
-            for (operand, term) in terms(&mut b, node.map_operands(|a| ids[a as usize]), ids[at], g)
-                .into_iter()
-                .zip(node.operands())
-                .filter_map(|(term, operand)| Some((operand as usize, term?)))
-            {
-                cotangents[operand] = Some(match cotangents[operand] {
-                    Some(sum) => b.add(sum, term),
-                    None => term,
-                });
+            let terms = terms(&mut b, node.map_operands(|a| ids[a as usize]), ids[at], g);
+            for (operand, term) in node.operands().zip(terms) {
+                let Some(term) = term else { continue };
+                let cotangent = &mut cotangents[operand as usize];
+                *cotangent = Some(cotangent.map_or(term, |sum| b.add(sum, term)));
             }
         }
         let d = found.unwrap_or_else(|| b.constant(0.0));
@@ -58,13 +54,7 @@ impl Expr {
             let id = if at == self.outs[1] as usize && !leaf {
                 b.input(input)
             } else {
-                match node.map_operands(|a| ids[a as usize]) {
-                    Node::In(i) => b.input(i as usize),
-                    Node::Const(bits) => b.constant(f64::from_bits(bits)),
-                    Node::Unary(op, a) => b.unary(op, a),
-                    Node::Binary(op, x, y) => b.binary(op, x, y),
-                    Node::Select(c, x, y) => b.select(c, x, y),
-                }
+                b.node_of(node.map_operands(|a| ids[a as usize]))
             };
             ids.push(id);
         }

@@ -10,7 +10,11 @@ impl Op {
         let name = self.name();
         let fits = self.arity().map_or(!args.is_empty(), |n| n == args.len());
         if !fits {
-            let expected = self.arity().map_or_else(|| "at least 1 argument".into(), |n| format!("{n} arguments"));
+            let expected = match self.arity() {
+                None => "at least 1 argument".to_string(),
+                Some(1) => "1 argument".to_string(),
+                Some(n) => format!("{n} arguments"),
+            };
             return Err(Error::shape(name, expected, format!("{}", args.len())));
         }
         let ty = self.result(args)?;

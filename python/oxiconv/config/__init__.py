@@ -1,0 +1,55 @@
+"""Settings of the whole process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class _Settings:
+    epsilon: float = 1e-7
+    image_data_format: str = "channels_last"
+
+
+_settings = _Settings()
+
+
+def floatx() -> str:
+    """The element type of real tensors: "float32"."""
+    return "float32"
+
+
+def set_floatx(value: str) -> None:
+    """Accepts "float32", the one type of real tensors."""
+    if value != "float32":
+        raise ValueError(f"set_floatx: expected 'float32', the only supported type, got {value!r}")
+
+
+def epsilon() -> float:
+    """The small number that keeps divisions and logarithms finite (default 1e-7)."""
+    return _settings.epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Sets `epsilon`."""
+    _settings.epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """Where image layers expect channels by default: "channels_last" or "channels_first"."""
+    return _settings.image_data_format
+
+
+def set_image_data_format(data_format: Any) -> None:
+    """Sets `image_data_format`."""
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(
+            f"set_image_data_format: expected 'channels_last' or 'channels_first', got {data_format!r}"
+        )
+    _settings.image_data_format = data_format
+
+
+def backend() -> str:
+    """The name of the engine."""
+    return "oxiconv"

@@ -1,0 +1,206 @@
+"""Activation functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from oxiconv import _core
+from oxiconv.ops import reduction
+from oxiconv.ops.elementwise import clip
+from oxiconv.ops.reduction import axes_of
+from oxiconv.symbolic import op
+from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
+
+# The fixed point of self-normalization (Klambauer et al. 2017, eq. 14): its scale and alpha.
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+
+
+def _float(x: Any) -> Tensor:
+    return convert(x, "float32")
+
+
+def _mul(a: Any, b: Any) -> Tensor:
+    return _core.binary("mul", a, b)
+
+
+def _add(a: Any, b: Any) -> Tensor:
+    return _core.binary("add", a, b)
+
+
+@op
+def relu(x: TensorLike) -> Tensor:
+    """`max(x, 0)`.
+
+    >>> relu([-1.0, 2.0]).numpy().tolist()
+    [0.0, 2.0]
+    """
+    # The gradient at 0 is 0.
+    x = convert(x)
+    return _core.select(_core.binary("gt", x, 0), x, convert(0, x.dtype)) if x.dtype != "float32" else _relu(x)
+
+
+def _relu(x: Tensor) -> Tensor:
+    return _core.binary("max", x, 0.0)
+
+
+@op
+def relu6(x: TensorLike) -> Tensor:
+    """`min(max(x, 0), 6)`."""
+    return clip(_float(x), 0.0, 6.0)
+
+
+@op
+def leaky_relu(x: TensorLike, negative_slope: float = 0.2) -> Tensor:
+    """`x`, times `negative_slope` where negative."""
+    x = _float(x)
+    return _core.select(_core.binary("gt", x, 0.0), x, _mul(x, float(negative_slope)))
+
+
+@op
+def sigmoid(x: TensorLike) -> Tensor:
+    """`1 / (1 + exp(-x))`."""
+    return _core.unary("sigmoid", _float(x))
+
+
+@op
+def log_sigmoid(x: TensorLike) -> Tensor:
+    """`log(sigmoid(x))` without overflow."""
+    return _core.unary("neg", _softplus(_core.unary("neg", _float(x))))
+
+
+def _softplus(x: Tensor) -> Tensor:
+    tail = _core.unary("log1p", _core.unary("exp", _core.unary("neg", _core.unary("abs", x))))
+    return _add(_core.binary("max", x, 0.0), tail)
+
+
+@op
+def softplus(x: TensorLike) -> Tensor:
+    """`log(1 + exp(x))` without overflow."""
+    return _softplus(_float(x))
+
+
+@op
+def softsign(x: TensorLike) -> Tensor:
+    """`x / (1 + |x|)`."""
+    x = _float(x)
+    return _core.binary("div", x, _add(_core.unary("abs", x), 1.0))
+
+
+@op
+def silu(x: TensorLike) -> Tensor:
+    """`x * sigmoid(x)`."""
+    x = _float(x)
+    return _mul(x, _core.unary("sigmoid", x))
+
+
+swish = silu
+
+
+@op
+def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """`x` where positive, else `alpha * (exp(x) - 1)`."""
+    x = _float(x)
+    # The minimum keeps the branch that is not chosen finite, and with it the gradient.
+    below = _mul(_core.unary("expm1", _core.binary("min", x, 0.0)), float(alpha))
+    return _core.select(_core.binary("gt", x, 0.0), x, below)
+
+
+@op
+def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
+    """`max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)`."""
+    x = _float(x)
+    below = _mul(_core.unary("expm1", _mul(_core.binary("min", x, 0.0), 1.0 / alpha)), float(alpha))
+    return _add(_core.binary("max", x, 0.0), below)
+
+
+@op
+def selu(x: TensorLike) -> Tensor:
+    """Scaled `elu` that keeps mean 0 and variance 1."""
+    return _mul(elu(x, SELU_ALPHA), SELU_SCALE)
+
+
+@op
+def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
+    """`x` times the normal distribution function of `x`, or its tanh approximation."""
+    x = _float(x)
+    if approximate:
+        inner = _mul(_add(x, _mul(_mul(_mul(x, x), x), 0.044715)), math.sqrt(2.0 / math.pi))
+        return _mul(_mul(x, 0.5), _add(_core.unary("tanh", inner), 1.0))
+    return _mul(_mul(x, 0.5), _add(_core.unary("erf", _mul(x, math.sqrt(0.5))), 1.0))
+
+
+@op
+def hard_sigmoid(x: TensorLike) -> Tensor:
+    """`relu6(x + 3) / 6`."""
+    return _mul(clip(_add(_float(x), 3.0), 0.0, 6.0), 1.0 / 6.0)
+
+
+@op
+def hard_silu(x: TensorLike) -> Tensor:
+    """`x * hard_sigmoid(x)`."""
+    x = _float(x)
+    return _mul(x, hard_sigmoid(x))
+
+
+hard_swish = hard_silu
+
+
+@op
+def hard_tanh(x: TensorLike) -> Tensor:
+    """`x` limited to [-1, 1]."""
+    return clip(_float(x), -1.0, 1.0)
+
+
+@op
+def mish(x: TensorLike) -> Tensor:
+    """`x * tanh(softplus(x))`."""
+    x = _float(x)
+    return _mul(x, _core.unary("tanh", _softplus(x)))
+
+
+@op
+def glu(x: TensorLike, axis: int = -1) -> Tensor:
+    """The first half along `axis` times the sigmoid of the second."""
+    from oxiconv.ops.arrangement import split
+
+    x = _float(x)
+    (place,) = axes_of(axis, x.ndim, "glu")
+    if x.shape[place] % 2:
+        raise ShapeError(f"glu: expected an even size along axis {axis}, got shape {x.shape}")
+    a, b = split(x, 2, place)
+    return _mul(a, _core.unary("sigmoid", b))
+
+
+def _centre(x: Tensor, axes: list[int]) -> Tensor:
+    return _core.binary("sub", x, _core.detach(reduction.max(x, axes, keepdims=True)))
+
+
+@op
+def softmax(x: TensorLike, axis: Any = -1) -> Tensor:
+    """Exponentials that sum to 1 along `axis` (an axis, several, or None for all).
+
+    >>> softmax([0.0, 0.0]).numpy().tolist()
+    [0.5, 0.5]
+    """
+    x = _float(x)
+    axes = axes_of(axis, x.ndim, "softmax")
+    e = _core.unary("exp", _centre(x, axes))
+    return _core.binary("div", e, reduction.sum(e, axes, keepdims=True))
+
+
+@op
+def log_softmax(x: TensorLike, axis: Any = -1) -> Tensor:
+    """Logarithm of `softmax` without underflow."""
+    x = _float(x)
+    axes = axes_of(axis, x.ndim, "log_softmax")
+    centred = _centre(x, axes)
+    return _core.binary("sub", centred, _core.unary("log", reduction.sum(_core.unary("exp", centred), axes, keepdims=True)))
+
+
+@op
+def threshold(x: TensorLike, threshold: float, default_value: float) -> Tensor:
+    """`x` where above `threshold`, else `default_value`."""
+    x = _float(x)
+    return _core.select(_core.binary("gt", x, float(threshold)), x, float(default_value))

@@ -1,0 +1,7 @@
+"""Linear algebra: Keras's `ops.linalg`."""
+
+from oxiconv.ops.products import norm
+
+__all__ = [
+    "norm",
+]

@@ -1,0 +1,143 @@
+"""Mutable state: weights, optimizer slots, metric counters, random state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oxiconv import tape, trace
+from oxiconv._core import Cell, GraphError, ShapeError, Tensor
+from oxiconv.dtype import standardize_dtype
+from oxiconv.naming import auto_name
+from oxiconv.operators import Values
+from oxiconv.tensor import convert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from oxiconv._core import DTypeName
+    from oxiconv.tensor import TensorLike
+
+
+class Variable(Values):
+    """A named tensor that can be assigned.
+
+    `initializer` is the value, or a function `(shape, dtype)` that makes it (then `shape` is needed). Shape and dtype
+    never change. Works wherever a tensor does: operators, `ops`, NumPy.
+
+    >>> v = Variable([[1, 2], [3, 4]], dtype="float32", name="w")
+    >>> v.assign_add([1, 1]).numpy().tolist()
+    [[2.0, 3.0], [4.0, 5.0]]
+    >>> v
+    <Variable path=w, shape=(2, 2), dtype=float32, value=[[2. 3.]
+     [4. 5.]]>
+    """
+
+    def __init__(
+        self,
+        initializer: TensorLike | Callable[..., Any] | str,
+        shape: Sequence[int] | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+        name: str | None = None,
+    ) -> None:
+        self.name = name if name is not None else auto_name("Variable")
+        if "/" in self.name:
+            raise ValueError(f"Variable: expected a name without '/', got {self.name!r}")
+        self.path = self.name
+        self.autocast = autocast
+        self.aggregation = aggregation
+        self.synchronization = synchronization
+        self.regularizer: Callable[[Tensor], Tensor] | None = None
+        self.constraint: Callable[[Tensor], Tensor] | None = None
+        self._trainable = bool(trainable)
+        if isinstance(initializer, str):
+            from oxiconv import initializers
+
+            initializer = initializers.get(initializer)
+        if callable(initializer):
+            if shape is None:
+                raise ValueError(f"Variable {self.name!r}: expected a shape beside an initializer function")
+            if any(not isinstance(n, int) or n < 0 for n in map(_integer, shape)):
+                raise ShapeError(f"Variable {self.name!r}: expected known sizes, got shape {tuple(shape)}")
+            value = convert(initializer(tuple(shape), dtype=standardize_dtype(dtype)), dtype)
+        else:
+            value = convert(initializer, dtype)
+        if shape is not None and value.shape != tuple(shape):
+            raise ShapeError(f"Variable {self.name!r}: expected shape {tuple(shape)}, got a value of {value.shape}")
+        if value.traced:
+            raise GraphError(f"Variable {self.name!r}: expected a value with data, got one of a graph being traced")
+        self.cell = Cell(value)
+        self.shape: tuple[int, ...] = value.shape
+        self.dtype: DTypeName = value.dtype
+
+    @property
+    def value(self) -> Tensor:
+        """The tensor held now; within a trace, the traced value."""
+        active = trace.current()
+        held = self.cell.get() if active is None else active.read(self)
+        return tape.observe(self, held) if self._trainable else held
+
+    def assign(self, value: TensorLike) -> Tensor:
+        """Replaces the value by one of the same shape; returns it."""
+        new = convert(value, self.dtype)
+        if new.shape != self.shape:
+            raise ShapeError(f"Variable {self.path!r}: assign: expected shape {self.shape}, got {new.shape}")
+        active = trace.current()
+        tape.forget(self)
+        if active is None:
+            self.cell.set(new)
+        else:
+            active.write(self, new)
+        return new
+
+    def assign_add(self, value: TensorLike) -> Tensor:
+        """Adds `value`, which may broadcast; returns the new value."""
+        return self.assign(self._held() + convert(value, self.dtype))
+
+    def assign_sub(self, value: TensorLike) -> Tensor:
+        """Subtracts `value`, which may broadcast; returns the new value."""
+        return self.assign(self._held() - convert(value, self.dtype))
+
+    def _held(self) -> Tensor:
+        active = trace.current()
+        return self.cell.get() if active is None else active.read(self)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers may change it and tapes watch it."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._held().size
+
+    def numpy(self) -> NDArray[Any]:
+        """The value as a read-only array."""
+        return self._held().numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self._held().__array__(dtype, copy)
+
+    def __repr__(self) -> str:
+        held = self._held()
+        shown = "traced" if held.traced else str(held.numpy())
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown}>"
+
+
+def _integer(n: Any) -> Any:
+    return n.__index__() if hasattr(n, "__index__") else n

@@ -1,0 +1,294 @@
+//! Convolutions and matrix products.
+
+use super::{Call, Kernel};
+use crate::kernels::direct::{ConvPlan, Epilogue};
+use crate::kernels::map::{MapKernel, Operand};
+use crate::kernels::window;
+use crate::simd::Isa;
+use oxiconv_ir::expr::Node;
+use oxiconv_ir::{Binary, DType, Expr, Form, Result, Seat, Type, Window};
+
+/// A product, with what is fused behind it.
+pub(super) struct Product {
+    plan: ConvPlan,
+    solve: Seat,
+    is_matmul: bool,
+    /// Leading axes of a matrix product: how many matrices.
+    stack: Option<Stack>,
+    /// Elements per entry of axis 0, of both operands and the result.
+    entry: [usize; 3],
+    /// Size of axis 0 of the seat that has the batch.
+    entries: usize,
+    /// Elements of the kernel.
+    kernel_len: usize,
+    /// Channels of the result.
+    channels: usize,
+    tail: Tail,
+}
+
+/// Sizes of one matrix product of a stack.
+struct Stack {
+    rows: usize,
+    /// Elements of the operands' and the result's matrices.
+    matrix: [usize; 3],
+    /// Matrices per entry of axis 0.
+    per_entry: usize,
+}
+
+/// What happens to the product.
+enum Tail {
+    /// Bias and ReLU in the kernel, then maximum pooling there if `pool`.
+    Direct { bias: bool, relu: bool, pool: bool },
+    /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
+    Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
+}
+
+/// An operand of a tail expression.
+struct Other {
+    /// Bytes per entry of axis 0; 0 if the entries share it.
+    bytes: usize,
+}
+
+impl Product {
+    pub(super) fn new(
+        isa: Isa,
+        form: &Form,
+        solve: Seat,
+        operands: &[Type],
+        out: &Type,
+        epilogue: Option<(&Expr, &[Operand], &[Type])>,
+        window: Option<&Window>,
+    ) -> Self {
+        let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
+        let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
+        let simple = epilogue.map_or(Some((false, false)), |(e, others, types)| bias_relu(e, others, types));
+        let pooled = window.filter(|_| simple.is_some());
+        let (plan, stack) = match form {
+            Form::Conv(conv) => (pooled.map_or_else(|| ConvPlan::new(isa, conv, solve), |w| ConvPlan::pooled(isa, conv, w)), None),
+            Form::MatMul => matmul(isa, solve, operands, out),
+        };
+        let entries = operands[batched(solve)].dims[0];
+        let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
+        let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
+        let tail = match (simple, epilogue) {
+            (Some((bias, relu)), _) => Tail::Direct { bias, relu, pool: window.is_some() },
+            (None, Some((expr, others, types))) => {
+                // The product before pooling.
+                let dims = match form {
+                    Form::Conv(conv) => conv.dims(solve, entries),
+                    Form::MatMul => out.dims.clone(),
+                };
+                let mut inputs = vec![Operand::dense(DType::F32, dims.len())];
+                inputs.extend(others.iter().cloned());
+                let map = MapKernel::new(isa, expr, &inputs, &[DType::F32], &dims);
+                let others = others
+                    .iter()
+                    .zip(types)
+                    .map(|(o, t)| Other { bytes: if o.repeat[0] { 0 } else { t.bytes() / t.dims[0] } })
+                    .collect();
+                Tail::Map { map: Box::new(map), others, pool: window.map(|w| (isa, w.clone(), channels)) }
+            }
+            (None, None) => unreachable!("no epilogue is a direct tail"),
+        };
+        Self { plan, solve, is_matmul: *form == Form::MatMul, stack, entry, entries, kernel_len, channels, tail }
+    }
+
+    /// Elements of one sample of the convolution's result, where it is pooled after an expression.
+    fn unpooled(&self) -> usize {
+        match &self.tail {
+            Tail::Map { pool: Some((_, w, channels)), .. } => w.input.iter().product::<usize>() * channels,
+            _ => 0,
+        }
+    }
+
+    fn tail_scratch(&self) -> usize {
+        match &self.tail {
+            Tail::Direct { .. } => 0,
+            Tail::Map { map, .. } => map.scratch_len(),
+        }
+    }
+
+    /// Matrix products one by one, each with its own kernel.
+    unsafe fn stacked(&self, stack: &Stack, n: usize, inputs: &[*const u8], out: *mut f32, scratch: &mut [f32]) {
+        let count = n * stack.per_entry;
+        let (packed, scratch) = scratch.split_at_mut(self.plan.packed_len());
+        for m in 0..count {
+            // SAFETY: matrix `m` lies within this call's entries of axis 0.
+            let (a, b, y) = unsafe {
+                (
+                    slice(inputs[0], m * stack.matrix[0], stack.matrix[0]),
+                    slice(inputs[1], m * stack.matrix[1], stack.matrix[1]),
+                    std::slice::from_raw_parts_mut(out.add(m * stack.matrix[2]), stack.matrix[2]),
+                )
+            };
+            let none = Epilogue::default();
+            match self.solve {
+                Seat::Kernel => self.plan.run(stack.rows, a, b, y, &none, scratch),
+                Seat::Output => {
+                    self.plan.pack(b, packed);
+                    self.plan.run(stack.rows, a, packed, y, &none, scratch);
+                }
+                // Arguments are (kernel, y).
+                Seat::Input => {
+                    self.plan.pack(a, packed);
+                    self.plan.run(stack.rows, b, packed, y, &none, scratch);
+                }
+            }
+        }
+    }
+}
+
+/// Which operand has the batch.
+fn batched(solve: Seat) -> usize {
+    usize::from(solve == Seat::Input)
+}
+
+fn matmul(isa: Isa, solve: Seat, operands: &[Type], out: &Type) -> (ConvPlan, Option<Stack>) {
+    let [a, b] = operands else { unreachable!("a product has two operands") };
+    let last = |t: &Type| (t.dims[t.rank() - 2], t.dims[t.rank() - 1]);
+    let ((rows, k), n) = match solve {
+        Seat::Output => (last(a), last(b).1),
+        Seat::Kernel => (last(a), last(b).1),
+        Seat::Input => ((last(b).0, last(a).0), last(a).1),
+    };
+    let plan = ConvPlan::matmul(isa, k, n, solve);
+    let stack = (a.rank() > 2).then(|| {
+        let size = |t: &Type| last(t).0 * last(t).1;
+        Stack {
+            rows,
+            matrix: [size(a), size(b), size(out)],
+            per_entry: a.dims[1..a.rank() - 2].iter().product(),
+        }
+    });
+    (plan, stack)
+}
+
+unsafe fn slice<'a>(p: *const u8, from: usize, len: usize) -> &'a [f32] {
+    // SAFETY: by the caller's contract.
+    unsafe { std::slice::from_raw_parts(p.cast::<f32>().add(from), len) }
+}
+
+impl Kernel for Product {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let n = call.rows(self.entries);
+        let Call { inputs, outputs, packed, scratch, .. } = call;
+        let out = outputs[0].cast::<f32>();
+        if let Some(stack) = &self.stack {
+            // SAFETY: forwarded.
+            unsafe { self.stacked(stack, n, inputs, out, scratch) };
+            return Ok(());
+        }
+        if self.solve == Seat::Kernel {
+            // SAFETY: the operands have `n` entries, the result is complete.
+            let (x, y, k) = unsafe {
+                (slice(inputs[0], 0, n * self.entry[0]), slice(inputs[1], 0, n * self.entry[1]),
+                    std::slice::from_raw_parts_mut(out, self.kernel_len))
+            };
+            self.plan.run(n, x, y, k, &Epilogue::default(), scratch);
+            return Ok(());
+        }
+        let batched = batched(self.solve);
+        let entry = self.entry[batched];
+        match &self.tail {
+            Tail::Direct { bias, relu, pool } => {
+                // SAFETY: `n` entries of the batched operand and of the results; a bias has one value per channel.
+                unsafe {
+                    let x = slice(inputs[batched], 0, n * entry);
+                    let bias = bias.then(|| slice(inputs[2], 0, self.channels));
+                    let epilogue = Epilogue { bias, relu: *relu };
+                    let y = std::slice::from_raw_parts_mut(out, n * self.entry[2]);
+                    if *pool {
+                        let index = std::slice::from_raw_parts_mut(outputs[1], n * self.entry[2]);
+                        self.plan.run_pooled(n, x, packed, y, index, &epilogue, scratch);
+                    } else {
+                        self.plan.run(n, x, packed, y, &epilogue, scratch);
+                    }
+                }
+            }
+            Tail::Map { map, others, pool } => {
+                let (unpooled, scratch) = scratch.split_at_mut(self.unpooled());
+                let (map_scratch, scratch) = scratch.split_at_mut(map.scratch_len());
+                // Rows of a matrix product go through together, images one by one: what is in flight stays in cache.
+                let step = if self.is_matmul { n.max(1) } else { 1 };
+                for i in (0..n).step_by(step) {
+                    // SAFETY: entries `i..i + step` of the batched operands and results.
+                    unsafe {
+                        let x = slice(inputs[batched], i * entry, step * entry);
+                        let y = match pool {
+                            Some(_) => &mut *unpooled,
+                            None => std::slice::from_raw_parts_mut(out.add(i * self.entry[2]), step * self.entry[2]),
+                        };
+                        self.plan.run(step, x, packed, y, &Epilogue::default(), scratch);
+                        let mut operands = [std::ptr::null::<u8>(); super::MAX_OPERANDS];
+                        operands[0] = y.as_ptr().cast();
+                        for (k, other) in others.iter().enumerate() {
+                            operands[k + 1] = inputs[k + 2].add(i * other.bytes);
+                        }
+                        map.run(step, &operands[..=others.len()], &[y.as_mut_ptr().cast()], map_scratch);
+                        if let Some((isa, window, channels)) = pool {
+                            let size = self.entry[2];
+                            let values = std::slice::from_raw_parts_mut(out.add(i * size), size);
+                            let index = outputs[1].add(i * size * window.index_dtype().size());
+                            window::max_pool(*isa, window, *channels, 1, y, values, index);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn scratch_len(&self) -> usize {
+        let packed = if self.stack.is_some() { self.plan.packed_len() } else { 0 };
+        packed + self.unpooled() + self.tail_scratch() + self.plan.scratch_len()
+    }
+
+    fn packed_len(&self) -> usize {
+        if self.stack.is_some() { 0 } else { self.plan.packed_len() }
+    }
+
+    unsafe fn pack(&self, kernel: *const u8, packed: &mut [f32]) {
+        // SAFETY: valid for the kernel's type by the caller's contract.
+        self.plan.pack(unsafe { slice(kernel, 0, self.kernel_len) }, packed);
+    }
+
+    fn packed_operand(&self) -> Option<usize> {
+        Seat::Kernel.position(self.solve).filter(|_| self.packed_len() > 0)
+    }
+
+    fn describe(&self) -> String {
+        let tail = match &self.tail {
+            Tail::Direct { bias, relu, pool } => [(*bias, "bias"), (*relu, "relu"), (*pool, "pool")]
+                .iter()
+                .filter(|(on, _)| *on)
+                .map(|(_, name)| format!(" + {name}"))
+                .collect(),
+            Tail::Map { .. } => " + expression".to_owned(),
+        };
+        self.plan.describe() + &tail
+    }
+}
+
+/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one: (bias, relu).
+fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, bool)> {
+    let nodes = expr.nodes();
+    let node = |id: u32| nodes[id as usize];
+    let is_zero = |id: u32| matches!(node(id), Node::Const(bits) if f64::from_bits(bits) == 0.0);
+    let (inner, relu) = match node(expr.outs()[0]) {
+        Node::Binary(Binary::Max, a, b) if is_zero(b) => (node(a), true),
+        Node::Binary(Binary::Max, a, b) if is_zero(a) => (node(b), true),
+        other => (other, false),
+    };
+    match inner {
+        Node::In(0) => Some((false, relu)),
+        Node::Binary(Binary::Add, a, b) => {
+            let both = [node(a), node(b)];
+            let per_channel = others.len() == 1
+                && types[0].rank() == 1
+                && types[0].dtype == DType::F32
+                && others[0].repeat.split_last().is_some_and(|(last, rest)| !last && rest.iter().all(|r| *r));
+            (both.contains(&Node::In(0)) && both.contains(&Node::In(1)) && per_channel).then_some((true, relu))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,403 @@
+//! Everything but products: elementwise work, reductions, pooling, layout, indexing, random numbers.
+
+use super::{Call, Kernel};
+use crate::kernels::map::{MapKernel, Operand};
+use crate::kernels::reduce::{ReduceKernel, Reduction};
+use crate::kernels::{gather, layout, random, window};
+use crate::simd::Isa;
+use oxiconv_ir::op::Dist;
+use oxiconv_ir::{DType, Expr, Op, Result, Type, Window};
+
+/// # Safety
+/// `p..p + len` is valid.
+unsafe fn read<'a, T>(p: *const u8, len: usize) -> &'a [T] {
+    // SAFETY: by contract.
+    unsafe { std::slice::from_raw_parts(p.cast(), len) }
+}
+
+/// # Safety
+/// `p..p + len` is valid and used by nobody else.
+unsafe fn write<'a, T>(p: *mut u8, len: usize) -> &'a mut [T] {
+    // SAFETY: by contract.
+    unsafe { std::slice::from_raw_parts_mut(p.cast(), len) }
+}
+
+/// Elements per entry of axis 0.
+fn entry(ty: &Type) -> usize {
+    ty.dims.iter().skip(1).product()
+}
+
+/// Size of axis 0; a scalar is one entry.
+fn entries(ty: &Type) -> usize {
+    ty.dims.first().copied().unwrap_or(1)
+}
+
+/// An elementwise step.
+pub(super) struct Map {
+    kernel: MapKernel,
+    text: String,
+    rows: usize,
+    /// Bytes per row of each operand and output; 0 where rows share the operand.
+    input_row: Vec<usize>,
+    output_row: Vec<usize>,
+}
+
+impl Map {
+    pub(super) fn new(isa: Isa, expr: &Expr, operands: &[Operand], types: &[Type], outs: &[Type], dims: &[usize]) -> Self {
+        let dtypes: Vec<DType> = outs.iter().map(|t| t.dtype).collect();
+        let row = |t: &Type| entry(t) * t.dtype.size();
+        let shared = |o: &Operand| o.repeat.first().copied().unwrap_or(true);
+        Self {
+            kernel: MapKernel::new(isa, expr, operands, &dtypes, dims),
+            text: format!("map {expr}"),
+            rows: dims.first().copied().unwrap_or(1),
+            input_row: operands.iter().zip(types).map(|(o, t)| if shared(o) { 0 } else { row(t) }).collect(),
+            output_row: outs.iter().map(row).collect(),
+        }
+    }
+}
+
+impl Kernel for Map {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let rows = call.piece(call.rows(self.rows));
+        if call.piece == (0, 1) {
+            // SAFETY: forwarded.
+            unsafe { self.kernel.run(rows.len(), call.inputs, call.outputs, call.scratch) };
+            return Ok(());
+        }
+        let mut inputs = [std::ptr::null::<u8>(); super::MAX_OPERANDS];
+        for (to, (from, row)) in inputs.iter_mut().zip(call.inputs.iter().zip(&self.input_row)) {
+            *to = from.wrapping_add(rows.start * row);
+        }
+        let mut outputs = [std::ptr::null_mut::<u8>(); super::MAX_OPERANDS];
+        for (to, (from, row)) in outputs.iter_mut().zip(call.outputs.iter().zip(&self.output_row)) {
+            *to = from.wrapping_add(rows.start * row);
+        }
+        let (inputs, outputs) = (&inputs[..call.inputs.len()], &outputs[..call.outputs.len()]);
+        // SAFETY: forwarded; pieces have disjoint rows.
+        unsafe { self.kernel.run(rows.len(), inputs, outputs, call.scratch) };
+        Ok(())
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.kernel.scratch_len()
+    }
+
+    fn describe(&self) -> String {
+        self.text.clone()
+    }
+}
+
+/// A reduction of an expression.
+pub(super) struct Reduce {
+    kernel: ReduceKernel,
+    text: String,
+    rows: usize,
+}
+
+impl Reduce {
+    pub(super) fn new(
+        isa: Isa,
+        max: bool,
+        expr: &Expr,
+        operands: &[Operand],
+        dims: &[usize],
+        axes: &[usize],
+        dtype: DType,
+    ) -> Self {
+        let kind = if max { Reduction::Max } else { Reduction::Sum };
+        Self {
+            kernel: ReduceKernel::new(isa, kind, expr, operands, dims, axes, dtype),
+            text: format!("{} {expr} over {axes:?}", if max { "max" } else { "sum" }),
+            rows: dims.first().copied().unwrap_or(1),
+        }
+    }
+}
+
+impl Kernel for Reduce {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // SAFETY: forwarded.
+        unsafe { self.kernel.run(call.rows(self.rows), call.inputs, call.outputs[0], call.scratch) };
+        Ok(())
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.kernel.scratch_len()
+    }
+
+    fn describe(&self) -> String {
+        self.text.clone()
+    }
+}
+
+/// Bytes from one place to another.
+pub(super) struct Copy {
+    pub(super) bytes: usize,
+}
+
+impl Kernel for Copy {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // SAFETY: both are complete tensors, and a result overlaps nothing in the arena.
+        unsafe { call.outputs[0].copy_from(call.inputs[0], self.bytes) };
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        format!("copy {} bytes", self.bytes)
+    }
+}
+
+/// Maxima and their positions.
+pub(super) struct MaxPool {
+    isa: Isa,
+    window: Window,
+    channels: usize,
+    samples: usize,
+}
+
+impl MaxPool {
+    pub(super) fn new(isa: Isa, window: &Window, x: &Type) -> Self {
+        Self { isa, window: window.clone(), channels: x.dims[x.rank() - 1], samples: x.dims[0] }
+    }
+}
+
+impl Kernel for MaxPool {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let n = call.rows(self.samples);
+        let (input, output) = (self.window.input.iter().product::<usize>(), self.window.output().iter().product::<usize>());
+        // SAFETY: `n` samples of both.
+        unsafe {
+            let x = read(call.inputs[0], n * input * self.channels);
+            let values = write(call.outputs[0], n * output * self.channels);
+            window::max_pool(self.isa, &self.window, self.channels, n, x, values, call.outputs[1]);
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        "max-pool".to_owned()
+    }
+}
+
+/// The kernel of a primitive that nothing is fused with.
+pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn Kernel> {
+    match op {
+        Op::Const { dtype, bits } => Box::new(Constant { dtype: *dtype, value: f64::from_bits(*bits) }),
+        Op::Random { dist, .. } => Box::new(Random { dist: *dist, out: out.clone() }),
+        Op::Broadcast { .. } | Op::Permute(_) | Op::Slice { .. } | Op::Pad { .. } | Op::Concat(_) => {
+            Box::new(Layout::new(op, types, out))
+        }
+        Op::Gather { axis } => Box::new(Gather { axis: *axis, x: types[0].clone(), index: types[1].clone() }),
+        Op::ScatterAdd { axis, .. } => {
+            Box::new(Scatter { axis: *axis, g: types[0].clone(), index: types[1].clone(), out: out.clone() })
+        }
+        Op::WindowSum(w) | Op::WindowSpread(w) | Op::WindowArgMax(w) | Op::WindowTake(w) | Op::WindowPut(w) => {
+            let ty = &types[0];
+            Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels: ty.dims[ty.rank() - 1], samples: ty.dims[0] })
+        }
+        Op::Arg { .. } | Op::Cast(_) | Op::Detach | Op::Map { .. } | Op::Product { .. } | Op::Sum(_) | Op::Max(_) | Op::Reshape(_) => {
+            unreachable!("{} is never a step of its own", op.name())
+        }
+    }
+}
+
+/// A scalar.
+struct Constant {
+    dtype: DType,
+    value: f64,
+}
+
+impl Kernel for Constant {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let out = call.outputs[0];
+        // SAFETY: room for one element.
+        unsafe {
+            match self.dtype {
+                DType::F32 => write(out, 1)[0] = self.value as f32,
+                DType::I32 => write(out, 1)[0] = self.value as i32,
+                DType::U8 => write(out, 1)[0] = self.value as u8,
+                DType::Bool => write(out, 1)[0] = u8::from(self.value != 0.0),
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        format!("constant {}", self.value)
+    }
+}
+
+/// Random numbers; a sample's place in the stream is its place in the batch.
+struct Random {
+    dist: Dist,
+    out: Type,
+}
+
+impl Kernel for Random {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let len = call.rows(entries(&self.out)) * entry(&self.out);
+        let first = entries(&self.out) / call.of * call.first * entry(&self.out);
+        // SAFETY: the state has two elements, the result `len`.
+        let (state, out) = unsafe { (read::<i32>(call.inputs[0], 2), write(call.outputs[0], len)) };
+        random::fill(self.dist, [state[0], state[1]], first as u64, out);
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        format!("philox {:?}", self.dist)
+    }
+}
+
+/// Copies between strided views.
+struct Layout {
+    /// One per input.
+    parts: Vec<Part>,
+    /// Bytes per entry of axis 0 of a result that starts as zeros.
+    zeros: Option<usize>,
+    out_entries: usize,
+    name: &'static str,
+}
+
+struct Part {
+    plan: layout::CopyPlan,
+    /// Size of axis 0 of the index space.
+    entries: usize,
+    /// Where the views start, in bytes.
+    from: usize,
+    to: usize,
+}
+
+impl Layout {
+    fn new(op: &Op, types: &[Type], out: &Type) -> Self {
+        let size = out.dtype.size();
+        let (source, result) = (layout::row_major(&types[0].dims), layout::row_major(&out.dims));
+        let dot = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(a, b)| a * b).sum::<usize>();
+        let times = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(a, b)| a * b).collect::<Vec<_>>();
+        let part = |dims: &[usize], from: &[usize], to: &[usize], start: usize, at: usize| Part {
+            plan: layout::CopyPlan::new(size, dims, from, to),
+            entries: dims.first().copied().unwrap_or(1),
+            from: start * size,
+            to: at * size,
+        };
+        let mut zeros = None;
+        let parts = match op {
+            Op::Broadcast { axes, .. } => {
+                let mut kept = source.iter();
+                let from: Vec<usize> = (0..out.rank())
+                    .map(|a| if axes.contains(&a) { 0 } else { *kept.next().expect("one per kept axis") })
+                    .collect();
+                vec![part(&out.dims, &from, &result, 0, 0)]
+            }
+            Op::Permute(perm) => {
+                let from: Vec<usize> = perm.iter().map(|&a| source[a]).collect();
+                vec![part(&out.dims, &from, &result, 0, 0)]
+            }
+            Op::Slice { start, step, .. } => {
+                vec![part(&out.dims, &times(&source, step), &result, dot(start, &source), 0)]
+            }
+            Op::Pad { low, interior, .. } => {
+                zeros = Some(entry(out) * size);
+                let step: Vec<usize> = interior.iter().map(|i| i + 1).collect();
+                vec![part(&types[0].dims, &source, &times(&result, &step), 0, dot(low, &result))]
+            }
+            Op::Concat(axis) => {
+                let mut at = 0;
+                types
+                    .iter()
+                    .map(|t| {
+                        let start = at * result[*axis];
+                        at += t.dims[*axis];
+                        part(&t.dims, &layout::row_major(&t.dims), &result, 0, start)
+                    })
+                    .collect()
+            }
+            _ => unreachable!("{} is no layout op", op.name()),
+        };
+        Self { parts, zeros, out_entries: entries(out), name: op.name() }
+    }
+}
+
+impl Kernel for Layout {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // SAFETY: the views lie within the tensors, cut to the call's entries of axis 0.
+        unsafe {
+            if let Some(bytes) = self.zeros {
+                call.outputs[0].write_bytes(0, call.rows(self.out_entries) * bytes);
+            }
+            for (part, &input) in self.parts.iter().zip(call.inputs) {
+                let n = call.rows(part.entries);
+                part.plan.run(n, input.wrapping_add(part.from), call.outputs[0].wrapping_add(part.to));
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        self.name.to_owned()
+    }
+}
+
+/// Sizes before, along and after an axis, where axis 0 has `rows`.
+fn indexed(dims: &[usize], axis: usize, rows: usize) -> gather::Indexed {
+    let product = |d: &[usize]| d.iter().product::<usize>();
+    let (outer, along) = if axis == 0 { (1, rows) } else { (rows * product(&dims[1..axis]), dims[axis]) };
+    gather::Indexed { outer, axis: along, inner: product(&dims[axis + 1..]) }
+}
+
+/// Slices at indices.
+struct Gather {
+    axis: usize,
+    x: Type,
+    index: Type,
+}
+
+impl Kernel for Gather {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // Along axis 0 the batch is the index's, elsewhere it is that of `x`.
+        let rows = if self.axis == 0 { self.x.dims[0] } else { call.rows(self.x.dims[0]) };
+        let count = if self.axis == 0 { call.rows(entries(&self.index)) * entry(&self.index) } else { self.index.len() };
+        let sizes = indexed(&self.x.dims, self.axis, rows);
+        let (from, to) = (sizes.outer * sizes.axis * sizes.inner, sizes.outer * count * sizes.inner);
+        // SAFETY: lengths are those of the call's entries.
+        unsafe {
+            let index = read::<i32>(call.inputs[1], count);
+            if self.x.dtype.size() == 4 {
+                gather::gather(sizes, read::<u32>(call.inputs[0], from), index, write(call.outputs[0], to))
+            } else {
+                gather::gather(sizes, read::<u8>(call.inputs[0], from), index, write(call.outputs[0], to))
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        "gather".to_owned()
+    }
+}
+
+/// Slices added at indices.
+struct Scatter {
+    axis: usize,
+    g: Type,
+    index: Type,
+    out: Type,
+}
+
+impl Kernel for Scatter {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // Along axis 0 slices of the batch add up in a result of its own size.
+        let rows = if self.axis == 0 { self.out.dims[0] } else { call.rows(self.out.dims[0]) };
+        let batched = self.axis == 0 && self.index.rank() > 0;
+        let count = if batched { call.rows(entries(&self.index)) * entry(&self.index) } else { self.index.len() };
+        let sizes = indexed(&self.out.dims, self.axis, rows);
+        // SAFETY: lengths are those of the call's entries.
+        unsafe {
+            let g = read(call.inputs[0], sizes.outer * count * sizes.inner);
+            let out = write(call.outputs[0], sizes.outer * sizes.axis * sizes.inner);
+            gather::scatter_add(sizes, g, read::<i32>(call.inputs[1], count), out)
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("scatter-add {} indices", self.index.len().min(self.g.len()))
+    }
+}

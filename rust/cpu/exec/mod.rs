@@ -1,0 +1,358 @@
+//! The executor: a program's steps bound to kernels and memory.
+//!
+//! All memory accesses of a run go through [`Memory`], which turns the plan's places into pointers. That they do not
+//! collide is the planner's promise (tested there): values alive together have disjoint memory, shards write disjoint
+//! slices, tasks have partial sums and workers have scratch of their own.
+
+mod bind;
+mod combine;
+mod heavy;
+mod light;
+
+use crate::arena::Buffer;
+use crate::pool::Pool;
+use crate::simd::Isa;
+use crate::threads::num_threads;
+use bind::{Bound, bind};
+use oxiconv_ir::plan::{Request, plan};
+use oxiconv_ir::program::{ALIGN, Operand, Place, Program, Step, ValueId};
+use oxiconv_ir::{Error, Graph, Result};
+use std::fmt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A program ready to run: kernels chosen, memory allocated.
+pub struct Executable {
+    program: Program,
+    /// Per stage and step.
+    bound: Vec<Vec<Bound>>,
+    arena: Buffer,
+    /// Packed kernels of all products.
+    packed: Buffer,
+    /// Per worker: the plan's scratch, then the kernels'.
+    scratch: Vec<Buffer>,
+    scratch_bytes: usize,
+}
+
+/// What a kernel is given for one call.
+pub(crate) struct Call<'a> {
+    /// Samples in this call, of how many in the batch. A step of a whole stage has 1 of 1.
+    pub(crate) samples: usize,
+    pub(crate) of: usize,
+    /// The first of them.
+    pub(crate) first: usize,
+    /// In a whole stage: which of how many pieces of the step this call is; the pointers are the step's.
+    pub(crate) piece: (usize, usize),
+    /// Where each input starts: at the first sample, if it is sliced.
+    pub(crate) inputs: &'a [*const u8],
+    /// Where each output starts.
+    pub(crate) outputs: &'a [*mut u8],
+    /// The packed kernel, if the step has one.
+    pub(crate) packed: &'a [f32],
+    /// [`Kernel::scratch_len`] floats.
+    pub(crate) scratch: &'a mut [f32],
+}
+
+impl Call<'_> {
+    /// How many of the `d` entries of a batched axis 0 this call has.
+    pub(crate) fn rows(&self, d: usize) -> usize {
+        d / self.of * self.samples
+    }
+
+    /// Which of `len` elements or rows this call's piece has.
+    pub(crate) fn piece(&self, len: usize) -> std::ops::Range<usize> {
+        let (piece, pieces) = self.piece;
+        let each = len.div_ceil(pieces);
+        (piece * each).min(len)..((piece + 1) * each).min(len)
+    }
+}
+
+/// A step bound to its kernel.
+pub(crate) trait Kernel: Send + Sync {
+    /// Computes the call's samples.
+    ///
+    /// # Safety
+    /// The pointers are valid for the step's types, cut to the call's samples where sliced; outputs overlap inputs
+    /// only as the kind of step allows.
+    unsafe fn run(&self, call: Call<'_>) -> Result<()>;
+
+    /// Floats of scratch.
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    /// Floats of packed kernel, made from an operand before the stage.
+    fn packed_len(&self) -> usize {
+        0
+    }
+
+    /// Packs the operand.
+    ///
+    /// # Safety
+    /// `kernel` is valid for the kernel operand's type.
+    unsafe fn pack(&self, _kernel: *const u8, _packed: &mut [f32]) {}
+
+    /// Which operand [`Kernel::pack`] takes.
+    fn packed_operand(&self) -> Option<usize> {
+        None
+    }
+
+    /// For people.
+    fn describe(&self) -> String;
+}
+
+impl Executable {
+    /// Plans and binds the computation that `request` asks of `graph`.
+    pub fn new(graph: &Graph, request: &Request) -> Result<Self> {
+        let program = plan(graph, request, &bind::Cpu)?;
+        let isa = Isa::active();
+        let mut packed = 0;
+        let mut bound = Vec::with_capacity(program.stages.len());
+        for stage in &program.stages {
+            let mut steps = Vec::with_capacity(stage.steps.len());
+            for step in &stage.steps {
+                steps.push(bind(isa, &program, stage.sharded, step, &mut packed));
+            }
+            bound.push(steps);
+        }
+        let kernels = bound.iter().flatten().map(|b| b.kernel.scratch_len()).max().unwrap_or(0) * size_of::<f32>();
+        let scratch_bytes = program.scratch.next_multiple_of(ALIGN) + kernels;
+        Ok(Self {
+            arena: Buffer::zeroed(program.arena, "the program's arena")?,
+            packed: Buffer::zeroed(packed * size_of::<f32>(), "packed kernels")?,
+            scratch: Vec::new(),
+            scratch_bytes,
+            bound,
+            program,
+        })
+    }
+
+    /// Bytes of planned memory: arena, packed kernels, and scratch for the current number of threads.
+    pub fn memory(&self) -> usize {
+        self.arena.len() + self.packed.len() + self.scratch_bytes * num_threads().max(self.scratch.len())
+    }
+
+    /// The plan.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Runs once. `args[i]` has the bytes of argument `i`, `results[r]` takes those of result `r`; for an update
+    /// `(r, a)` of the request they are the same memory. `interrupt` is asked now and then on the calling thread: if
+    /// it says true the run stops with [`Error::Interrupted`]. After an error no update has been written.
+    ///
+    /// # Safety
+    /// Every pointer is valid for its type and aligned to it; results overlap nothing but their update's argument.
+    pub unsafe fn run(
+        &mut self,
+        args: &[*const u8],
+        results: &[*mut u8],
+        interrupt: &(dyn Fn() -> bool + Sync),
+    ) -> Result<()> {
+        while self.scratch.len() < num_threads() {
+            self.scratch.push(Buffer::zeroed(self.scratch_bytes, "a worker's scratch")?);
+        }
+        let memory = Memory {
+            program: &self.program,
+            args,
+            results,
+            arena: self.arena.as_mut_ptr(),
+            packed: self.packed.as_mut_ptr().cast(),
+            scratch: self.scratch.iter_mut().map(Buffer::as_mut_ptr).collect(),
+        };
+        let run = Run { memory, bound: &self.bound, stop: AtomicBool::new(false), error: Mutex::new(None), interrupt };
+        for stage in 0..self.program.stages.len() {
+            // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
+            unsafe { run.stage(stage)? };
+        }
+        Ok(())
+    }
+}
+
+/// Turns places into pointers.
+struct Memory<'a> {
+    program: &'a Program,
+    args: &'a [*const u8],
+    results: &'a [*mut u8],
+    arena: *mut u8,
+    packed: *mut f32,
+    scratch: Vec<*mut u8>,
+}
+
+/// Where a step runs: which samples, by which worker.
+#[derive(Clone, Copy)]
+struct Where {
+    /// Of a whole stage: 0 of 1 sample.
+    first: usize,
+    samples: usize,
+    of: usize,
+    task: usize,
+    worker: usize,
+    piece: (usize, usize),
+}
+
+impl Memory<'_> {
+    /// Where a value's bytes are, for the samples at hand if `sliced`.
+    fn at(&self, value: ValueId, sliced: bool, place: Where) -> *mut u8 {
+        let v = &self.program.values[value];
+        let skip = if sliced { self.program.sample_bytes(&v.ty) * place.first } else { 0 };
+        // `wrapping_add`: an empty tensor has no memory to stay within.
+        match v.place {
+            Place::Arg(i) => self.args[i].cast_mut().wrapping_add(skip),
+            Place::Result(r) => self.results[r].wrapping_add(skip),
+            Place::Arena(offset) => self.arena.wrapping_add(offset + skip),
+            Place::Scratch(offset) => self.scratch[place.worker].wrapping_add(offset),
+            Place::Partial { offset, stride } => self.arena.wrapping_add(offset + stride * place.task),
+        }
+    }
+
+    fn input(&self, o: &Operand, place: Where) -> *const u8 {
+        self.at(o.value, o.sliced, place)
+    }
+}
+
+struct Run<'a> {
+    memory: Memory<'a>,
+    bound: &'a [Vec<Bound>],
+    stop: AtomicBool,
+    error: Mutex<Option<Error>>,
+    interrupt: &'a (dyn Fn() -> bool + Sync),
+}
+
+// SAFETY: the pointers in `memory` are used by several threads, each for the pieces the plan gives it: see the module.
+unsafe impl Sync for Run<'_> {}
+
+impl Run<'_> {
+    unsafe fn stage(&self, stage: usize) -> Result<()> {
+        let program = self.memory.program;
+        let pool = Pool::global();
+        let whole = Where { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
+        if !program.stages[stage].sharded {
+            for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
+                // SAFETY: forwarded.
+                unsafe {
+                    self.pack(step, bound, whole);
+                    match bound.pieces {
+                        1 => self.step(step, bound, whole)?,
+                        pieces => pool.run(pieces, &|piece, worker| {
+                            self.note(self.step(step, bound, Where { worker, piece: (piece, pieces), ..whole }));
+                        }),
+                    }
+                }
+            }
+            return self.outcome();
+        }
+        let packs: Vec<usize> = (0..self.bound[stage].len()).filter(|&i| self.bound[stage][i].packed.is_some()).collect();
+        pool.run(packs.len(), &|i, _| {
+            // SAFETY: each step's packed kernel has memory of its own.
+            unsafe { self.pack(&program.stages[stage].steps[packs[i]], &self.bound[stage][packs[i]], whole) };
+        });
+        pool.run(program.sharding.tasks(), &|task, worker| {
+            // SAFETY: forwarded; tasks have disjoint samples.
+            self.note(unsafe { self.task(stage, task, worker) });
+        });
+        self.outcome()
+    }
+
+    /// All shards of a task, in order.
+    unsafe fn task(&self, stage: usize, task: usize, worker: usize) -> Result<()> {
+        let program = self.memory.program;
+        let cut = program.sharding;
+        let end = ((task + 1) * cut.task).min(cut.samples);
+        for first in (task * cut.task..end).step_by(cut.shard) {
+            if worker == 0 && (self.interrupt)() {
+                return Err(Error::Interrupted);
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let samples = cut.shard.min(end - first);
+            let place = Where { first, samples, of: cut.samples, task, worker, piece: (0, 1) };
+            for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
+                // SAFETY: forwarded.
+                unsafe { self.step(step, bound, place)? };
+            }
+        }
+        Ok(())
+    }
+
+    unsafe fn step(&self, step: &Step, bound: &Bound, place: Where) -> Result<()> {
+        let m = &self.memory;
+        let mut inputs = [std::ptr::null(); MAX_OPERANDS];
+        for (p, o) in inputs.iter_mut().zip(&step.inputs) {
+            *p = m.input(o, place);
+        }
+        let mut outputs = [std::ptr::null_mut(); MAX_OPERANDS];
+        for (p, o) in outputs.iter_mut().zip(&step.outputs) {
+            *p = m.at(*o, !step.term, place);
+        }
+        let scratch = m.scratch[place.worker];
+        // The first shard of a task writes its term, the others add theirs.
+        let adds = step.term && place.first != place.task * m.program.sharding.task;
+        let term = outputs[0];
+        if adds {
+            outputs[0] = scratch.wrapping_add(step.temp.expect("planned for tasks of several shards"));
+        }
+        let packed = bound.packed.clone().unwrap_or(0..0);
+        let call = Call {
+            samples: place.samples,
+            of: place.of,
+            first: place.first,
+            piece: place.piece,
+            inputs: &inputs[..step.inputs.len()],
+            outputs: &outputs[..step.outputs.len()],
+            // SAFETY: the range lies in the packed buffer and is written only before the stage's tasks.
+            packed: unsafe { std::slice::from_raw_parts(m.packed.add(packed.start), packed.len()) },
+            // SAFETY: a worker's scratch is its own; the kernels' part starts after the plan's.
+            scratch: unsafe {
+                let kernels = scratch.add(m.program.scratch.next_multiple_of(ALIGN)).cast();
+                std::slice::from_raw_parts_mut(kernels, bound.kernel.scratch_len())
+            },
+        };
+        // SAFETY: forwarded.
+        unsafe { bound.kernel.run(call)? };
+        if adds {
+            let ty = &m.program.values[step.outputs[0]].ty;
+            // SAFETY: both are valid for the type, and apart: the term is in the arena, the copy in scratch.
+            unsafe { combine::add_assign(ty, term, outputs[0]) };
+        }
+        Ok(())
+    }
+
+    unsafe fn pack(&self, step: &Step, bound: &Bound, place: Where) {
+        if let (Some(range), Some(operand)) = (&bound.packed, bound.kernel.packed_operand()) {
+            // SAFETY: the range lies in the packed buffer and belongs to this step.
+            let packed = unsafe { std::slice::from_raw_parts_mut(self.memory.packed.add(range.start), range.len()) };
+            // SAFETY: the operand is complete before the stage, and valid for its type.
+            unsafe { bound.kernel.pack(self.memory.input(&step.inputs[operand], place), packed) };
+        }
+    }
+
+    /// Keeps the first error and tells the others to stop.
+    fn note(&self, outcome: Result<()>) {
+        if let Err(error) = outcome {
+            self.stop.store(true, Ordering::Relaxed);
+            self.error.lock().expect("never poisoned").get_or_insert(error);
+        }
+    }
+
+    fn outcome(&self) -> Result<()> {
+        self.error.lock().expect("never poisoned").take().map_or(Ok(()), Err)
+    }
+}
+
+/// Most inputs, and most outputs, of a step. Fusing stays far below; a concatenation of more tensors is split by the
+/// front end.
+pub const MAX_OPERANDS: usize = 64;
+
+impl fmt::Display for Executable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.program)?;
+        for (stage, bound) in self.bound.iter().enumerate() {
+            for (step, b) in bound.iter().enumerate() {
+                writeln!(f, "stage {stage} step {step}: {}", b.kernel.describe())?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Slices by index. Indices are checked: one past the end is an error, not a read of something else.
+
+use oxiconv_ir::{Error, Result};
+
+/// Sizes of `[outer, axis, inner]`, indexed along the middle.
+#[derive(Debug, Clone, Copy)]
+pub struct Indexed {
+    /// Product of the axes before.
+    pub outer: usize,
+    /// Size of the indexed axis.
+    pub axis: usize,
+    /// Product of the axes after.
+    pub inner: usize,
+}
+
+/// The index as a position, or what is wrong with it.
+fn position(op: &str, index: i32, axis: usize) -> Result<usize> {
+    usize::try_from(index)
+        .ok()
+        .filter(|i| *i < axis)
+        .ok_or_else(|| Error::value(op, format!("index {index} is out of range for an axis of size {axis}")))
+}
+
+/// `out[o, i, ..] = x[o, index[i], ..]`.
+///
+/// # Panics
+/// If a length is not that of the sizes.
+pub fn gather<T: Copy>(sizes: Indexed, x: &[T], index: &[i32], out: &mut [T]) -> Result<()> {
+    let Indexed { outer, axis, inner } = sizes;
+    assert!(x.len() == outer * axis * inner && out.len() == outer * index.len() * inner, "gather over {sizes:?}");
+    for o in 0..outer {
+        for (i, &at) in index.iter().enumerate() {
+            let from = (o * axis + position("gather", at, axis)?) * inner;
+            let to = (o * index.len() + i) * inner;
+            out[to..to + inner].copy_from_slice(&x[from..from + inner]);
+        }
+    }
+    Ok(())
+}
+
+/// `out[o, index[i], ..] += g[o, i, ..]` from zero, in the order of the indices.
+///
+/// # Panics
+/// If a length is not that of the sizes.
+pub fn scatter_add(sizes: Indexed, g: &[f32], index: &[i32], out: &mut [f32]) -> Result<()> {
+    let Indexed { outer, axis, inner } = sizes;
+    assert!(out.len() == outer * axis * inner && g.len() == outer * index.len() * inner, "scatter over {sizes:?}");
+    out.fill(0.0);
+    for o in 0..outer {
+        for (i, &at) in index.iter().enumerate() {
+            let to = (o * axis + position("scatter_add", at, axis)?) * inner;
+            let from = (o * index.len() + i) * inner;
+            for (y, g) in out[to..to + inner].iter_mut().zip(&g[from..from + inner]) {
+                *y += g;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZES: Indexed = Indexed { outer: 2, axis: 3, inner: 2 };
+
+    #[test]
+    fn gather_takes_and_scatter_puts_back() {
+        let x: Vec<f32> = (0..12).map(|i| i as f32).collect();
+        let index = [2, 0, 2];
+        let mut out = [0.0; 12];
+        gather(SIZES, &x, &index, &mut out).unwrap();
+        assert_eq!(out, [4.0, 5.0, 0.0, 1.0, 4.0, 5.0, 10.0, 11.0, 6.0, 7.0, 10.0, 11.0]);
+        let mut back = [f32::NAN; 12];
+        scatter_add(SIZES, &out, &index, &mut back).unwrap();
+        assert_eq!(back, [0.0, 1.0, 0.0, 0.0, 8.0, 10.0, 6.0, 7.0, 0.0, 0.0, 20.0, 22.0]);
+    }
+
+    #[test]
+    fn an_index_past_the_end_is_named() {
+        for index in [3, -1] {
+            let error = gather(SIZES, &[0.0f32; 12], &[index], &mut [0.0; 4]).unwrap_err();
+            assert_eq!(error.to_string(), format!("gather: index {index} is out of range for an axis of size 3"));
+            let error = scatter_add(SIZES, &[0.0; 4], &[index], &mut [0.0; 12]).unwrap_err();
+            assert!(error.to_string().starts_with("scatter_add: index"), "{error}");
+        }
+    }
+}

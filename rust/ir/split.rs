@@ -1,0 +1,157 @@
+//! Where the batch may be cut: which nodes work sample by sample, which add up over the batch, which need all of it,
+//! and so at which time each can run.
+//!
+//! Time 2k is the k-th sharded stage, time 2k + 1 the whole stage after it; time −1 is before the first. The rule that
+//! makes cutting legal: a value made by adding up over the batch, or from the whole batch, is read by a sharded stage
+//! only after the shards that it was made from have all run.
+//!
+//! Batched values are *sample-major*: axis 0 has `n · rows` entries for `n` samples, those of one sample together.
+//! `rows` is 1 until a reshape merges further axes into axis 0.
+
+use crate::graph::{Graph, NodeId};
+use crate::{Batch, Op};
+
+/// How a node meets the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Independent of the batch, or needs all of it: computed once, on complete tensors.
+    Whole,
+    /// Computed shard by shard; axis 0 is sample-major.
+    Shard,
+    /// Computed shard by shard; the shards' results add up.
+    Sum,
+}
+
+/// The cut of a graph.
+#[derive(Debug, Clone)]
+pub struct Split {
+    /// Samples in the batch; 1 if no argument is batched.
+    pub samples: usize,
+    /// Per node.
+    pub class: Vec<Class>,
+    /// Per node: when it runs. Arguments and constants have −1.
+    pub time: Vec<i32>,
+}
+
+impl Split {
+    /// Cuts a graph whose argument `i` is batched if `batched[i]`.
+    pub fn new(graph: &Graph, batched: &[bool]) -> Self {
+        let mut split = Self {
+            samples: samples(graph, batched),
+            class: vec![Class::Whole; graph.nodes().len()],
+            time: vec![-1; graph.nodes().len()],
+        };
+        split.classify(graph, batched);
+        split.schedule(graph);
+        split
+    }
+
+    /// Whether a node's value is sample-major along axis 0.
+    pub fn is_batched(&self, id: NodeId) -> bool {
+        self.class[id.index()] == Class::Shard
+    }
+
+    /// When `reader`'s class of node can read `id` at the earliest.
+    fn available(&self, id: NodeId, sharded_reader: bool) -> i32 {
+        let time = self.time[id.index()];
+        match (self.class[id.index()], sharded_reader) {
+            (Class::Shard, true) | (Class::Whole, false) => time,
+            (Class::Shard | Class::Sum, false) | (Class::Whole, true) => time + 1,
+            (Class::Sum, true) => time + 2,
+        }
+    }
+
+    fn classify(&mut self, graph: &Graph, batched: &[bool]) {
+        for id in graph.ids() {
+            let node = graph.node(id);
+            if let Op::Arg { index, ty } = &node.op {
+                let shard = batched.get(*index).copied().unwrap_or(false) && ty.dims.first() == Some(&self.samples);
+                self.class[id.index()] = if shard { Class::Shard } else { Class::Whole };
+                continue;
+            }
+            let mut flags: Vec<bool> = node.args.iter().map(|a| self.is_batched(*a)).collect();
+            if !flags.contains(&true) {
+                continue;
+            }
+            // Values that depend on no batch but stand beside one (noise, a repeated scalar) are made shard by shard.
+            for (i, &a) in node.args.iter().enumerate() {
+                if !flags[i] && self.can_adopt(graph, a) && lines_up(&node.op, i) {
+                    self.adopt(graph, a);
+                    flags[i] = true;
+                }
+            }
+            let types: Vec<_> = node.args.iter().map(|a| graph.node(*a).ty.clone()).collect();
+            self.class[id.index()] = match node.op.batch(self.samples, &flags, &types) {
+                Batch::Each if node.ty.dims.first().is_some_and(|d| d % self.samples == 0) => Class::Shard,
+                Batch::Sum => Class::Sum,
+                Batch::Each | Batch::Whole => Class::Whole,
+            };
+        }
+    }
+
+    /// Whether a batch-independent node can be computed by slices of axis 0.
+    fn can_adopt(&self, graph: &Graph, id: NodeId) -> bool {
+        let node = graph.node(id);
+        if self.class[id.index()] != Class::Whole || node.ty.dims.first().is_none_or(|d| d % self.samples != 0) {
+            return false;
+        }
+        match &node.op {
+            Op::Random { .. } => true,
+            Op::Broadcast { axes, .. } => axes.contains(&0),
+            Op::Map { .. } => node.args.iter().all(|a| self.can_adopt(graph, *a)),
+            _ => false,
+        }
+    }
+
+    fn adopt(&mut self, graph: &Graph, id: NodeId) {
+        self.class[id.index()] = Class::Shard;
+        if let Op::Map { .. } = graph.node(id).op {
+            for &a in &graph.node(id).args {
+                self.adopt(graph, a);
+            }
+        }
+    }
+
+    fn schedule(&mut self, graph: &Graph) {
+        for id in graph.ids() {
+            let node = graph.node(id);
+            if matches!(node.op, Op::Arg { .. } | Op::Const { .. }) {
+                continue;
+            }
+            let sharded = self.class[id.index()] != Class::Whole;
+            let earliest = node.args.iter().map(|a| self.read_time(graph, *a, sharded)).max().unwrap_or(-1);
+            // Sharded times are even, whole ones odd.
+            let parity = i32::from(!sharded);
+            self.time[id.index()] = if earliest.rem_euclid(2) == parity { earliest } else { earliest + 1 };
+        }
+    }
+
+    /// Arguments and constants are there from the start, whoever reads them.
+    fn read_time(&self, graph: &Graph, id: NodeId, sharded_reader: bool) -> i32 {
+        match graph.node(id).op {
+            Op::Arg { .. } | Op::Const { .. } => -1,
+            _ => self.available(id, sharded_reader),
+        }
+    }
+}
+
+/// Axis 0 of the first batched argument.
+fn samples(graph: &Graph, batched: &[bool]) -> usize {
+    graph
+        .ids()
+        .find_map(|id| match &graph.node(id).op {
+            Op::Arg { index, ty } if batched.get(*index) == Some(&true) => ty.dims.first().copied(),
+            _ => None,
+        })
+        .unwrap_or(1)
+        .max(1)
+}
+
+/// Whether argument `i` of the op has its axis 0 beside that of the batched arguments.
+fn lines_up(op: &Op, i: usize) -> bool {
+    match op {
+        Op::Map { .. } | Op::Concat(_) => true,
+        Op::Product { .. } => i == 0,
+        _ => false,
+    }
+}

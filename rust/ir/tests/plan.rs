@@ -1,0 +1,201 @@
+//! Planning: memory that is alive together never overlaps, and known networks give the programs that they should.
+
+use oxiconv_ir::fuse::Target;
+use oxiconv_ir::plan::{Lifetime, Request, pack, plan};
+use oxiconv_ir::program::{ALIGN, Kind, Place, Program, ValueId};
+use oxiconv_ir::{Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window};
+use proptest::prelude::*;
+
+/// A target that fuses whatever can be fused.
+struct Everything;
+
+impl Target for Everything {
+    fn pools(&self, _: &Conv, _: &Window) -> bool {
+        true
+    }
+    fn sparse(&self, _: &Conv, _: &Window, _: Seat) -> bool {
+        true
+    }
+}
+
+proptest! {
+    #[test]
+    fn packed_pieces_do_not_overlap_while_alive(
+        pieces in prop::collection::vec((0usize..20, 0usize..6, 0usize..5000), 0..40)
+    ) {
+        let lives: Vec<Lifetime> =
+            pieces.iter().map(|&(first, length, bytes)| Lifetime { first, last: first + length, bytes }).collect();
+        let (offsets, total) = pack(&lives);
+        for (i, a) in lives.iter().enumerate() {
+            prop_assert_eq!(offsets[i] % ALIGN, 0);
+            prop_assert!(offsets[i] + a.bytes <= total);
+            for (j, b) in lives.iter().enumerate().take(i) {
+                let together = a.first <= b.last && b.first <= a.last;
+                let apart = offsets[i] + a.bytes <= offsets[j] || offsets[j] + b.bytes <= offsets[i];
+                prop_assert!(!together || apart || a.bytes == 0 || b.bytes == 0);
+            }
+        }
+        // At least what is alive at the busiest moment, at most everything side by side.
+        let alive = |t: usize| lives.iter().filter(|l| l.first <= t && t <= l.last).map(|l| l.bytes).sum::<usize>();
+        prop_assert!(total >= (0..26).map(alive).max().unwrap_or(0));
+        prop_assert!(total <= lives.iter().map(|l| l.bytes.next_multiple_of(ALIGN)).sum::<usize>());
+    }
+}
+
+/// Where a value is: in scratch or in the arena, from where, how many bytes.
+fn extent(program: &Program, v: ValueId) -> Option<(bool, usize, usize)> {
+    let value = &program.values[v];
+    let cut = program.sharding;
+    match value.place {
+        Place::Arena(offset) => Some((false, offset, value.ty.bytes())),
+        Place::Partial { offset, stride } => Some((false, offset, stride * cut.tasks())),
+        Place::Scratch(offset) => Some((true, offset, value.ty.bytes() / cut.samples * cut.shard)),
+        Place::Arg(_) | Place::Result(_) => None,
+    }
+}
+
+/// Checks from the program alone that nothing is overwritten before its last reader, and nothing read before it is
+/// made. In a sharded stage steps interleave across tasks, so there arena values live for the whole stage.
+fn check(program: &Program) {
+    let count = program.values.len();
+    let (mut made, mut last) = (vec![None; count], vec![None; count]);
+    for (s, stage) in program.stages.iter().enumerate() {
+        for (i, step) in stage.steps.iter().enumerate() {
+            for input in &step.inputs {
+                let arg = matches!(program.values[input.value].place, Place::Arg(_));
+                assert!(arg || made[input.value].is_some(), "%{} is read before it is made", input.value);
+                last[input.value] = Some((s, i));
+            }
+            for &output in &step.outputs {
+                made[output].get_or_insert((s, i));
+                last[output] = last[output].max(Some((s, i)));
+            }
+        }
+    }
+    for a in 0..count {
+        for b in 0..a {
+            let (Some(x), Some(y)) = (extent(program, a), extent(program, b)) else { continue };
+            let (Some(ma), Some(mb), Some(la), Some(lb)) = (made[a], made[b], last[a], last[b]) else { continue };
+            let together = if x.0 {
+                ma.0 == mb.0 && ma.1 <= lb.1 && mb.1 <= la.1
+            } else {
+                ma.0 <= lb.0 && mb.0 <= la.0
+            };
+            let apart = x.1 + x.2 <= y.1 || y.1 + y.2 <= x.1;
+            assert!(x.0 != y.0 || !together || apart, "%{a} and %{b} overlap\n{program}");
+        }
+    }
+}
+
+/// Convolution, bias, ReLU, 2x2 max-pool, dense, square error; one step of gradient descent.
+fn training_step(batch: usize) -> Result<(Graph, Request)> {
+    let mut g = Graph::new();
+    let x = g.arg(0, Type::f32([batch, 28, 28, 1]))?;
+    let target = g.arg(1, Type::f32([batch, 10]))?;
+    let dims = [vec![3, 3, 1, 32], vec![32], vec![13 * 13 * 32, 10], vec![10]];
+    let weights: Vec<NodeId> =
+        dims.iter().enumerate().map(|(i, d)| g.arg(2 + i, Type::f32(d.clone()))).collect::<Result<_>>()?;
+    let conv = Op::conv(&g.ty(&x), &g.ty(&weights[0]), &[1, 1], &[1, 1], &[0, 0], &[0, 0], 1)?;
+    let y = g.emit(conv, &[x, weights[0]])?;
+    let y = bias(&mut g, y, weights[1])?;
+    let relu = Expr::build(1, |b| {
+        let (x, zero) = (b.input(0), b.constant(0.0));
+        b.binary(Binary::Max, x, zero)
+    });
+    let y = g.map(relu, DType::F32, &[y])?;
+    let two = || vec![2, 2];
+    let window = Window { input: vec![26, 26], size: two(), stride: two(), low: vec![0, 0], high: vec![0, 0] };
+    let index = g.emit(Op::WindowArgMax(window.clone()), &[y])?;
+    let y = g.emit(Op::WindowTake(window), &[y, index])?;
+    let y = g.emit(Op::Reshape(vec![batch, 13 * 13 * 32]), &[y])?;
+    let y = g.emit(Op::Product { form: Form::MatMul, solve: Seat::Output }, &[y, weights[2]])?;
+    let y = bias(&mut g, y, weights[3])?;
+    let d = g.sub(&y, &target)?;
+    let square = g.mul(&d, &d)?;
+    let loss = g.emit(Op::Sum(vec![0, 1]), &[square])?;
+    let grads = g.grad(loss, &weights)?;
+    let mut results = vec![loss];
+    for (w, grad) in weights.iter().zip(grads) {
+        let rate = g.full(0.01, &g.ty(w))?;
+        let step = g.mul(&grad.expect("every weight matters"), &rate)?;
+        results.push(g.sub(w, &step)?);
+    }
+    let batched = vec![true, true, false, false, false, false];
+    Ok((g, Request { results, batched, updates: (0..4).map(|i| (1 + i, 2 + i)).collect() }))
+}
+
+fn bias(g: &mut Graph, y: NodeId, b: NodeId) -> Result<NodeId> {
+    let dims = g.ty(&y).dims;
+    let axes = (0..dims.len() - 1).collect();
+    let b = g.emit(Op::Broadcast { dims, axes }, &[b])?;
+    g.add(&y, &b)
+}
+
+#[test]
+fn a_training_step_is_one_pass_over_the_shards_and_one_update() -> Result<()> {
+    let (graph, request) = training_step(128)?;
+    let program = plan(&graph, &request, &Everything)?;
+    check(&program);
+    let sharded: Vec<bool> = program.stages.iter().map(|s| s.sharded).collect();
+    assert_eq!(sharded, [true, false], "{program}");
+    let text = program.to_string();
+    // The convolution's result exists nowhere: pooled on the way out, its gradient read through the pooling.
+    assert!(text.contains("conv [3, 3] stride [1, 1] 1→32 output → max(in0 + in1, 0) → max-pool [2, 2]/[2, 2]"), "{text}");
+    assert!(text.contains("conv [3, 3] stride [1, 1] 1→32 kernel through max-pool"), "{text}");
+    assert!(program.values.iter().all(|v| v.ty.dims != [128, 26, 26, 32]), "{text}");
+    // Each weight is replaced where it is.
+    let updates = program.stages[1].steps.iter().filter(|s| matches!(s.kind, Kind::Map { .. })).count();
+    assert_eq!(updates, 4, "{text}");
+    assert!(!program.stages.iter().flat_map(|s| &s.steps).any(|s| matches!(s.kind, Kind::Copy)), "{text}");
+    assert_eq!((program.sharding.tasks(), program.sharding.samples), (16, 128));
+    Ok(())
+}
+
+#[test]
+fn the_cut_depends_on_the_batch_and_covers_it() -> Result<()> {
+    for batch in [1, 2, 3, 7, 16, 33, 96, 128, 1000] {
+        let (graph, request) = training_step(batch)?;
+        let program = plan(&graph, &request, &Everything)?;
+        check(&program);
+        let cut = program.sharding;
+        assert_eq!(cut.samples, batch);
+        assert!(cut.shard >= 1 && cut.shard <= cut.task && cut.tasks() <= 16);
+        assert!((cut.tasks() - 1) * cut.task < batch && batch <= cut.tasks() * cut.task);
+    }
+    Ok(())
+}
+
+/// Batch normalization reads statistics of the whole batch: the stages must alternate.
+#[test]
+fn statistics_of_the_batch_are_a_barrier() -> Result<()> {
+    let mut g = Graph::new();
+    let x = g.arg(0, Type::f32([32, 8, 8, 4]))?;
+    let sum = g.emit(Op::Sum(vec![0, 1, 2]), &[x])?;
+    let n = g.full(2048.0, &Type::f32([4]))?;
+    let mean = g.div(&sum, &n)?;
+    let mean = g.emit(Op::Broadcast { dims: vec![32, 8, 8, 4], axes: vec![0, 1, 2] }, &[mean])?;
+    let centred = g.sub(&x, &mean)?;
+    let y = g.unary(Unary::Exp, &centred)?;
+    let program = plan(&g, &Request { results: vec![y], batched: vec![true], updates: vec![] }, &Everything)?;
+    check(&program);
+    assert_eq!(program.stages.iter().map(|s| s.sharded).collect::<Vec<_>>(), [true, false, true], "{program}");
+    Ok(())
+}
+
+/// An update whose old value a sharded stage reads is copied at the end, not written early.
+#[test]
+fn updates_wait_for_all_reads() -> Result<()> {
+    let mut g = Graph::new();
+    let x = g.arg(0, Type::f32([8]))?;
+    let counter = g.arg(1, Type::f32([]))?;
+    let one = g.constant(1.0, DType::F32)?;
+    let next = g.add(&counter, &one)?;
+    let wide = g.emit(Op::Broadcast { dims: vec![8], axes: vec![0] }, &[counter])?;
+    let y = g.mul(&x, &wide)?;
+    let request = Request { results: vec![y, next], batched: vec![true, false], updates: vec![(1, 1)] };
+    let program = plan(&g, &request, &Everything)?;
+    check(&program);
+    let last = program.stages.last().expect("there are stages");
+    assert!(matches!(last.steps[..], [ref s] if matches!(s.kind, Kind::Copy)), "{program}");
+    Ok(())
+}
