@@ -26,13 +26,7 @@ pub(super) fn narrow(offset: usize) -> u32 {
 }
 
 impl Gather {
-    pub(super) fn new(
-        geometry: &Geometry,
-        pass: &Pass,
-        blocks: &[Block],
-        packed: usize,
-        whole: bool,
-    ) -> Self {
+    pub(super) fn new(geometry: &Geometry, pass: &Pass, blocks: &[Block], packed: usize, whole: bool) -> Self {
         let runs = Runs::new(geometry, pass);
         let group_len = pack::group_len(blocks, &runs);
         let positions = if whole && !geometry.is_pointwise() { positions(geometry, pass) } else { Vec::new() };
