@@ -39,7 +39,7 @@ pub(super) fn blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -
         let lanes = isa.lanes();
         // Half a vector left over: half vectors compute it at no more cost, and at half on CPUs whose units are that
         // wide.
-        let half = left % lanes != 0 && left % lanes <= lanes / 2;
+        let half = (1..=lanes / 2).contains(&(left % lanes));
         let (isa, nv) = match left.div_ceil(lanes) {
             1 if isa == Isa::Avx512 && half => (Isa::Avx2, 1),
             // The half vector is better a block of its own.
