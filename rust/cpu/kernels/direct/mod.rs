@@ -2,10 +2,12 @@
 //! Forward and backward data are the same gather ([`geometry`]), matrix products its pointwise case. The kernel
 //! gradient sums over positions instead ([`weights`]).
 
+mod cover;
 mod forward;
 pub(crate) mod geometry;
 mod pack;
 mod pooled;
+mod sparse;
 mod tile;
 mod weights;
 
@@ -15,6 +17,7 @@ use geometry::Geometry;
 use oxiconv_ir::{Conv, Seat, Window};
 use pack::Block;
 use pooled::Pool;
+pub use sparse::SparsePlan;
 use weights::Weights;
 
 /// What happens to a result element before it is stored: `relu(sum + bias)`.
@@ -100,7 +103,7 @@ impl ConvPlan {
             .passes
             .iter()
             .map(|pass| {
-                let gather = Gather::new(isa, &geometry, pass, &blocks, packed, pool.is_none());
+                let gather = Gather::new(&geometry, pass, &blocks, packed, pool.is_none());
                 packed += geometry.groups * gather.group_len;
                 gather
             })
@@ -125,7 +128,7 @@ impl ConvPlan {
         assert_eq!(packed.len(), self.packed, "packed weights of {conv:?}");
         for gather in &self.gathers {
             let part = &mut packed[gather.packed..gather.packed + conv.groups * gather.group_len];
-            pack::pack(conv, self.solve, self.isa, &self.blocks, &gather.runs, kernel, part);
+            pack::pack(conv, self.solve, &self.blocks, &gather.runs, kernel, part);
         }
     }
 
