@@ -6,3 +6,4 @@ pub mod gather;
 pub mod layout;
 pub mod map;
 pub mod random;
+pub mod window;
