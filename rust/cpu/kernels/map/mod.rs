@@ -19,6 +19,7 @@ use crate::kernels::element::{Word, with_element};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Expr};
 use program::{Load, Place, Program, Step};
+use step::Source;
 
 /// Floats of the widest vector: the size of a uniform slot, and what slots are aligned to.
 const VECTOR: usize = crate::math::MAX_LANES;
@@ -199,8 +200,7 @@ impl Run<'_> {
                 }
             }
             for step in steps {
-                let at = |a: Place| (self.place(a, block).cast_const(), matches!(a, Place::Uniform(_)));
-                let args = step.args.map(at);
+                let args = step.args.map(|a| Source::new(self.place(a, block), matches!(a, Place::Uniform(_))));
                 // SAFETY: operands and destination are slots of the scratch memory, which hold a block each (a vector
                 // each where uniform), or memory of inputs and outputs at this block's elements.
                 unsafe {

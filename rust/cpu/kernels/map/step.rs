@@ -5,70 +5,83 @@ use crate::math;
 use crate::simd::Simd;
 use oxiconv_ir::expr::{Binary, Unary};
 
-/// The first word of an operand, and whether it is a single vector read over and over.
-type Operand = (*const f32, bool);
+/// Where an operand is: a block of words, or a single vector that is read over and over.
+#[derive(Clone, Copy)]
+pub(super) struct Source {
+    first: *const f32,
+    /// 0 for a single vector, else all ones.
+    mask: usize,
+}
 
-/// Applies `f` to vectors of `N` operands, `UNROLL` vectors at a time.
+impl Source {
+    #[inline(always)]
+    pub(super) fn new(first: *const f32, uniform: bool) -> Self {
+        Self { first, mask: if uniform { 0 } else { usize::MAX } }
+    }
+
+    /// The word for position `i`.
+    #[inline(always)]
+    fn at(self, i: usize) -> *const f32 {
+        self.first.wrapping_add(i & self.mask)
+    }
+}
+
+/// The loop over a block: `$y` computed from a vector of each operand, `$unroll` vectors at a time, all of their loads
+/// before their stores. A macro, because a closure of any size would become a function of its own, without the
+/// instruction set.
+macro_rules! sweep {
+    ($s:ident, $to:ident, $n:ident, $unroll:literal, $($x:ident = $arg:expr),+ => $y:expr) => {{
+        let mut i = 0;
+        while i + $unroll * S::LANES <= $n {
+            let mut out = [$s.splat(0.0); $unroll];
+            for u in 0..$unroll {
+                $(let $x = $s.load($arg.at(i + u * S::LANES));)+
+                out[u] = $y;
+            }
+            for u in 0..$unroll {
+                $s.store($to.add(i + u * S::LANES), out[u]);
+            }
+            i += $unroll * S::LANES;
+        }
+        while $unroll > 1 && i + S::LANES <= $n {
+            $(let $x = $s.load($arg.at(i));)+
+            $s.store($to.add(i), $y);
+            i += S::LANES;
+        }
+        if i < $n {
+            $(let $x = $s.load_partial($arg.at(i), $n - i);)+
+            $s.store_partial($to.add(i), $y, $n - i);
+        }
+    }};
+}
+
+/// Applies a function of `f32`.
 ///
 /// # Safety
 /// Operands hold `n` floats (a vector if uniform), `to` holds `n`; `to` is apart from each operand or the same.
 #[inline(always)]
-unsafe fn sweep<S: Simd, const N: usize, const UNROLL: usize>(
-    s: S,
-    args: [Operand; 3],
-    to: *mut f32,
-    n: usize,
-    f: impl Fn([S::F; N]) -> S::F,
-) {
-    // A uniform operand is read at its start whatever the position.
-    let masks = args.map(|(_, uniform)| if uniform { 0 } else { usize::MAX });
-    let mut i = 0;
-    // SAFETY: positions stay below `n`, and at 0 for uniform operands. All of a group's loads precede its stores.
-    unsafe {
-        let load = |i: usize| std::array::from_fn::<_, N, _>(|j| s.load(args[j].0.add(i & masks[j])));
-        while i + UNROLL * S::LANES <= n {
-            let y: [S::F; UNROLL] = std::array::from_fn(|u| f(load(i + u * S::LANES)));
-            for u in 0..UNROLL {
-                s.store(to.add(i + u * S::LANES), y[u]);
-            }
-            i += UNROLL * S::LANES;
-        }
-        while i + S::LANES <= n {
-            s.store(to.add(i), f(load(i)));
-            i += S::LANES;
-        }
-        if i < n {
-            let rest = std::array::from_fn::<_, N, _>(|j| s.load_partial(args[j].0.add(i & masks[j]), n - i));
-            s.store_partial(to.add(i), f(rest), n - i);
-        }
-    }
-}
-
-/// # Safety
-/// As [`sweep`].
-#[inline(always)]
-pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, args: [Operand; 3], to: *mut f32, n: usize) {
+pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, [a, b, c]: [Source; 3], to: *mut f32, n: usize) {
     // Few operations: unrolled, so that the loop does not count. Many: code size matters more.
     macro_rules! light {
         (|$x:ident| $y:expr) => {
-            sweep::<S, 1, 4>(s, args, to, n, |[$x]| $y)
+            sweep!(s, to, n, 4, $x = a => $y)
         };
         (|$x:ident, $y:ident| $z:expr) => {
-            sweep::<S, 2, 4>(s, args, to, n, |[$x, $y]| $z)
+            sweep!(s, to, n, 4, $x = a, $y = b => $z)
         };
     }
     macro_rules! heavy {
-        ($f:ident($x:ident)) => {
-            sweep::<S, 1, 1>(s, args, to, n, |[$x]| math::$f(s, $x))
+        ($f:ident(x)) => {
+            sweep!(s, to, n, 1, x = a => math::$f(s, x))
         };
-        ($f:ident($x:ident, $y:ident)) => {
-            sweep::<S, 2, 1>(s, args, to, n, |[$x, $y]| math::$f(s, $x, $y))
+        ($f:ident(x, y)) => {
+            sweep!(s, to, n, 1, x = a, y = b => math::$f(s, x, y))
         };
     }
     let (zero, one, sign) = (s.splat(0.0), s.splat(1.0), s.splat(-0.0));
     let truth = |m: S::M| s.select(m, one, zero);
     let falsehood = |m: S::M| s.select(m, zero, one);
-    // SAFETY: the caller's promise is that of `sweep`.
+    // SAFETY: positions stay below `n`, and at 0 for uniform operands.
     unsafe {
         match function {
             Function::Copy => light!(|x| x),
@@ -118,20 +131,19 @@ pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, args: [Operand; 
                 Binary::And => light!(|x, y| s.select(s.eq(x, zero), zero, falsehood(s.eq(y, zero)))),
                 Binary::Or => light!(|x, y| s.select(s.eq(x, zero), falsehood(s.eq(y, zero)), one)),
             },
-            Function::Select => sweep::<S, 3, 4>(s, args, to, n, |[c, x, y]| s.select(s.eq(c, zero), y, x)),
+            Function::Select => sweep!(s, to, n, 4, q = a, x = b, y = c => s.select(s.eq(q, zero), y, x)),
         }
     }
 }
 
+/// Applies a function of `i32`.
+///
 /// # Safety
-/// As [`sweep`], with the words taken as `i32`.
+/// As [`run_f32`], with words that are integers.
 #[inline(always)]
-pub(super) unsafe fn run_i32(function: Function, args: [Operand; 3], to: *mut f32, n: usize) {
-    let at = |j: usize, i: usize| {
-        let (p, uniform) = args[j];
-        // SAFETY: operand `j` holds `n` words, or at least one.
-        unsafe { *p.cast::<i32>().add(if uniform { 0 } else { i }) }
-    };
+pub(super) unsafe fn run_i32(function: Function, args: [Source; 3], to: *mut f32, n: usize) {
+    // SAFETY: operand `j` holds `n` words, or at least one.
+    let at = |j: usize, i: usize| unsafe { *args[j].at(i).cast::<i32>() };
     for i in 0..n {
         let y = match function {
             Function::Copy => at(0, i),

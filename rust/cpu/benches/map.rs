@@ -1,0 +1,77 @@
+//! Elements per nanosecond of elementwise kernels on data that stays in L2.
+#![allow(clippy::print_stdout, reason = "the report is the purpose")]
+
+use oxiconv_cpu::kernels::map::{MapKernel, Operand};
+use oxiconv_cpu::simd::Isa;
+use oxiconv_ir::DType;
+use oxiconv_ir::expr::{Binary, Expr, ExprBuilder, Unary};
+use std::time::Instant;
+
+/// Best of 20 rounds.
+fn best(work: usize, mut f: impl FnMut()) -> f64 {
+    let repeat = (4_000_000 / work).max(1);
+    let round = |f: &mut dyn FnMut()| {
+        let start = Instant::now();
+        (0..repeat).for_each(|_| f());
+        (work * repeat) as f64 / start.elapsed().as_nanos() as f64
+    };
+    (0..20).map(|_| round(&mut f)).fold(0.0, f64::max)
+}
+
+fn map(name: &str, isa: Isa, expr: &Expr, operands: &[Operand], dims: &[usize]) {
+    let total: usize = dims.iter().product();
+    let outs = vec![DType::F32; expr.outs().len()];
+    let kernel = MapKernel::new(isa, expr, operands, &outs, dims);
+    let inputs = vec![vec![0.5f32; total]; operands.len()];
+    let mut outputs = vec![vec![0.0f32; total]; outs.len()];
+    let ins: Vec<*const u8> = inputs.iter().map(|x| x.as_ptr().cast()).collect();
+    let pointers: Vec<*mut u8> = outputs.iter_mut().map(|y| y.as_mut_ptr().cast()).collect();
+    let mut scratch = vec![0.0; kernel.scratch_len()];
+    // SAFETY: all arrays have the extent of the result.
+    let rate = best(total, || unsafe { kernel.run(dims[0], &ins, &pointers, &mut scratch) });
+    println!("{:8} {name:32} {dims:?}: {rate:.2} elements/ns", isa.name());
+}
+
+/// Three results of parameter, two moments and gradient; inputs 4 to 6 are scalars.
+fn adam() -> Expr {
+    let mut b = ExprBuilder::new(6);
+    let [p, m, v, g, rate, root] = std::array::from_fn(|i| b.input(i));
+    let [beta1, beta2, eps] = [0.9, 0.999, 1e-7].map(|x| b.constant(x));
+    let [rest1, rest2] = [0.1, 0.001].map(|x| b.constant(x));
+    let (x, y) = (b.mul(m, beta1), b.mul(g, rest1));
+    let m1 = b.add(x, y);
+    let square = b.mul(g, g);
+    let (x, y) = (b.mul(v, beta2), b.mul(square, rest2));
+    let v1 = b.add(x, y);
+    let (deviation, step) = (b.unary(Unary::Sqrt, v1), b.mul(m1, rate));
+    let scaled = b.mul(deviation, root);
+    let bottom = b.add(scaled, eps);
+    let change = b.div(step, bottom);
+    let p1 = b.sub(p, change);
+    b.finish(&[p1, m1, v1])
+}
+
+fn main() {
+    let mut b = ExprBuilder::new(2);
+    let (x, bias, zero) = (b.input(0), b.input(1), b.constant(0.0));
+    let sum = b.add(x, bias);
+    let relu = b.binary(Binary::Max, sum, zero);
+    let bias_relu = b.finish(&[relu]);
+    for isa in Isa::all_present() {
+        for channels in [3, 10, 32, 256, 1000] {
+            let dims = [65536 / channels, channels];
+            let bias = Operand { dtype: DType::F32, repeat: vec![true, false] };
+            map("max(x + b[c], 0)", isa, &bias_relu, &[Operand::dense(DType::F32, 2), bias], &dims);
+        }
+        let column = Operand { dtype: DType::F32, repeat: vec![false, true] };
+        map("max(x + b[n], 0)", isa, &bias_relu, &[Operand::dense(DType::F32, 2), column], &[6553, 10]);
+        let mut operands = vec![Operand::dense(DType::F32, 1); 4];
+        operands.extend(vec![Operand::scalar(DType::F32, 1); 2]);
+        map("adam", isa, &adam(), &operands, &[16384]);
+        for f in [Unary::Exp, Unary::Tanh, Unary::Sigmoid, Unary::Log, Unary::Erf, Unary::Sin] {
+            map(&format!("{f:?}"), isa, &Expr::unary(f), &[Operand::dense(DType::F32, 1)], &[65536]);
+        }
+        let pow = Expr::binary(Binary::Pow);
+        map("Pow", isa, &pow, &[Operand::dense(DType::F32, 1), Operand::dense(DType::F32, 1)], &[32768]);
+    }
+}
