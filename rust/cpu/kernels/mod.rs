@@ -6,4 +6,5 @@ pub mod gather;
 pub mod layout;
 pub mod map;
 pub mod random;
+pub mod reduce;
 pub mod window;
