@@ -201,7 +201,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn broadcast4(self, p: *const f32) -> __m256 {
         // SAFETY: four values are readable by contract.
-        unsafe { _mm256_broadcast_ps(&*p.cast::<__m128>()) }
+        unsafe {
+            let four = _mm_loadu_ps(p);
+            _mm256_set_m128(four, four)
+        }
     }
     #[inline(always)]
     fn lookup4(self, table: __m256, i: __m256i) -> __m256 {

@@ -2,10 +2,12 @@
 //! Forward and backward data are the same gather ([`geometry`]), matrix products its pointwise case. The kernel
 //! gradient sums over positions instead ([`weights`]).
 
+mod cover;
 mod forward;
 pub(crate) mod geometry;
 mod pack;
 mod pooled;
+mod sparse;
 mod tile;
 mod weights;
 
@@ -15,6 +17,7 @@ use geometry::Geometry;
 use oxiconv_ir::{Conv, Seat, Window};
 use pack::Block;
 use pooled::Pool;
+pub use sparse::SparsePlan;
 use weights::Weights;
 
 /// What happens to a result element before it is stored: `relu(sum + bias)`.

@@ -7,6 +7,7 @@
 mod panel;
 mod tile;
 
+use super::cover;
 use super::geometry::{Geometry, Halo};
 use crate::simd::Isa;
 use tile::{Columns, Job};
@@ -76,10 +77,7 @@ impl Weights {
         let flat = rows.len() == 1 && !halo.is_copied() && pixels * x_pixel == halo.len();
 
         let taps: Vec<_> = pass.taps.iter().map(|tap| halo.offset(tap.at)).collect();
-        // Taps are in row-major order of a grid, so all runs of neighbours are as long as the first.
-        let run = if groups > 1 { 1 } else { 1 + taps.windows(2).take_while(|t| t[1] - t[0] == cin).count() };
-        let lines: Vec<_> = taps.iter().copied().step_by(run).collect();
-        let line_len = run * cin;
+        let (lines, line_len) = if groups > 1 { (taps, cin) } else { cover::lines(&taps, cin) };
 
         let columns = tile::choose(isa, lines.len(), line_len, cout.div_ceil(isa.lanes()));
         // One block of whole vectors is read in place. Several are worth a copy if each is read often: the pixels of
@@ -224,11 +222,12 @@ impl Weights {
                         add: i > 0,
                     };
                     for pass in &columns.passes {
+                        let shape = tile::Shape { lines: pass.lines, c: pass.c, nv: columns.nv };
                         let job = Job { tiles: &pass.tiles, ..job };
                         // SAFETY: lines and rows come from the geometry, whose taps stay within the halo for every
                         // output pixel; bands partition samples, rows and pixels; blocks of the unpacked gradient
                         // are whole vectors, and panels were sized for this band. The lengths were asserted above.
-                        unsafe { tile::enter(self.isa, pass.shape, &job) }
+                        unsafe { tile::enter(self.isa, shape, &job) }
                     }
                 }
             }
@@ -238,10 +237,12 @@ impl Weights {
     /// Tiles, as `lines x elements x vectors`.
     pub(super) fn describe(&self) -> String {
         let mut shapes = Vec::new();
-        for pass in self.columns.iter().flat_map(|c| &c.passes) {
-            let shape = format!("{}x{}x{}", pass.shape.lines, pass.shape.c, pass.shape.nv);
-            if !shapes.contains(&shape) {
-                shapes.push(shape);
+        for columns in &self.columns {
+            for pass in &columns.passes {
+                let shape = format!("{}x{}x{}", pass.lines, pass.c, columns.nv);
+                if !shapes.contains(&shape) {
+                    shapes.push(shape);
+                }
             }
         }
         format!("direct kernel gradient, tiles {} ({})", shapes.join(" "), self.isa.name())

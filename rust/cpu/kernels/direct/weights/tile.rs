@@ -4,15 +4,9 @@
 //! holds `C` neighbours of each of `LINES` lines against `NV` vectors of output channels, and keeps them in registers
 //! over every pixel of the job: `acc[line][c][v] += x[line + c] · dy[v]`.
 
+use crate::kernels::direct::cover::{At, Pass, cover, registers};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use std::mem::MaybeUninit;
-
-/// Where a tile starts: its first line, and the first element within the line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct At {
-    pub(super) line: usize,
-    pub(super) c: usize,
-}
 
 /// `LINES`, `C` and `NV` of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,82 +176,12 @@ shapes! {
     9 x [1] x 2;
 }
 
-struct Registers;
-
-impl Kernel for Registers {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
-        S::REGISTERS
-    }
-}
-
-/// Half-cycles that a tile spends on one pixel: two multiply-adds and two loads a cycle, a multiply-add's latency of
-/// four cycles, and two half-cycles for the loop itself (pointers and branch, mostly hidden).
+/// Sixteenths of a cycle that a tile spends on one pixel: two multiply-adds and two loads a cycle, at least the four
+/// cycles that a multiply-add takes, and a little for each load beyond that, since loads also feed.
 fn cost(shape: Shape) -> usize {
     let rows = shape.lines * shape.c;
-    let fma = rows * shape.nv;
-    // Loads that outnumber multiply-adds cost a little more than their count: they also feed them.
     let loads = rows + shape.nv;
-    fma.max(loads).max(8) * 8 + loads
-}
-
-/// Tiles of one shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pass {
-    pub(super) shape: Shape,
-    pub(super) tiles: Vec<At>,
-}
-
-/// How to cover `lines` lines of `len` elements with tiles of `nv` vectors, and what a pixel costs by [`cost`].
-fn cover(isa: Isa, lines: usize, len: usize, nv: usize) -> Option<(usize, Vec<Pass>)> {
-    let registers = dispatch(isa, Registers);
-    let has = |lines, c| {
-        let shape = Shape { lines, c, nv };
-        (lines * c * nv + nv < registers && SHAPES.contains(&shape)).then_some(shape)
-    };
-    let mut best: Option<(usize, Vec<Pass>)> = None;
-    for abreast in [1, 2, 3, 5, 9] {
-        for pieces in 1..=len {
-            // Pieces as equal as can be: `longer` of them hold one element more.
-            let (short, longer) = (len / pieces, len % pieces);
-            if abreast > lines || short == 0 {
-                break;
-            }
-            let mut passes: Vec<Pass> = Vec::new();
-            let mut total = Some(0);
-            let mut first = 0;
-            for (c, count) in [(short + 1, longer), (short, pieces - longer)] {
-                let start = first;
-                first += c * count;
-                let rest = lines % abreast;
-                for (together, from, to) in [(abreast, 0, lines - rest), (1, lines - rest, lines)] {
-                    if count == 0 || from == to {
-                        continue;
-                    }
-                    let Some(shape) = has(together, c) else {
-                        total = None;
-                        continue;
-                    };
-                    let tiles: Vec<At> = (from..to)
-                        .step_by(together)
-                        .flat_map(|line| (0..count).map(move |i| At { line, c: start + i * c }))
-                        .collect();
-                    total = total.map(|t| t + tiles.len() * cost(shape));
-                    passes.push(Pass { shape, tiles });
-                }
-            }
-            if let Some(total) = total {
-                if best.as_ref().is_none_or(|b| total < b.0) {
-                    best = Some((total, passes));
-                }
-                // Fewer rows per tile only cost more.
-                break;
-            }
-        }
-    }
-    best
+    (rows * shape.nv).max(loads).max(8) * 8 + loads
 }
 
 /// Tiles for a span of output channels.
@@ -274,6 +198,7 @@ pub(super) struct Columns {
 
 /// The cheapest cover, by [`cost`], of `lines` lines of `len` elements and `vectors` vectors of output channels.
 pub(super) fn choose(isa: Isa, lines: usize, len: usize, vectors: usize) -> Vec<Columns> {
+    let registers = registers(isa);
     let mut best: Option<(usize, Vec<Columns>)> = None;
     for nv in [4, 2, 1] {
         let mut total = 0;
@@ -284,7 +209,12 @@ pub(super) fn choose(isa: Isa, lines: usize, len: usize, vectors: usize) -> Vec<
             if width > nv || blocks == 0 {
                 continue;
             }
-            let Some((pixel, passes)) = cover(isa, lines, len, width) else { break };
+            let Some((pixel, passes)) = cover(lines, len, |lines, c| {
+                let shape = Shape { lines, c, nv: width };
+                (lines * c * width + width < registers && SHAPES.contains(&shape)).then(|| cost(shape))
+            }) else {
+                break;
+            };
             total += pixel * blocks;
             columns.push(Columns { first, blocks, nv: width, passes });
             first += blocks * width;

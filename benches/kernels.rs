@@ -1,0 +1,278 @@
+//! Speed of the convolution kernels, layer by layer, as a share of what the machine's multiply-adds reach in the same
+//! run. Prints a Markdown table.
+//!
+//! `cargo bench --bench kernels [-- FILTER..] [--smoke]`: a row runs if its layer, pass and instruction set, as
+//! printed, contain all filters. `--smoke` runs each once on one sample. Times are minima over repetitions, on one
+//! thread, with the data in cache. Sparse passes count the operations of the dense convolution.
+#![allow(clippy::print_stdout, reason = "a benchmark prints")]
+
+use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
+use oxiconv_cpu::simd::{Isa, Kernel, Simd, dispatch};
+use oxiconv_ir::{Conv, Seat, Window};
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// Multiply-adds of one call: about a millisecond.
+const MACS: usize = 50_000_000;
+
+/// Time for one row of the table.
+const BUDGET: Duration = Duration::from_millis(60);
+
+struct Layer {
+    name: &'static str,
+    conv: Conv,
+    pool: bool,
+}
+
+const fn layer(
+    name: &'static str,
+    [cin, size, cout, kernel, stride, pad]: [usize; 6],
+    pool: bool,
+) -> (&'static str, [usize; 6], usize, bool) {
+    (name, [cin, size, cout, kernel, stride, pad], 1, pool)
+}
+
+fn layers() -> Vec<Layer> {
+    // Channels in, size, channels out, kernel, stride, padding; groups; followed by a 2x2 max-pool.
+    let table = [
+        layer("mnist conv1", [1, 28, 32, 3, 1, 0], true),
+        layer("mnist conv2", [32, 13, 64, 3, 1, 0], true),
+        layer("lenet conv1", [1, 28, 6, 5, 1, 2], true),
+        layer("lenet conv2", [6, 14, 16, 5, 1, 0], true),
+        layer("vgg conv1", [3, 32, 32, 3, 1, 1], false),
+        layer("vgg conv2", [32, 32, 32, 3, 1, 1], true),
+        layer("vgg conv4", [64, 16, 64, 3, 1, 1], true),
+        layer("vgg conv6", [128, 8, 128, 3, 1, 1], true),
+        layer("resnet20 first", [3, 32, 16, 3, 1, 1], false),
+        layer("resnet20 16", [16, 32, 16, 3, 1, 1], false),
+        layer("resnet20 32", [32, 16, 32, 3, 1, 1], false),
+        layer("resnet20 64", [64, 8, 64, 3, 1, 1], false),
+        layer("resnet20 down", [16, 32, 32, 3, 2, 1], false),
+        layer("resnet18 first", [3, 224, 64, 7, 2, 3], false),
+        layer("resnet18 64", [64, 56, 64, 3, 1, 1], false),
+        layer("resnet18 256", [256, 14, 256, 3, 1, 1], false),
+        layer("resnet18 512", [512, 7, 512, 3, 1, 1], false),
+        layer("pointwise 64-128", [64, 16, 128, 1, 1, 0], false),
+        layer("pointwise 64-256", [64, 56, 256, 1, 1, 0], false),
+        layer("pointwise 256", [256, 8, 256, 1, 1, 0], false),
+        layer("odd 20-50", [20, 24, 50, 5, 1, 0], true),
+        ("depthwise 64", [64, 32, 64, 3, 1, 1], 64, false),
+        ("depthwise 128 down", [128, 16, 128, 3, 2, 1], 128, false),
+        // A transposed convolution is the input pass of this one.
+        layer("transposed 64-32", [32, 48, 64, 2, 2, 0], false),
+    ];
+    let two = |v: usize| vec![v; 2];
+    table
+        .into_iter()
+        .map(|(name, [cin, size, cout, kernel, stride, pad], groups, pool)| Layer {
+            name,
+            conv: Conv {
+                input: two(size),
+                kernel: two(kernel),
+                stride: two(stride),
+                dilation: two(1),
+                low: two(pad),
+                high: two(pad),
+                cin,
+                cout,
+                groups,
+            },
+            pool,
+        })
+        .collect()
+}
+
+/// Independent multiply-adds, in registers only.
+struct Peak(usize);
+
+impl Kernel for Peak {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> f32 {
+        let (factor, term) = (s.splat(black_box(0.5)), s.splat(black_box(0.1)));
+        let mut acc = [s.splat(0.0); 12];
+        for _ in 0..self.0 {
+            for a in &mut acc {
+                *a = s.fma(*a, factor, term);
+            }
+        }
+        acc.into_iter().map(|a| s.reduce_add(a)).sum()
+    }
+}
+
+/// GFLOP/s of multiply-adds that touch no memory.
+fn peak(isa: Isa, smoke: bool) -> f64 {
+    let rounds = 100_000;
+    let flops = 2 * 12 * rounds * isa.lanes();
+    let seconds = fastest(smoke, || {
+        black_box(dispatch(isa, Peak(rounds)));
+    });
+    flops as f64 / seconds / 1e9
+}
+
+/// Seconds of the fastest call.
+fn fastest(smoke: bool, mut call: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    let mut calls = 0;
+    while calls == 0 || (!smoke && (calls < 5 || start.elapsed() < BUDGET)) {
+        let start = Instant::now();
+        call();
+        best = best.min(start.elapsed().as_secs_f64());
+        calls += 1;
+    }
+    best
+}
+
+/// Values in [-1, 1) that depend on `seed` alone.
+fn values(len: usize, seed: u32) -> Vec<f32> {
+    let mut s = seed.wrapping_mul(2654435761) | 1;
+    (0..len)
+        .map(|_| {
+            s ^= s << 13;
+            s ^= s >> 17;
+            s ^= s << 5;
+            s as f32 / 2147483648.0 - 1.0
+        })
+        .collect()
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Pass {
+    Output,
+    Input,
+    Kernel,
+    Pooled,
+    /// With half of the gradient zero where the flag is set, as after a ReLU.
+    Sparse(Seat, bool),
+}
+
+impl Pass {
+    const ALL: [Self; 8] = [
+        Self::Output,
+        Self::Input,
+        Self::Kernel,
+        Self::Pooled,
+        Self::Sparse(Seat::Input, false),
+        Self::Sparse(Seat::Input, true),
+        Self::Sparse(Seat::Kernel, false),
+        Self::Sparse(Seat::Kernel, true),
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Output => "output",
+            Self::Input => "input",
+            Self::Kernel => "kernel",
+            Self::Pooled => "pooled",
+            Self::Sparse(Seat::Input, false) => "sparse input",
+            Self::Sparse(Seat::Input, true) => "sparse input, half dead",
+            Self::Sparse(_, false) => "sparse kernel",
+            Self::Sparse(_, true) => "sparse kernel, half dead",
+        }
+    }
+}
+
+/// Seconds for `n` samples, and how they were computed; none if there is no such plan.
+fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option<(f64, String)> {
+    let conv = &layer.conv;
+    let len = |seat| conv.dims(seat, n).iter().product::<usize>();
+    let (x, kernel, y) = (values(len(Seat::Input), 1), values(len(Seat::Kernel), 2), values(len(Seat::Output), 3));
+    let output = conv.output();
+    let none = vec![0; output.len()];
+    let window = Window {
+        size: vec![2; output.len()],
+        stride: vec![2; output.len()],
+        input: output,
+        low: none.clone(),
+        high: none,
+    };
+    let pooled = n * window.output().iter().product::<usize>() * conv.cout;
+    match pass {
+        Pass::Output | Pass::Input | Pass::Kernel => {
+            let (solve, a, out) = match pass {
+                Pass::Output => (Seat::Output, &x, y.len()),
+                Pass::Input => (Seat::Input, &y, x.len()),
+                _ => (Seat::Kernel, &x, kernel.len()),
+            };
+            let plan = ConvPlan::new(isa, conv, solve);
+            let mut packed = vec![0.0; plan.packed_len()];
+            let b = if pass == Pass::Kernel {
+                &y
+            } else {
+                plan.pack(&kernel, &mut packed);
+                &packed
+            };
+            let (mut out, mut scratch) = (vec![0.0; out], vec![0.0; plan.scratch_len()]);
+            let seconds = fastest(smoke, || plan.run(n, a, b, &mut out, &Epilogue::default(), &mut scratch));
+            Some((seconds, plan.describe()))
+        }
+        Pass::Pooled => {
+            let plan = ConvPlan::pooled(isa, conv, &window);
+            let mut packed = vec![0.0; plan.packed_len()];
+            plan.pack(&kernel, &mut packed);
+            let bias = values(conv.cout, 4);
+            let epilogue = Epilogue { bias: Some(&bias), relu: true };
+            let (mut out, mut index) = (vec![0.0; pooled], vec![0; pooled]);
+            let mut scratch = vec![0.0; plan.scratch_len()];
+            let seconds =
+                fastest(smoke, || plan.run_pooled(n, &x, &packed, &mut out, &mut index, &epilogue, &mut scratch));
+            Some((seconds, plan.describe()))
+        }
+        Pass::Sparse(solve, half) => {
+            let plan = SparsePlan::new(isa, conv, &window, solve)?;
+            let alive = values(pooled, 5);
+            let g: Vec<f32> =
+                values(pooled, 6).iter().zip(&alive).map(|(g, a)| if half && *a < 0.0 { 0.0 } else { *g }).collect();
+            let index: Vec<u8> = values(pooled, 7).iter().map(|v| ((v + 1.0) * 2.0) as u8 % 4).collect();
+            let mut packed = vec![0.0; plan.packed_len()];
+            let (a, out) = if solve == Seat::Input {
+                plan.pack(&kernel, &mut packed);
+                (&packed, x.len())
+            } else {
+                (&x, kernel.len())
+            };
+            let (mut out, mut scratch) = (vec![0.0; out], vec![0.0; plan.scratch_len()]);
+            let seconds = fastest(smoke, || plan.run(n, a, &g, &index, &mut out, &mut scratch));
+            Some((seconds, plan.describe()))
+        }
+    }
+}
+
+fn main() {
+    // Cargo passes `--bench`; any other flag is for test harnesses.
+    let (flags, filters): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
+    let smoke = flags.iter().any(|f| f == "--smoke") || std::env::var_os("OXICONV_BENCH_SMOKE").is_some();
+    let mut isas = Isa::all_present();
+    // Scalar is for machines without anything else.
+    if isas.len() > 1 && !smoke {
+        isas.retain(|i| *i != Isa::Scalar);
+    }
+    let peaks: Vec<f64> = isas.iter().map(|isa| peak(*isa, smoke)).collect();
+    for (isa, peak) in isas.iter().zip(&peaks) {
+        println!("Multiply-adds in registers, {}: {peak:.1} GFLOP/s", isa.name());
+    }
+    println!("\n| layer | shape | pass | isa | GFLOP/s | of peak | plan |\n|---|---|---|---|--:|--:|---|");
+    for layer in layers() {
+        let Conv { cin, cout, input, kernel, stride, groups, .. } = &layer.conv;
+        let shape = format!("{cin}->{cout} {}x{} k{} s{} g{groups}", input[0], input[1], kernel[0], stride[0]);
+        for pass in Pass::ALL {
+            if !layer.pool && matches!(pass, Pass::Pooled | Pass::Sparse(..)) {
+                continue;
+            }
+            for (isa, peak) in isas.iter().zip(&peaks) {
+                let row = format!("| {} | {shape} | {} | {} |", layer.name, pass.name(), isa.name());
+                if !filters.iter().all(|f| row.contains(f.as_str())) {
+                    continue;
+                }
+                let macs = layer.conv.macs();
+                let n = if smoke { 1 } else { (MACS / macs).clamp(1, 64) };
+                if let Some((seconds, plan)) = measure(&layer, pass, *isa, n, smoke) {
+                    let speed = 2.0 * (macs * n) as f64 / seconds / 1e9;
+                    println!("{row} {speed:.1} | {:.0} % | {plan} |", 100.0 * speed / peak);
+                }
+            }
+        }
+    }
+}
