@@ -98,7 +98,9 @@ class Node:
 
     def run(self, values: dict[int, Any], call: Callable[..., Any]) -> None:
         """Computes the outputs into `values`, by the identity of symbolic tensors, with `call` as the operation."""
-        args, kwargs = tree.map_structure(lambda t: values[id(t)] if isinstance(t, KerasTensor) else t, (self.args, self.kwargs))
+        args, kwargs = tree.map_structure(
+            lambda t: values[id(t)] if isinstance(t, KerasTensor) else t, (self.args, self.kwargs)
+        )
         results = tree.flatten(call(*args, **kwargs))
         for tensor, result in zip(tree.flatten(self.outputs), results, strict=True):
             values[id(tensor)] = result

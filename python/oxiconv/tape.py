@@ -153,9 +153,7 @@ class GradientTape:
         targets = [_value(t) for t in tree.flatten(target)]
         seeds = [None] * len(targets) if output_gradients is None else tree.flatten(output_gradients)
         if len(seeds) != len(targets):
-            raise ValueError(
-                f"GradientTape.gradient: expected {len(targets)} output_gradients, got {len(seeds)}"
-            )
+            raise ValueError(f"GradientTape.gradient: expected {len(targets)} output_gradients, got {len(seeds)}")
         flat = tree.flatten(sources)
         leaves = [self._reads.get(s, []) if _is_variable(s) else [s] for s in flat]
         every = [leaf for group in leaves for leaf in group]
@@ -163,7 +161,10 @@ class GradientTape:
         for t, seed in zip(targets, seeds, strict=True):
             total = [_add(a, b) for a, b in zip(total, self._differentiate(t, every, seed), strict=True)]
         parts = iter(total)
-        result = [_finish([next(parts) for _ in group], s, unconnected_gradients) for group, s in zip(leaves, flat, strict=True)]
+        result = [
+            _finish([next(parts) for _ in group], s, unconnected_gradients)
+            for group, s in zip(leaves, flat, strict=True)
+        ]
         return tree.pack_sequence_as(sources, result)
 
     def _differentiate(self, target: Tensor, sources: list[Tensor], seed: Any) -> list[Tensor | None]:
@@ -216,4 +217,3 @@ def _finish(parts: list[Tensor | None], source: Any, unconnected: str) -> Tensor
     if total is None and unconnected == "zero":
         return convert(np.zeros(source.shape, np.float32))
     return total
-

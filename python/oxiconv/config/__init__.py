@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from oxiconv import _core
+
 
 @dataclass
 class _Settings:
@@ -44,12 +46,38 @@ def image_data_format() -> str:
 def set_image_data_format(data_format: Any) -> None:
     """Sets `image_data_format`."""
     if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f"set_image_data_format: expected 'channels_last' or 'channels_first', got {data_format!r}"
-        )
+        raise ValueError(f"set_image_data_format: expected 'channels_last' or 'channels_first', got {data_format!r}")
     _settings.image_data_format = data_format
 
 
 def backend() -> str:
     """The name of the engine."""
     return "oxiconv"
+
+
+def isa() -> str:
+    """The instruction set of the kernels in use: "avx512", "avx2", "neon" or "scalar".
+
+    It is the best that the machine has, or what the environment variable `OXICONV_ISA` names.
+    """
+    return _core.isa()
+
+
+def num_threads() -> int:
+    """How many threads computations use: `set_num_threads`, or `OXICONV_NUM_THREADS`, or one per core."""
+    return _core.num_threads()
+
+
+def set_num_threads(n: int) -> None:
+    """Sets how many threads computations use from now on. Results do not depend on it.
+
+    Raises:
+        ValueError: `n` is less than 1, or more than the core's limit.
+
+    >>> before = num_threads()
+    >>> set_num_threads(1)
+    >>> num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    _core.set_num_threads(n)

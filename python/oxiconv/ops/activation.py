@@ -196,7 +196,9 @@ def log_softmax(x: TensorLike, axis: Any = -1) -> Tensor:
     x = _float(x)
     axes = axes_of(axis, x.ndim, "log_softmax")
     centred = _centre(x, axes)
-    return _core.binary("sub", centred, _core.unary("log", reduction.sum(_core.unary("exp", centred), axes, keepdims=True)))
+    return _core.binary(
+        "sub", centred, _core.unary("log", reduction.sum(_core.unary("exp", centred), axes, keepdims=True))
+    )
 
 
 @op

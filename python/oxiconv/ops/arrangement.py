@@ -45,7 +45,9 @@ def ravel(x: TensorLike) -> Tensor:
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """Axes in the order `axes` (default: reversed)."""
     x = convert(x)
-    order = list(range(x.ndim))[::-1] if axes is None else [int(a) % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes]
+    order = (
+        list(range(x.ndim))[::-1] if axes is None else [int(a) % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes]
+    )
     if sorted(order) != list(range(x.ndim)):
         raise ShapeError(f"transpose: expected an order of {x.ndim} axes, got {axes}")
     return x if order == sorted(order) else _core.permute(x, order)
@@ -114,7 +116,9 @@ def concatenate(xs: Sequence[TensorLike], axis: int = -1) -> Tensor:
     first = tensors[0]
     (place,) = axes_of(axis, first.ndim, "concatenate")
     for t in tensors[1:]:
-        if t.ndim != first.ndim or any(m != n for a, (m, n) in enumerate(zip(t.shape, first.shape, strict=True)) if a != place):
+        if t.ndim != first.ndim or any(
+            m != n for a, (m, n) in enumerate(zip(t.shape, first.shape, strict=True)) if a != place
+        ):
             raise ShapeError(
                 f"concatenate: expected shapes that are equal except along axis {place}, got {[t.shape for t in tensors]}"
             )
@@ -306,7 +310,8 @@ def meshgrid(*x: TensorLike, indexing: str = "xy") -> list[Tensor]:
         order[:2] = [1, 0]
     dims = [lines[i].size for i in order]
     return [
-        _core.broadcast_to(_core.reshape(t, [t.size if i == j else 1 for j in order]), dims) for i, t in enumerate(lines)
+        _core.broadcast_to(_core.reshape(t, [t.size if i == j else 1 for j in order]), dims)
+        for i, t in enumerate(lines)
     ]
 
 

@@ -53,7 +53,12 @@ def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tupl
 
 
 def paddings(
-    padding: str, sizes: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int], name: str
+    padding: str,
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int],
+    name: str,
 ) -> tuple[list[int], list[int]]:
     """Padding before and after each spatial axis for a padding mode."""
     padding = padding.lower() if isinstance(padding, str) else padding
@@ -101,7 +106,9 @@ def conv(
 def _rank(x: Tensor, k: Tensor, name: str) -> int:
     rank = k.ndim - 2
     if not 1 <= rank <= 3 or x.ndim != k.ndim:
-        raise ShapeError(f"{name}: expected inputs and kernel with 3 to 5 axes, equally many, got {x.shape} and {k.shape}")
+        raise ShapeError(
+            f"{name}: expected inputs and kernel with 3 to 5 axes, equally many, got {x.shape} and {k.shape}"
+        )
     if 0 in k.shape:
         raise ShapeError(f"{name}: expected a kernel with elements, got shape {k.shape}")
     return rank
@@ -173,7 +180,9 @@ def conv_transpose(
     return from_last(y, data_format)
 
 
-def _transposed(size: int, kernel: int, stride: int, dilation: int, padding: str, extra: int | None) -> tuple[int, int, int]:
+def _transposed(
+    size: int, kernel: int, stride: int, dilation: int, padding: str, extra: int | None
+) -> tuple[int, int, int]:
     """Result size, and the padding of the convolution whose gradient this is, along one axis."""
     span = (kernel - 1) * dilation + 1
     if padding not in ("valid", "same"):
@@ -186,11 +195,11 @@ def _transposed(size: int, kernel: int, stride: int, dilation: int, padding: str
     else:
         output = size * stride + (max(span - stride, 0) if padding == "valid" else 0)
     if output < 1:
-        raise ShapeError(f"conv_transpose: expected a result of at least 1, got {output} for size {size}, kernel span {span}")
+        raise ShapeError(
+            f"conv_transpose: expected a result of at least 1, got {output} for size {size}, kernel span {span}"
+        )
     total = max(full - output, 0)
     return output, total // 2, total - total // 2
 
 
 __all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]
-
-

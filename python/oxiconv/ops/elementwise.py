@@ -414,9 +414,7 @@ def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None, neg
 
 
 @op
-def isclose(
-    x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
+def isclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether `|x1 - x2| <= atol + rtol * |x2|`."""
     a, b = convert(x1, "float32"), convert(x2, "float32")
     gap = _core.unary("abs", _core.binary("sub", a, b))

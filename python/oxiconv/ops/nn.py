@@ -111,9 +111,7 @@ def multi_hot(inputs: TensorLike, num_classes: int, axis: int = -1, dtype: Any =
 
 
 @op
-def moments(
-    x: TensorLike, axes: Any, keepdims: bool = False, synchronized: bool = False
-) -> tuple[Tensor, Tensor]:
+def moments(x: TensorLike, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
     """Mean and biased variance over `axes`."""
     x = convert(x, "float32")
     mean = reduction.mean(x, axes, keepdims=True)
@@ -200,7 +198,9 @@ def _log_probabilities(y: Tensor, axis: int) -> Tensor:
 
 
 @op
-def categorical_crossentropy(target: TensorLike, output: TensorLike, from_logits: bool = False, axis: int = -1) -> Tensor:
+def categorical_crossentropy(
+    target: TensorLike, output: TensorLike, from_logits: bool = False, axis: int = -1
+) -> Tensor:
     """`-sum(target * log(output))` along `axis`; `output` are probabilities, or logits with `from_logits`."""
     t, y = _matching("categorical_crossentropy", target, output)
     if not y.ndim:

@@ -41,7 +41,9 @@ def _argsort_last(x: Tensor) -> Tensor:
     x = _core.detach(x)
     mine, other = _core.reshape(x, (*x.shape, 1)), _core.reshape(x, (*x.shape[:-1], 1, n))
     earlier = convert(np.tri(n, k=-1, dtype=np.bool_))
-    before = _core.binary("or", _core.binary("lt", other, mine), _core.binary("and", _core.binary("eq", other, mine), earlier))
+    before = _core.binary(
+        "or", _core.binary("lt", other, mine), _core.binary("and", _core.binary("eq", other, mine), earlier)
+    )
     place = reduction.sum(before, axis=-1, keepdims=True)
     hit = _core.binary("eq", place, convert(np.arange(n, dtype=np.int32)))
     index = convert(np.arange(n, dtype=np.int32).reshape(n, 1))

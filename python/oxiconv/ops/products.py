@@ -80,7 +80,9 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[Any] = 2) -> 
     axes_of(right, b.ndim, "tensordot")
     left, right = [i % a.ndim for i in left], [i % b.ndim for i in right]
     if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
-        raise ShapeError(f"tensordot: expected equal sizes along {left} and {right}, got shapes {a.shape} and {b.shape}")
+        raise ShapeError(
+            f"tensordot: expected equal sizes along {left} and {right}, got shapes {a.shape} and {b.shape}"
+        )
     rest_a = [i for i in range(a.ndim) if i not in left]
     rest_b = [i for i in range(b.ndim) if i not in right]
     m, k, n = (_volume(a, rest_a), _volume(a, left), _volume(b, rest_b))
@@ -126,7 +128,9 @@ def _contract(s: str, a: Tensor, t: str, b: Tensor, later: set[str]) -> tuple[st
     """The product of two terms, summed over the letters that nothing later needs."""
     for c in set(s) & set(t):
         if a.shape[s.index(c)] != b.shape[t.index(c)]:
-            raise ShapeError(f"einsum: expected equal sizes of {c!r}, got {a.shape[s.index(c)]} and {b.shape[t.index(c)]}")
+            raise ShapeError(
+                f"einsum: expected equal sizes of {c!r}, got {a.shape[s.index(c)]} and {b.shape[t.index(c)]}"
+            )
     for own, other in ((s, t), (t, s)):
         lone = [i for i, c in enumerate(own) if c not in other and c not in later]
         if lone and own is s:

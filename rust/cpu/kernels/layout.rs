@@ -43,9 +43,7 @@ impl CopyPlan {
             match axes.last_mut() {
                 _ if a > 0 && axis.len == 1 => {}
                 // An axis that goes on where its inner neighbour ends, on both sides, is part of it.
-                Some(inner)
-                    if a > 0 && axis.from == inner.from * inner.len && axis.to == inner.to * inner.len =>
-                {
+                Some(inner) if a > 0 && axis.from == inner.from * inner.len && axis.to == inner.to * inner.len => {
                     inner.len *= axis.len;
                 }
                 _ => axes.push(axis),
@@ -92,7 +90,9 @@ unsafe fn copy<T: Copy>(axis: Axis, inner: &[Axis], from: *const T, to: *mut T) 
                     for ii in i..(i + TILE).min(axis.len) {
                         for jj in j..(j + TILE).min(last.len) {
                             // SAFETY: by the contract of `run`.
-                            unsafe { *to.add(ii * axis.to + jj * last.to) = *from.add(ii * axis.from + jj * last.from) };
+                            unsafe {
+                                *to.add(ii * axis.to + jj * last.to) = *from.add(ii * axis.from + jj * last.from)
+                            };
                         }
                     }
                 }

@@ -15,8 +15,7 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
         }
         let a = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
         let b = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
-        counter =
-            [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
     }
     counter
 }
@@ -94,13 +93,18 @@ mod tests {
     #[test]
     fn moments() {
         let n = 1 << 20;
-        for (dist, mean, variance, fourth) in [(Dist::Uniform, 0.5, 1.0 / 12.0, 1.0 / 80.0), (Dist::Normal, 0.0, 1.0, 3.0)] {
+        for (dist, mean, variance, fourth) in
+            [(Dist::Uniform, 0.5, 1.0 / 12.0, 1.0 / 80.0), (Dist::Normal, 0.0, 1.0, 3.0)]
+        {
             let mut x = vec![0.0f32; n];
             fill(dist, [42, 0], 0, &mut x);
             let m = x.iter().map(|v| f64::from(*v)).sum::<f64>() / n as f64;
             let v = x.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n as f64;
             assert!((m - mean).abs() < 5.0 * (variance / n as f64).sqrt(), "{dist:?}: mean {m}");
-            assert!((v - variance).abs() < 5.0 * ((fourth - variance * variance) / n as f64).sqrt(), "{dist:?}: variance {v}");
+            assert!(
+                (v - variance).abs() < 5.0 * ((fourth - variance * variance) / n as f64).sqrt(),
+                "{dist:?}: variance {v}"
+            );
         }
         let mut x = vec![0.0f32; n];
         fill(Dist::Uniform, [1, 1], 0, &mut x);

@@ -55,6 +55,7 @@ impl Simd for Neon {
     const REGISTERS: usize = 32;
     type F = float32x4_t;
     type M = uint32x4_t;
+    type I = uint32x4_t;
 
     direct! {
         add(a, b) = vaddq_f32;
@@ -152,6 +153,64 @@ impl Simd for Neon {
     fn select(self, m: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
         // SAFETY: NEON is in the target's baseline.
         unsafe { vbslq_f32(m, a, b) }
+    }
+    #[inline(always)]
+    fn bits(self, m: uint32x4_t) -> u32 {
+        // SAFETY: NEON is in the target's baseline.
+        unsafe { vaddvq_u32(vandq_u32(m, vld1q_u32([1, 2, 4, 8].as_ptr()))) }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes(self, p: *const u8) -> uint32x4_t {
+        // SAFETY: four bytes are readable by contract.
+        unsafe {
+            let bytes = vreinterpret_u8_u32(vdup_n_u32(p.cast::<u32>().read_unaligned()));
+            vmovl_u16(vget_low_u16(vmovl_u8(bytes)))
+        }
+    }
+    #[inline(always)]
+    unsafe fn load_bytes_partial(self, p: *const u8, n: usize) -> uint32x4_t {
+        let mut bytes = [0u8; 4];
+        for (i, byte) in bytes.iter_mut().enumerate().take(n) {
+            // SAFETY: only the first `n` are read.
+            *byte = unsafe { *p.add(i) };
+        }
+        // SAFETY: four bytes were just written.
+        unsafe { self.load_bytes(bytes.as_ptr()) }
+    }
+    #[inline(always)]
+    fn bytes_eq(self, a: uint32x4_t, b: u8) -> uint32x4_t {
+        // SAFETY: NEON is in the target's baseline.
+        unsafe { vceqq_u32(a, vdupq_n_u32(u32::from(b))) }
+    }
+    #[inline(always)]
+    unsafe fn store_lane_numbers(self, bits: u32, first: u32, p: *mut u32) -> usize {
+        let mut n = 0;
+        for i in 0..4 {
+            // SAFETY: `n <= i < 4`, writable by contract.
+            unsafe { *p.add(n) = first + i }
+            n += (bits >> i & 1) as usize;
+        }
+        n
+    }
+    #[inline(always)]
+    unsafe fn broadcast4(self, p: *const f32) -> float32x4_t {
+        // SAFETY: four values are readable by contract.
+        unsafe { vld1q_f32(p) }
+    }
+    #[inline(always)]
+    fn lookup4(self, table: float32x4_t, i: uint32x4_t) -> float32x4_t {
+        // Element `i` is bytes `4 i` to `4 i + 3`.
+        // SAFETY: NEON is in the target's baseline.
+        unsafe {
+            let first = vmulq_n_u32(vandq_u32(i, vdupq_n_u32(3)), 0x0404_0404);
+            let bytes = vreinterpretq_u8_u32(vaddq_u32(first, vdupq_n_u32(0x0302_0100)));
+            vreinterpretq_f32_u8(vqtbl1q_u8(vreinterpretq_u8_f32(table), bytes))
+        }
+    }
+    #[inline(always)]
+    unsafe fn store_interleaved4(self, p: *mut f32, v: [float32x4_t; 4]) {
+        // SAFETY: sixteen values are writable by contract.
+        unsafe { vst4q_f32(p, float32x4x4_t(v[0], v[1], v[2], v[3])) }
     }
     #[inline(always)]
     fn reduce_add(self, a: float32x4_t) -> f32 {

@@ -170,11 +170,11 @@ unsafe fn add_to<S: Simd>(s: S, p: *mut f32, x: S::F, n: usize) {
     }
 }
 
-/// Tiles of lines by vectors, as `$list`, and `$enter`, which runs `$kernel::<LINES, NV>` on a job.
+/// Tiles of lines by vectors: whether there is one, and `enter`, which runs it on a job.
 macro_rules! line_tiles {
     ($kernel:ident, $($lines:literal x [$($nv:literal)+];)+) => {
         fn exists(lines: usize, nv: usize) -> bool {
-            matches!((lines, nv), $($(($lines, $nv))|+)|+)
+            [$($([$lines, $nv]),+),+].contains(&[lines, nv])
         }
 
         /// # Safety

@@ -436,3 +436,5 @@ impl<F: Fold> Run<'_, F> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -47,16 +47,10 @@ impl Lookup {
         let band = (windows * TABLE_BYTES / (layout.halo.len() * 4 * size_of::<f32>())).clamp(1, windows);
         let mut lookup = Self { lanes, nv, passes, band, table: 0 };
         let bands = layout.windows.chunks(band);
-        lookup.table = bands.map(|windows| lookup.range(layout, windows).len()).max().unwrap_or(0);
+        lookup.table = bands.map(|windows| range(layout, windows).len()).max().unwrap_or(0);
         // Four loads, four stores and eight permutations make a vector of table.
         let tables = windows.div_ceil(band) * lookup.table.div_ceil(lanes) * 12 * HALF_CYCLE;
         Some((cost * windows + tables, lookup))
-    }
-
-    /// Elements of the sample that a band reads, but for the positions within windows.
-    fn range(&self, layout: &Layout, windows: &[u32]) -> Range<usize> {
-        let last = layout.lines[layout.lines.len() - 1] + layout.line_len;
-        windows[0] as usize..windows[windows.len() - 1] as usize + last
     }
 
     /// Output channels, up to whole blocks.
@@ -109,8 +103,8 @@ impl Lookup {
                 x = bordered;
             }
             for (band, windows) in layout.windows.chunks(self.band).enumerate() {
-                let range = self.range(layout, windows);
-                dispatch(isa, Table { layout, x, range: range.clone(), table });
+                let range = range(layout, windows);
+                dispatch(isa, Table { layout, x, range: range.clone(), out: table });
                 let from = sample * pooled + band * self.band * cout;
                 let to = from + windows.len() * cout;
                 let (mut g, mut index) = (&g[from..to], index[from..to].as_ptr());
@@ -149,11 +143,17 @@ impl Lookup {
     }
 }
 
+/// Elements of the sample that a band reads, but for the positions within windows.
+fn range(layout: &Layout, windows: &[u32]) -> Range<usize> {
+    let last = layout.lines[layout.lines.len() - 1] + layout.line_len;
+    windows[0] as usize..windows[windows.len() - 1] as usize + last
+}
+
 struct Table<'a> {
     layout: &'a Layout,
     x: &'a [f32],
     range: Range<usize>,
-    table: &'a mut [f32],
+    out: &'a mut [f32],
 }
 
 impl Kernel for Table<'_> {
@@ -161,10 +161,10 @@ impl Kernel for Table<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { layout, x, range, table } = self;
+        let Self { layout, x, range, out } = self;
         let positions: [usize; 4] = std::array::from_fn(|p| layout.positions[p] as usize);
         let reach = positions[0].max(positions[1]).max(positions[2]).max(positions[3]);
-        assert!(range.end + reach <= x.len() && table.len() >= 4 * range.len().next_multiple_of(S::LANES));
+        assert!(range.end + reach <= x.len() && out.len() >= 4 * range.len().next_multiple_of(S::LANES));
         for i in (0..range.len()).step_by(S::LANES) {
             let n = range.len() - i;
             // SAFETY: reads end at the range's end plus a position, writes at the next whole vector of the table, by
@@ -176,7 +176,7 @@ impl Kernel for Table<'_> {
                     let from = from.add(positions[p]);
                     v[p] = if n >= S::LANES { s.load(from) } else { s.load_partial(from, n) };
                 }
-                s.store_interleaved4(table.as_mut_ptr().add(4 * i), v);
+                s.store_interleaved4(out.as_mut_ptr().add(4 * i), v);
             }
         }
     }
@@ -273,7 +273,7 @@ unsafe fn sweep<S: Simd, const LINES: usize, const C: usize, const NV: usize>(s:
 macro_rules! tiles {
     ($($lines:literal x [$($c:literal)+] x $nv:literal;)+) => {
         fn exists(lines: usize, c: usize, nv: usize) -> bool {
-            matches!((lines, c, nv), $($(($lines, $c, $nv))|+)|+)
+            [$($([$lines, $c, $nv]),+),+].contains(&[lines, c, nv])
         }
 
         /// # Safety

@@ -60,7 +60,7 @@ impl Case {
                     Some((p, at))
                 })
                 .collect();
-            let (position, at) = inside[((pick + 1.0) / 2.0 * inside.len() as f32) as usize % inside.len()];
+            let (position, at) = inside[((pick + 1.0) * 1000.0) as usize % inside.len()];
             index[i] = position as u8;
             dy[(i / conv.cout / pooled * outputs + at) * conv.cout + i % conv.cout] = g[i];
         }

@@ -1,0 +1,24 @@
+"""Callbacks: what happens around epochs and batches."""
+
+from oxiconv.callbacks.callback import Callback, CallbackList
+from oxiconv.callbacks.csv_logger import CSVLogger
+from oxiconv.callbacks.early_stopping import EarlyStopping, TerminateOnNaN
+from oxiconv.callbacks.history import History
+from oxiconv.callbacks.lambda_callback import LambdaCallback
+from oxiconv.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
+from oxiconv.callbacks.model_checkpoint import ModelCheckpoint
+from oxiconv.callbacks.progbar_logger import ProgbarLogger
+
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "CallbackList",
+    "EarlyStopping",
+    "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
+    "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TerminateOnNaN",
+]

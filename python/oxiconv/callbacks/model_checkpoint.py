@@ -1,0 +1,103 @@
+"""Saving the model during training."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from oxiconv.callbacks.callback import Callback, Logs
+from oxiconv.callbacks.monitoring import Monitor
+from oxiconv.saving.paths import check_model_path, check_weights_path
+from oxiconv.utils.argument_validation import is_whole
+
+
+class ModelCheckpoint(Callback):
+    """Saves the model, or its weights, after epochs or every so many batches.
+
+    Args:
+        filepath: where to; `{epoch:02d}` and results such as `{val_loss:.2f}` are filled in. Ends in `.oxiconv` or
+            `.safetensors`; weights alone in `.safetensors`.
+        monitor: the result that tells which is best.
+        verbose: 1 to print when it saves.
+        save_best_only: whether to save only when the result has improved.
+        save_weights_only: whether to save weights alone.
+        mode: 'min', 'max' or 'auto', by the name.
+        save_freq: 'epoch', or a number of batches.
+        initial_value_threshold: what the first saved model must be better than.
+
+    Raises:
+        ValueError: another ending, or another `save_freq`.
+
+    Example:
+        >>> import oxiconv
+        >>> checkpoint = oxiconv.callbacks.ModelCheckpoint("best-{epoch:02d}.oxiconv", save_best_only=True)
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.filepath = os.fspath(filepath)
+        (check_weights_path if save_weights_only else check_model_path)(self.filepath)
+        if save_freq != "epoch" and not is_whole(save_freq):
+            raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch' or a positive integer, got {save_freq!r}.")
+        self._monitor = Monitor("ModelCheckpoint", monitor, mode)
+        self.monitor = monitor
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.best = self._monitor.worst if initial_value_threshold is None else initial_value_threshold
+        self._epoch = 0
+        self._batches = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        """Notes the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        """Saves after every `save_freq` batches."""
+        if isinstance(self.save_freq, int):
+            self._batches += 1
+            if self._batches % self.save_freq == 0:
+                self._save(self._epoch, batch, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Saves after the epoch."""
+        if self.save_freq == "epoch":
+            self._save(epoch, None, logs or {})
+
+    def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
+        if self.save_best_only:
+            value = self._monitor.value(logs)
+            if value is None or not self._monitor.better(value, self.best):
+                if value is not None and self.verbose > 0:
+                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}")
+                return
+            if self.verbose > 0:
+                print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best:.5f} to {value:.5f}")
+            self.best = value
+        path = self._path(epoch, batch, logs)
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: saving model to {path}")
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)
+
+    def _path(self, epoch: int, batch: int | None, logs: Any) -> str:
+        known = dict(logs) if "{" in self.filepath else {}
+        known |= {"epoch": epoch + 1} | ({} if batch is None else {"batch": batch + 1})
+        try:
+            return self.filepath.format(**known)
+        except KeyError as error:
+            raise KeyError(f"ModelCheckpoint: {self.filepath!r} names {error}, there are {sorted(known)}.") from None

@@ -1,0 +1,118 @@
+"""The metrics of `compile`: `metrics` without sample weights, `weighted_metrics` with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oxiconv import metrics as metrics_module
+from oxiconv.metrics.accuracy_metrics import is_binary_or_sparse_categorical
+from oxiconv.metrics.metric import Metric
+from oxiconv.trainer.outputs import Outputs
+
+
+class CompileMetrics:
+    """Metrics per output. Built at the first update, when the shapes tell what 'accuracy' means."""
+
+    def __init__(self, metrics: Any, weighted_metrics: Any, output_names: Sequence[str] | None) -> None:
+        for name, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if given is not None and not isinstance(given, list | tuple | dict):
+                raise ValueError(f"{name}: expected a list, tuple or dict, got {given!r}.")
+        self._specs = (metrics, weighted_metrics)
+        self._output_names = output_names
+        self._outputs: Outputs | None = None
+        # Per kind (unweighted, weighted) and output: the metrics, and their names in the results.
+        self._plain: list[list[Metric]] = []
+        self._weighted: list[list[Metric]] = []
+        self._names: list[str] = []
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """All metrics: the unweighted ones, then the weighted."""
+        return [m for kind in (self._plain, self._weighted) for group in kind for m in group]
+
+    def names(self) -> list[str]:
+        """The names in results, in the order of `metrics`."""
+        return list(self._names)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch."""
+        outputs = self._outputs or self._build(y_true, y_pred)
+        preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y")
+        weights = outputs.weights(sample_weight)
+        for plain, weighted, y, p, w in zip(self._plain, self._weighted, targets, preds, weights, strict=True):
+            for metric in plain:
+                metric.update_state(y, p)
+            for metric in weighted:
+                metric.update_state(y, p, sample_weight=w)
+
+    def result(self) -> dict[str, Any]:
+        """Each metric's result by name."""
+        results: dict[str, Any] = {}
+        for name, metric in zip(self._names, self.metrics, strict=True):
+            value = metric.result()
+            results.update(value if isinstance(value, dict) else {name: value})
+        return results
+
+    def _build(self, y_true: Any, y_pred: Any) -> Outputs:
+        outputs = Outputs(y_pred, self._output_names)
+        preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y")
+        kinds = []
+        for spec, what in zip(self._specs, ("metrics", "weighted_metrics"), strict=True):
+            groups = _groups(spec, what, outputs)
+            kinds.append(
+                [
+                    [get_metric(m, y, p) for m in group if m is not None]
+                    for group, y, p in zip(groups, targets, preds, strict=True)
+                ]
+            )
+        self._plain, self._weighted = kinds
+        self._names = self._result_names(outputs)
+        self._outputs = outputs
+        return outputs
+
+    def _result_names(self, outputs: Outputs) -> list[str]:
+        prefixes = [f"{name}_" if len(outputs) > 1 else "" for name in outputs.names]
+        taken: list[str] = []
+        for kind, extra in ((self._plain, ""), (self._weighted, "weighted_")):
+            for prefix, group in zip(prefixes, kind, strict=True):
+                for metric in group:
+                    name = f"{prefix}{metric.name}"
+                    if name in taken:
+                        base = name = f"{prefix}{extra}{metric.name}"
+                        count = 1
+                        while name in taken:
+                            name = f"{base}_{count}"
+                            count += 1
+                    taken.append(name)
+        return taken
+
+
+def get_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
+    """A `Metric` for one output, named as asked for; 'accuracy' and 'crossentropy' are resolved by the shapes."""
+    if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc", "crossentropy", "ce"):
+        if y_true is None:
+            raise ValueError(f"metric {identifier!r} needs targets to be resolved, and y is missing.")
+        binary, sparse = is_binary_or_sparse_categorical(y_true, y_pred)
+        kind = "Binary" if binary else "SparseCategorical" if sparse else "Categorical"
+        suffix = "Accuracy" if identifier.lower() in ("accuracy", "acc") else "Crossentropy"
+        metric: Any = getattr(metrics_module, kind + suffix)(name=identifier)
+    else:
+        metric = metrics_module.get(identifier)
+    if not isinstance(metric, Metric):
+        metric = metrics_module.MeanMetricWrapper(metric)
+    if isinstance(identifier, str):
+        metric.name = identifier
+    found: Metric = metric
+    return found
+
+
+def _groups(spec: Any, what: str, outputs: Outputs) -> list[list[Any]]:
+    """A list of metrics per output."""
+    if not spec:
+        return [[] for _ in outputs.names]
+    if len(outputs) == 1 and not isinstance(spec, dict):
+        # `[metric, ..]` or, as for several outputs, `[[metric, ..]]`.
+        return [[m for part in spec for m in (part if isinstance(part, list | tuple) else [part])]]
+    entries = outputs.assign(spec, what, broadcast=False)
+    return [list(e) if isinstance(e, list | tuple) else [] if e is None else [e] for e in entries]

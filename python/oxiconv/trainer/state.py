@@ -1,0 +1,83 @@
+"""What `compile` sets up in a model and training keeps there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oxiconv import optimizers
+from oxiconv.metrics.metric import Metric
+from oxiconv.metrics.reduction_metrics import Mean
+from oxiconv.optimizers.optimizer import Optimizer
+from oxiconv.random import next_seed
+from oxiconv.trainer.compile_loss import CompileLoss
+from oxiconv.trainer.compile_metrics import CompileMetrics
+from oxiconv.trainer.step import StepCache
+from oxiconv.variable import Variable
+
+
+class CompiledState:
+    """The optimizer, loss and metrics of a compiled model, its compiled steps, and the state of its shuffling."""
+
+    def __init__(self, config: dict[str, Any], output_names: Sequence[str] | None) -> None:
+        self.config = config
+        optimizer = config["optimizer"]
+        self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
+        self.loss = (
+            None if config["loss"] is None else CompileLoss(config["loss"], config["loss_weights"], output_names)
+        )
+        given = (config["metrics"], config["weighted_metrics"])
+        self.metrics = CompileMetrics(*given, output_names) if any(given) else None
+        self.loss_tracker = Mean(name="loss")
+        self.run_eagerly = bool(config["run_eagerly"])
+        self.steps = StepCache()
+        self.shuffling = Shuffling()
+        self._trainable: list[Variable] | None = None
+
+    def all_metrics(self) -> list[Metric]:
+        """The loss tracker, the metrics of `compile`, and the losses of several outputs."""
+        metrics: list[Metric] = [self.loss_tracker]
+        if self.metrics is not None:
+            metrics += self.metrics.metrics
+        if self.loss is not None:
+            metrics += self.loss.metrics
+        return metrics
+
+    def result_names(self) -> dict[int, str]:
+        """Names in results, by identity, of the metrics that have another than their own."""
+        if self.metrics is None:
+            return {}
+        return {id(m): name for m, name in zip(self.metrics.metrics, self.metrics.names(), strict=True)}
+
+    def keep_trainable(self, variables: Sequence[Variable]) -> list[Variable]:
+        """The variables to train: those that were trainable at `compile`, or at the first step of an unbuilt model."""
+        if self._trainable is None:
+            self._trainable = list(variables)
+        return self._trainable
+
+    def configuration(self) -> str:
+        """What is written into a compiled step besides the model: a change needs a new step."""
+        if self.optimizer is None:
+            return ""
+        fixed = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, bool | int | float | str | None)}
+        rate = self.optimizer._learning_rate
+        return f"{fixed}{id(rate)}"
+
+
+class Shuffling:
+    """Random orders that depend on a seed and a count alone, so that a resumed training goes on with the same ones."""
+
+    def __init__(self) -> None:
+        self.seed: int | None = None
+        self.count = 0
+
+    def permutation(self, n: int) -> NDArray[np.intp]:
+        """The next random order of n items."""
+        if self.seed is None:
+            self.seed = next_seed()
+        generator = np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, 0, self.count]))
+        self.count += 1
+        return generator.permutation(n)

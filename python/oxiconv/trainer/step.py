@@ -1,0 +1,86 @@
+"""Compiled steps: one traced program per kind of step, batch shape and configuration."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from oxiconv import tree
+from oxiconv.tensor import Tensor
+from oxiconv.trace import Trace
+from oxiconv.trainer.arrays import Batch, leaves
+
+if TYPE_CHECKING:
+    from oxiconv._core import Step
+
+# Shapes seen last; a model trained on batches of ever new shapes would otherwise keep a program for each.
+CAPACITY = 16
+
+_FILLED = object()
+
+
+class CompiledStep:
+    """A function of a batch, traced once and compiled: variables it assigns are updated by each call."""
+
+    def __init__(self, function: Callable[..., Any], batch: Batch) -> None:
+        with Trace() as trace:
+            inputs = [None if a is None else trace.graph.input(a.shape, a.dtype.name) for a in tree.flatten(batch)]
+            results = function(*tree.pack_sequence_as(batch, inputs))
+            flat = tree.flatten(results)
+            self.step: Step = trace.compile([r for r in flat if _traced(r)])
+        # Results that have no data in a trace are filled in at each run; others, such as None, stay.
+        self._flat = [_FILLED if _traced(r) else r for r in flat]
+        self._structure = tree.pack_sequence_as(results, self._flat)
+
+    def __call__(self, batch: Batch) -> Any:
+        """Runs on a batch of the traced shapes; returns what the function did, with values."""
+        values = iter(self.step.run(leaves(batch)))
+        return tree.pack_sequence_as(self._structure, [next(values) if r is _FILLED else r for r in self._flat])
+
+
+def _traced(result: Any) -> bool:
+    return isinstance(result, Tensor) and result.traced
+
+
+class StepCache:
+    """The compiled steps of a model, least recently used out first."""
+
+    def __init__(self) -> None:
+        self._steps: OrderedDict[Hashable, CompiledStep] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    def clear(self) -> None:
+        """Forgets all steps."""
+        self._steps.clear()
+
+    def get(self, key: Hashable, batch: Batch, make: Callable[[Batch], CompiledStep]) -> CompiledStep:
+        """The step of a configuration `key` for batches like `batch`."""
+        key = (key, signature(batch))
+        step = self._steps.get(key)
+        if step is None:
+            step = self._steps[key] = make(batch)
+            if len(self._steps) > CAPACITY:
+                self._steps.popitem(last=False)
+        else:
+            self._steps.move_to_end(key)
+        return step
+
+
+def signature(batch: Batch) -> Hashable:
+    """Structure, shapes and element types of a batch."""
+    return tuple(_signature(part) for part in batch)
+
+
+def _signature(part: Any) -> Hashable:
+    if isinstance(part, np.ndarray):
+        return part.shape, part.dtype.num
+    if isinstance(part, dict):
+        return tuple((key, _signature(part[key])) for key in sorted(part))
+    if isinstance(part, list | tuple):
+        return tuple(_signature(item) for item in part)
+    return None

@@ -1,0 +1,473 @@
+"""`compile`, `fit`, `evaluate`, `predict` and their one-batch forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from oxiconv import ops, tree
+from oxiconv.callbacks import CallbackList, History
+from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split, take
+from oxiconv.trainer.arrays import pack_x_y_sample_weight as pack
+from oxiconv.trainer.batches import ArrayBatches, Batches, Epochs, SourceBatches
+from oxiconv.trainer.logs import LazyLogs, as_floats
+from oxiconv.trainer.predictions import Predictions
+from oxiconv.trainer.state import CompiledState
+from oxiconv.trainer.step import CompiledStep, StepCache
+from oxiconv.trainer.steps import Steps
+from oxiconv.utils.argument_validation import is_whole
+
+
+class Trainer(Steps):
+    """The training methods of `Model`."""
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Sets how the model is trained.
+
+        Args:
+            optimizer: an `Optimizer`, a name or a configuration.
+            loss: a loss, function or name; for several outputs also a list or a dict by output name.
+            loss_weights: a factor per output, as a list or dict.
+            metrics: a list of metrics, functions or names; for several outputs a list of lists or a dict.
+            weighted_metrics: like `metrics`, but updated with sample weights.
+            run_eagerly: run step by step in Python, for debugging. The results are equal up to rounding.
+            steps_per_execution: accepted for Keras compatibility: a step is one call already.
+            jit_compile: accepted for Keras compatibility: steps are always compiled, unless `run_eagerly`.
+            auto_scale_loss: accepted for Keras compatibility: float32 needs no scaling.
+
+        Raises:
+            ValueError: an unknown name, or a wrong type.
+
+        What is trainable now stays so until the next `compile`.
+        """
+        if not is_whole(steps_per_execution):
+            raise ValueError(f"compile: steps_per_execution must be a positive integer, got {steps_per_execution!r}.")
+        if jit_compile not in (True, False, "auto"):
+            raise ValueError(f"compile: jit_compile must be True, False or 'auto', got {jit_compile!r}.")
+        config = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+            "auto_scale_loss": auto_scale_loss,
+        }
+        model: Any = self
+        state = CompiledState(config, getattr(model, "output_names", None))
+        if model.built:
+            state.keep_trainable(model.trainable_variables)
+        # Past the attribute tracking of layers: the state's variables are no weights of the model.
+        self.__dict__["_compiled"] = state
+        self.optimizer = state.optimizer
+        self.loss = loss
+        self.stop_training = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self._compiled_state is not None
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run op by op in Python."""
+        return self._compiled_state is not None and self._compiled_state.run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._require_compiled("run_eagerly").run_eagerly = bool(value)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile`, serialized; None if it has not been called."""
+        from oxiconv.saving.serialization import serialize_keras_object
+
+        state = self._compiled_state
+        if state is None:
+            return None
+        return {
+            key: serialize_keras_object(value) for key, value in {**state.config, "optimizer": state.optimizer}.items()
+        }
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles with what `get_compile_config` gave."""
+        from oxiconv.saving.serialization import deserialize_keras_object
+
+        self.compile(**{str(key): deserialize_keras_object(value) for key, value in config.items()})
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Mapping[Any, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: int | Sequence[int] = 1,
+    ) -> History:
+        """Trains the model.
+
+        Args:
+            x: inputs `[n, ..]` as an array, or a list or dict of arrays; or a generator, iterable or dataset of batches
+                `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+            y: targets, if x is arrays.
+            batch_size: samples per step, 32 by default; the last step of an epoch has the rest.
+            epochs: number of the last epoch; training runs from `initial_epoch` to it.
+            verbose: 'auto' or 1 for a progress bar, 2 for a line per epoch, 0 for silence.
+            callbacks: a list of `Callback`, or a `CallbackList`.
+            validation_split: the last fraction of the samples, before shuffling, that is only evaluated.
+            validation_data: `(x, y)`, `(x, y, sample_weight)`, or a source of batches, evaluated after epochs.
+            shuffle: True for samples in a new random order each epoch, 'batch' for batches so; arrays only.
+            class_weight: weight per class number; multiplies the sample weights.
+            sample_weight: weights `[n]`, or of the leading axes of the targets.
+            initial_epoch: where to start, in a resumed training.
+            steps_per_epoch: batches per epoch; by default one pass over the data.
+            validation_steps: batches per evaluation; by default one pass.
+            validation_batch_size: samples per evaluation batch; by default `batch_size`.
+            validation_freq: epochs from one evaluation to the next, or a list of the epochs (from 1) to evaluate after.
+
+        Returns:
+            The `History`, whose `history` maps names to lists of the epochs' values.
+
+        Raises:
+            ValueError: arrays that do not fit each other, the model or the loss; labels out of range.
+
+        The whole step is compiled once per batch shape. Ctrl-C raises `KeyboardInterrupt` within a step's time; the
+        weights are then those of the last whole step, and `on_train_end` of callbacks is not called, as in Keras.
+
+        Example:
+            >>> import numpy as np, oxiconv
+            >>> model = oxiconv.Sequential([oxiconv.Input((2,)), oxiconv.layers.Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), epochs=2, verbose=0)
+            >>> sorted(history.history), len(history.history["loss"])
+            (['loss'], 2)
+        """
+        state = self._require_compiled("fit")
+        if validation_split and validation_data is not None:
+            raise ValueError("fit: expected validation_split or validation_data, got both.")
+        batch_size = _batch_size(batch_size)
+        validation_size = _batch_size(validation_batch_size) if validation_batch_size is not None else batch_size
+        if is_data(x):
+            data = self._arrays(x, y, sample_weight, class_weight)
+            if validation_split:
+                data, validation_data = split(data, validation_split)
+            if shuffle not in (True, False, "batch"):
+                raise ValueError(f"fit: shuffle must be True, False or 'batch', got {shuffle!r}.")
+            source: Batches = ArrayBatches(data, batch_size, shuffle, state.shuffling.permutation)
+        else:
+            if validation_split:
+                raise ValueError("fit: validation_split needs arrays; pass validation_data with a source of batches.")
+            source = self._source("fit", x, y, sample_weight, class_weight)
+        epochs_of_training = Epochs(source, steps_per_epoch)
+        validation = (
+            None if validation_data is None else self._validation(validation_data, validation_size, validation_steps)
+        )
+        if not isinstance(callbacks, CallbackList):
+            callbacks = CallbackList(
+                callbacks,
+                add_history=True,
+                add_progbar=verbose != 0,
+                model=self,
+                epochs=epochs,
+                steps=epochs_of_training.steps,
+                verbose=1 if verbose == "auto" else verbose,
+            )
+        self.stop_training = False
+        run = self._runner("train", source)
+        logs: dict[str, Any] = {}
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            self.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            logs = as_floats(self._run_epoch(epochs_of_training, run, callbacks, "train"))
+            if validation is not None and _due(epoch, validation_freq):
+                results = self._evaluate(*validation, callbacks)
+                logs.update({f"val_{name}": value for name, value in results.items()})
+            callbacks.on_epoch_end(epoch, logs)
+            if epochs_of_training.exhausted:
+                self.stop_training = True
+            if self.stop_training:
+                break
+        if state.optimizer is not None and state.optimizer.use_ema and epochs > initial_epoch:
+            state.optimizer.finalize_variable_values(state.keep_trainable([]))
+        callbacks.on_train_end(logs)
+        history: History = self.__dict__["history"]
+        return history
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss and metrics of the model on data.
+
+        Args:
+            x: inputs, or a source of batches, as in `fit`.
+            y: targets.
+            batch_size: samples per step, 32 by default.
+            verbose: as in `fit`.
+            sample_weight: as in `fit`.
+            steps: batches to evaluate; by default one pass.
+            callbacks: as in `fit`.
+            return_dict: whether to return a dict by name.
+
+        Returns:
+            The loss if there is nothing else, or a list: the loss, then the metrics; or a dict.
+        """
+        self._require_compiled("evaluate")
+        if is_data(x):
+            source: Batches = ArrayBatches(self._arrays(x, y, sample_weight), _batch_size(batch_size), False, None)
+        else:
+            source = self._source("evaluate", x, y, sample_weight)
+        epochs = Epochs(source, steps)
+        callbacks = self._callbacks(callbacks, verbose, epochs)
+        logs = self._evaluate(epochs, self._runner("test", source), callbacks)
+        return logs if return_dict else self._in_order(logs)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The model's outputs, as arrays.
+
+        Args:
+            x: inputs `[n, ..]`, or a source of batches, of which targets are ignored.
+            batch_size: samples per step, 32 by default.
+            verbose: as in `fit`.
+            steps: batches to predict; by default one pass.
+            callbacks: as in `fit`.
+
+        Returns:
+            An array `[n, ..]` per output, in the structure of the model's outputs.
+        """
+        if is_data(x):
+            source: Batches = ArrayBatches((as_arrays("x", x), None, None), _batch_size(batch_size), False, None)
+        else:
+            source = self._source("predict", x)
+        epochs = Epochs(source, steps)
+        callbacks = self._callbacks(callbacks, verbose, epochs)
+        run = self._runner("predict", source)
+        whole = source.whole
+        predictions = Predictions(None if whole is None or steps is not None else count_samples(*whole))
+        callbacks.on_predict_begin()
+        for index, (x_batch, _, _) in enumerate(epochs.epoch()):
+            callbacks.on_predict_batch_begin(index)
+            outputs = run((x_batch, None, None))
+            predictions.add(outputs)
+            callbacks.on_predict_batch_end(index, {"outputs": outputs})
+        callbacks.on_predict_end()
+        return predictions.result()
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[Any, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on a batch of arrays.
+
+        Returns:
+            As `evaluate`; metrics are means since their last reset.
+        """
+        self._require_compiled("train_on_batch")
+        return self._on_batch("train", self._arrays(x, y, sample_weight, class_weight), return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """One step of evaluation on a batch of arrays; returns as `train_on_batch`."""
+        self._require_compiled("test_on_batch")
+        return self._on_batch("test", self._arrays(x, y, sample_weight), return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The model's outputs for a batch of arrays."""
+        batch = (_contiguous(as_arrays("x", x)), None, None)
+        outputs = self._runner("predict", None)(batch)
+        return tree.map_structure(lambda t: np.array(t), outputs)
+
+    def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
+        batch = _contiguous(batch)
+        logs = as_floats(self._logs(self._runner(kind, None)(batch)))
+        return logs if return_dict else self._in_order(logs)
+
+    def _run_epoch(
+        self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList, kind: str
+    ) -> Mapping[str, Any]:
+        """Runs the batches of an epoch; returns the logs after the last."""
+        begin, end = (getattr(callbacks, f"on_{kind}_batch_{when}") for when in ("begin", "end"))
+        result: Any = None
+        for index, batch in enumerate(epochs.epoch()):
+            begin(index)
+            result = run(batch)
+            end(index, self._logs(result))
+            if self.stop_training and kind == "train":
+                break
+        return self._logs(result)
+
+    def _evaluate(self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList) -> dict[str, Any]:
+        self.reset_metrics()
+        callbacks.on_test_begin()
+        logs = as_floats(self._run_epoch(epochs, run, callbacks, "test"))
+        callbacks.on_test_end(logs)
+        return logs
+
+    def _logs(self, result: Any) -> Mapping[str, Any]:
+        """Logs of a step: what it returned, or the metrics, which are then read only if somebody looks."""
+        if isinstance(result, dict):
+            return LazyLogs(lambda: as_floats(result))
+        return LazyLogs(lambda: as_floats(self.get_metrics_result()))
+
+    def _in_order(self, logs: dict[str, Any]) -> Any:
+        names = [name for name in self.metrics_names if name in logs]
+        values = [logs[name] for name in names + sorted(set(logs) - set(names))]
+        return values[0] if len(values) == 1 else values
+
+    def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[Any, float] | None = None) -> Batch:
+        data = (as_arrays("x", x), as_arrays("y", y), as_arrays("sample_weight", sample_weight))
+        count_samples(*data)
+        if class_weight is not None:
+            data = (data[0], data[1], class_weights(data[1], class_weight, data[2]))
+        return data
+
+    def _source(
+        self,
+        what: str,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Mapping[Any, float] | None = None,
+    ) -> SourceBatches:
+        if x is None:
+            raise ValueError(f"{what}: expected x, got None.")
+        if y is not None or sample_weight is not None:
+            raise ValueError(
+                f"{what}: y and sample_weight must be part of the batches that x gives, got them as arguments."
+            )
+        return SourceBatches(x, class_weight)
+
+    def _validation(self, data: Any, batch_size: int, steps: int | None) -> tuple[Epochs, Callable[[Batch], Any]]:
+        if isinstance(data, tuple | list):
+            if not 2 <= len(data) <= 3:
+                raise ValueError(f"validation_data: expected (x, y) or (x, y, sample_weight), got {len(data)} entries.")
+            arrays = self._arrays(*(*data, None)[:3])
+            source: Batches = ArrayBatches(arrays, batch_size, False, None)
+        else:
+            source = self._source("validation_data", data)
+        return Epochs(source, steps), self._runner("test", source)
+
+    def _callbacks(self, callbacks: Any, verbose: int | str, epochs: Epochs) -> CallbackList:
+        if isinstance(callbacks, CallbackList):
+            return callbacks
+        verbose = 1 if verbose == "auto" else verbose
+        return CallbackList(
+            callbacks, add_progbar=verbose != 0, model=self, epochs=1, steps=epochs.steps, verbose=verbose
+        )
+
+    def _runner(self, kind: str, source: Batches | None) -> Callable[[Batch], Any]:
+        """A function that runs one step of a kind on a batch: eagerly where asked or overridden, else compiled."""
+        step = getattr(self, f"{kind}_step")
+        if self.run_eagerly or getattr(type(self), f"{kind}_step") is not getattr(Trainer, f"{kind}_step"):
+            return lambda batch: step(pack(*tree.map_structure(_tensor, batch)))
+        state = self._compiled_state
+        steps = self._prediction_steps() if state is None else state.steps
+        key = (kind, "" if state is None else state.configuration())
+        own_results = kind == "predict" or any(
+            getattr(type(self), name) is not getattr(Trainer, name)
+            for name in ("compute_metrics", "get_metrics_result")
+        )
+
+        def traced(x: Any, y: Any, sample_weight: Any) -> Any:
+            results = step(pack(x, y, sample_weight))
+            return results if own_results else None
+
+        def make(batch: Batch) -> CompiledStep:
+            self._build(batch, kind)
+            return CompiledStep(traced, batch)
+
+        whole = None if source is None else source.whole
+        checked = kind == "predict"
+
+        def run(batch: Batch) -> Any:
+            nonlocal checked
+            compiled = steps.get(key, batch, make)
+            if not checked and state is not None and state.loss is not None:
+                state.loss.check_labels(batch[1] if whole is None else whole[1])
+                checked = whole is not None
+            return compiled(batch)
+
+        return run
+
+    def _prediction_steps(self) -> StepCache:
+        """The compiled steps of a model that predicts without having been compiled."""
+        cache: StepCache = self.__dict__.setdefault("_uncompiled_steps", StepCache())
+        return cache
+
+    def _build(self, batch: Batch, kind: str) -> None:
+        """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""
+        model: Any = self
+        if not model.built:
+            x = tree.map_structure(_tensor, take(batch[0], 0, 1))
+            self._predict(self._as_input(x), training=False)
+        state = self._compiled_state
+        if kind == "train" and state is not None and state.optimizer is not None:
+            variables = state.keep_trainable(model.trainable_variables)
+            if variables and not state.optimizer.built:
+                state.optimizer.build(variables)
+
+
+def _tensor(array: Any) -> Any:
+    return None if array is None else ops.convert_to_tensor(array)
+
+
+def _contiguous(data: Any) -> Any:
+    return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a), data)
+
+
+def _batch_size(batch_size: int | None) -> int:
+    if batch_size is None:
+        return 32
+    if not is_whole(batch_size):
+        raise ValueError(f"batch_size: expected a positive integer, got {batch_size!r}.")
+    return int(batch_size)
+
+
+def _due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
+    if isinstance(validation_freq, list | tuple | set):
+        return epoch + 1 in validation_freq
+    if not isinstance(validation_freq, int) or validation_freq < 1:
+        raise ValueError(f"validation_freq: expected a positive integer or a list of epochs, got {validation_freq!r}.")
+    return (epoch + 1) % validation_freq == 0

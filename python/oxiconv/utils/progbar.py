@@ -1,0 +1,128 @@
+"""A progress bar on a terminal; a line at the end of each round elsewhere."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+
+class Progbar:
+    """Shows how far a loop is, and values beside it.
+
+    On a terminal the bar is redrawn in place. Elsewhere (a pipe, a file) only its last state is written, as one line.
+
+    Args:
+        target: number of steps; None where unknown.
+        width: of the bar, in characters.
+        verbose: 1 for a bar, 2 for one line at the end, 0 for silence.
+        interval: least seconds from one redraw to the next.
+        stateful_metrics: accepted for Keras compatibility: values are shown as they are.
+        unit_name: what a step is called.
+
+    Example:
+        >>> from oxiconv.utils import Progbar
+        >>> bar = Progbar(2, verbose=0)
+        >>> for i in range(2):
+        ...     bar.update(i + 1, [("loss", 0.5)])
+    """
+
+    def __init__(
+        self,
+        target: int | None,
+        width: int = 20,
+        verbose: int = 1,
+        interval: float = 0.05,
+        stateful_metrics: Sequence[str] | None = None,
+        unit_name: str = "step",
+    ) -> None:
+        self.target = target
+        self.width = width
+        self.verbose = verbose
+        self.interval = interval
+        self.unit_name = unit_name
+        self._values: dict[str, Any] = {}
+        self._seen = 0
+        self._start = time.monotonic()
+        self._drawn = -math.inf
+        self._length = 0
+
+    def due(self) -> bool:
+        """Whether an update would be shown now."""
+        return self.verbose == 1 and _interactive() and time.monotonic() - self._drawn >= self.interval
+
+    def add(self, n: int, values: Sequence[tuple[str, Any]] | None = None) -> None:
+        """Moves on by `n` steps."""
+        self.update(self._seen + n, values)
+
+    def update(
+        self, current: int, values: Sequence[tuple[str, Any]] | None = None, finalize: bool | None = None
+    ) -> None:
+        """Shows step `current` with (name, value) pairs.
+
+        Args:
+            current: steps done.
+            values: pairs to show; those given before stay.
+            finalize: whether this is the end; by default, if `current` has reached the target.
+        """
+        self._seen = current
+        self._values.update(values or ())
+        if finalize is None:
+            finalize = self.target is not None and current >= self.target
+        if not self.verbose or not (finalize or self.due()):
+            return
+        bar = self.verbose == 1
+        text = self._text(finalize, bar)
+        if bar and _interactive():
+            # Spaces cover what is left of a longer line before.
+            sys.stdout.write("\r" + text + " " * (self._length - len(text)) + ("\n" if finalize else ""))
+            self._length = len(text)
+        elif finalize:
+            sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+        self._drawn = time.monotonic()
+
+    def _text(self, finalize: bool, bar: bool) -> str:
+        elapsed = time.monotonic() - self._start
+        per_step = elapsed / max(self._seen, 1)
+        count = f"{self._seen}/{'Unknown' if self.target is None else self.target}"
+        parts = [count]
+        if bar:
+            share = 1.0 if self.target is None else min(self._seen / max(self.target, 1), 1.0)
+            done = int(self.width * share)
+            parts.append("━" * done + " " * (self.width - done))
+        if finalize or self.target is None:
+            parts.append(f"{_duration(elapsed)} {_short(per_step)}/{self.unit_name}")
+        else:
+            parts.append(
+                f"{_duration(per_step * (self.target - self._seen))} left, {_short(per_step)}/{self.unit_name}"
+            )
+        line = " ".join(parts)
+        return " - ".join([line, *(f"{name}: {_value(value)}" for name, value in self._values.items())])
+
+
+def _interactive() -> bool:
+    return bool(getattr(sys.stdout, "isatty", lambda: False)())
+
+
+def _duration(seconds: float) -> str:
+    seconds = round(seconds)
+    if seconds >= 3600:
+        return f"{seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+    return f"{seconds // 60}:{seconds % 60:02d}" if seconds >= 60 else f"{seconds}s"
+
+
+def _short(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.0f}s"
+    return f"{seconds * 1e3:.0f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us"
+
+
+def _value(value: Any) -> str:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value)
+    return f"{number:.4f}" if number == 0 or abs(number) > 1e-3 else f"{number:.4e}"
