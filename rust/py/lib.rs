@@ -66,7 +66,7 @@ mod _core {
     use super::window::{window_argmax, window_put, window_spread, window_sum, window_take};
     #[pymodule_export]
     use super::{isa, num_threads, set_num_threads};
-    use super::{Bound, PyImportError, PyModule, PyModuleMethods, PyResult, device, errors};
+    use super::{Bound, PyAnyMethods, PyImportError, PyModule, PyModuleMethods, PyResult, device, errors};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -76,6 +76,6 @@ mod _core {
         super::register_types(module)?;
         errors::register(module)?;
         // PyO3's list of names would make `import *` public, which nobody should need here.
-        module.delattr("__all__")
+        PyAnyMethods::delattr(&**module, "__all__")
     }
 }
