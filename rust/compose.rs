@@ -145,12 +145,7 @@ pub fn unary<E: Emit>(to: &mut E, f: Unary, x: &E::Value) -> Result<E::Value> {
 }
 
 /// A function of two values, at least one of them a tensor.
-pub fn binary<E: Emit>(
-    to: &mut E,
-    f: Function2,
-    x: &Operand<E::Value>,
-    y: &Operand<E::Value>,
-) -> Result<E::Value> {
+pub fn binary<E: Emit>(to: &mut E, f: Function2, x: &Operand<E::Value>, y: &Operand<E::Value>) -> Result<E::Value> {
     let common = common_dtype(to, &[x, y]);
     let dtype = f.result(common);
     let float = common == DType::F32 || dtype == DType::F32;

@@ -116,9 +116,8 @@ impl Step {
         // Stable: of two mentions of a cell, the update stays.
         cells.sort_by_key(|(cell, _)| cell.id());
         cells.dedup_by(|a, b| a.0 == b.0);
-        let passed = |index: usize| {
-            outputs.iter().chain(stores.iter().map(|(_, o)| o)).any(|o| *o == Origin::Argument(index))
-        };
+        let passed =
+            |index: usize| outputs.iter().chain(stores.iter().map(|(_, o)| o)).any(|o| *o == Origin::Argument(index));
         let arguments = sources
             .into_iter()
             .enumerate()

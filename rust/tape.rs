@@ -98,9 +98,8 @@ pub(crate) fn record(op: &Op, args: &[Tensor], out: &Tensor) {
         for tape in active {
             let mut tape = tape.lock();
             if args.iter().any(|a| a.ty().dtype == DType::F32 && tape.connected.contains(&a.id())) {
-                let record = record.get_or_insert_with(|| {
-                    Arc::new(Record { op: op.clone(), args: args.to_vec(), out: out.clone() })
-                });
+                let record = record
+                    .get_or_insert_with(|| Arc::new(Record { op: op.clone(), args: args.to_vec(), out: out.clone() }));
                 tape.records.push(Arc::clone(record));
                 tape.connected.insert(out.id());
             }

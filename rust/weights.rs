@@ -61,6 +61,7 @@ impl View for Entry<'_> {
 
 /// Writes a file, so that after a crash at any moment the path holds either the old content or the new: temporary file
 /// in the same folder, fsync, rename, fsync of the folder.
+#[allow(clippy::implicit_hasher, reason = "the format's library takes this map")]
 pub fn save(path: &Path, tensors: &[(&str, Entry<'_>)], metadata: HashMap<String, String>) -> Result<(), FileError> {
     let temporary = Temporary::beside(path)?;
     let metadata = (!metadata.is_empty()).then_some(metadata);

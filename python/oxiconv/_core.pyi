@@ -25,6 +25,8 @@ class Tensor:
     @property
     def traced(self) -> bool:
         """Whether this is a value of a graph, without data."""
+    __array_priority__: int
+    """Set with the operators, in Python: NumPy leaves mixed operations to them."""
     def numpy(self) -> NDArray[Any]:
         """Read-only view of the data, without a copy. GraphError if traced."""
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...

@@ -80,9 +80,10 @@ fn dtype_of(op: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<DType> {
         DType::U8 => dtype::<u8>(py),
         DType::Bool => dtype::<bool>(py),
     };
-    [DType::F32, DType::I32, DType::U8, DType::Bool].into_iter().find(|d| given.is_equiv_to(&of(*d))).ok_or_else(|| {
-        to_python(py, &Error::dtype(op, "float32, int32, uint8 or bool", given.to_string()))
-    })
+    [DType::F32, DType::I32, DType::U8, DType::Bool]
+        .into_iter()
+        .find(|d| given.is_equiv_to(&of(*d)))
+        .ok_or_else(|| to_python(py, &Error::dtype(op, "float32, int32, uint8 or bool", given.to_string())))
 }
 
 fn is_aligned(array: &Bound<'_, PyUntypedArray>, dtype: DType) -> PyResult<bool> {

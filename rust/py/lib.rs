@@ -29,21 +29,24 @@ fn set_num_threads(py: Python<'_>, n: usize) -> PyResult<()> {
 
 /// How many threads runs use.
 #[pyfunction]
-fn num_threads() -> usize {
-    device::num_threads()
+fn num_threads(py: Python<'_>) -> PyResult<usize> {
+    errors::detached(py, device::num_threads)
 }
 
 /// Name of the instruction set in use.
 #[pyfunction]
-fn isa() -> &'static str {
-    device::isa()
+fn isa(py: Python<'_>) -> PyResult<&'static str> {
+    errors::detached(py, device::isa)
 }
 
 /// The type aliases of the stub.
 fn register_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    let dtypes = [DType::F32, DType::I32, DType::U8, DType::Bool].map(DType::name);
-    module.add("DTypeName", py.import("typing")?.getattr("Literal")?.get_item(PyTuple::new(py, dtypes)?)?)?;
+    let typing = py.import("typing")?;
+    let literal = |d: DType| typing.getattr("Literal")?.get_item(d.name());
+    let names =
+        [DType::F32, DType::I32, DType::U8, DType::Bool].into_iter().map(literal).collect::<PyResult<Vec<_>>>()?;
+    module.add("DTypeName", typing.getattr("Union")?.get_item(PyTuple::new(py, names)?)?)?;
     let [float, int, bool] = [py.get_type::<PyFloat>(), py.get_type::<PyInt>(), py.get_type::<PyBool>()];
     module.add("Scalar", float.bitor(int)?.bitor(bool)?)
 }
@@ -64,9 +67,9 @@ mod _core {
     use super::weights::{load_safetensors, save_safetensors};
     #[pymodule_export]
     use super::window::{window_argmax, window_put, window_spread, window_sum, window_take};
+    use super::{Bound, PyAnyMethods, PyImportError, PyModule, PyModuleMethods, PyResult, device, errors};
     #[pymodule_export]
     use super::{isa, num_threads, set_num_threads};
-    use super::{Bound, PyAnyMethods, PyImportError, PyModule, PyModuleMethods, PyResult, device, errors};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -72,12 +72,7 @@ pub(crate) fn unary(py: Python<'_>, name: &str, x: Given<'_, '_>) -> PyResult<Py
 /// add sub mul div floordiv pow min max mod atan2 eq ne lt le gt ge and or
 #[pyfunction]
 #[pyo3(signature = (name, a, b, /))]
-pub(crate) fn binary(
-    py: Python<'_>,
-    name: &str,
-    a: &Bound<'_, PyAny>,
-    b: &Bound<'_, PyAny>,
-) -> PyResult<PyTensor> {
+pub(crate) fn binary(py: Python<'_>, name: &str, a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<PyTensor> {
     let (a, b) = (operand(name, a)?, operand(name, b)?);
     run(py, || ops::binary(binary_named(name)?, &a, &b))
 }
@@ -152,9 +147,7 @@ pub(crate) fn conv_transpose(
     groups: usize,
 ) -> PyResult<PyTensor> {
     let (y, kernel) = (y.get(), kernel.get());
-    run(py, || {
-        ops::conv_transpose(&y.0, &kernel.0, &output.0, &strides.0, &dilation.0, &low.0, &high.0, groups)
-    })
+    run(py, || ops::conv_transpose(&y.0, &kernel.0, &output.0, &strides.0, &dilation.0, &low.0, &high.0, groups))
 }
 
 /// Sum over axes, which vanish; bool and uint8 are counted in int32.
@@ -198,26 +191,14 @@ pub(crate) fn permute(py: Python<'_>, x: Given<'_, '_>, axes: Sizes) -> PyResult
 /// Elements `start, start + step, ..` below `stop` of each axis; steps are at least 1.
 #[pyfunction]
 #[pyo3(signature = (x, start, stop, step, /))]
-pub(crate) fn slice(
-    py: Python<'_>,
-    x: Given<'_, '_>,
-    start: Sizes,
-    stop: Sizes,
-    step: Sizes,
-) -> PyResult<PyTensor> {
+pub(crate) fn slice(py: Python<'_>, x: Given<'_, '_>, start: Sizes, stop: Sizes, step: Sizes) -> PyResult<PyTensor> {
     apply(py, Op::Slice { start: start.0, stop: stop.0, step: step.0 }, &[x])
 }
 
 /// Zeros before, after, and between the elements of each axis.
 #[pyfunction]
 #[pyo3(signature = (x, low, high, interior, /))]
-pub(crate) fn pad(
-    py: Python<'_>,
-    x: Given<'_, '_>,
-    low: Sizes,
-    high: Sizes,
-    interior: Sizes,
-) -> PyResult<PyTensor> {
+pub(crate) fn pad(py: Python<'_>, x: Given<'_, '_>, low: Sizes, high: Sizes, interior: Sizes) -> PyResult<PyTensor> {
     apply(py, Op::Pad { low: low.0, high: high.0, interior: interior.0 }, &[x])
 }
 
