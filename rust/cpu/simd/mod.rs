@@ -102,6 +102,22 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p..p+n` is readable.
     unsafe fn load_bytes_partial(self, p: *const u8, n: usize) -> Self::I;
+    /// The lowest byte of each lane's bits to memory.
+    ///
+    /// # Safety
+    /// `p..p+LANES` is writable.
+    #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut u8, x: Self::F) {
+        const { assert!(Self::LANES <= 16) };
+        let mut lanes = [0.0f32; 16];
+        // SAFETY: the array holds a vector; `p` is writable by contract.
+        unsafe {
+            self.store(lanes.as_mut_ptr(), x);
+            for l in 0..Self::LANES {
+                *p.add(l) = lanes[l].to_bits() as u8;
+            }
+        }
+    }
     /// Whether a lane's byte is `b`.
     fn bytes_eq(self, a: Self::I, b: u8) -> Self::M;
     /// Writes `first + lane` for each set bit, one after another, and returns how many.

@@ -22,6 +22,10 @@ impl Kernel for Lanes {
                 let n = s.store_lane_numbers(bits, 100, numbers.as_mut_ptr());
                 assert_eq!(numbers[..n], expected.iter().map(|l| l + 100).collect::<Vec<_>>()[..]);
             }
+            let positions: Vec<f32> = bytes.iter().map(|b| f32::from_bits(0x1200 + u32::from(*b))).collect();
+            let mut low = vec![255; S::LANES];
+            s.store_bytes(low.as_mut_ptr(), s.load(positions.as_ptr()));
+            assert_eq!(low, bytes);
             for n in 0..S::LANES {
                 let part = s.load_bytes_partial(bytes.as_ptr(), n);
                 let expected = (0..S::LANES).filter(|l| *l < n && bytes[*l] == 4).map(|l| 1 << l).sum::<u32>();

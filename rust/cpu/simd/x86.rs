@@ -116,6 +116,15 @@ impl Simd for Avx2 {
         unsafe { _mm256_maskstore_ps(p, first8(n), x) }
     }
     #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut u8, x: __m256) {
+        // SAFETY: eight bytes are writable by contract.
+        unsafe {
+            let low = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0xff));
+            let words = _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256::<1>(low));
+            _mm_storel_epi64(p.cast(), _mm_packus_epi16(words, words));
+        }
+    }
+    #[inline(always)]
     fn round(self, a: __m256) -> __m256 {
         // SAFETY: the token proves the instruction set.
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
@@ -294,6 +303,11 @@ impl Simd for Avx512 {
     unsafe fn store_partial(self, p: *mut f32, x: __m512, n: usize) {
         // SAFETY: masked lanes are not written; the others are writable by contract.
         unsafe { _mm512_mask_storeu_ps(p, ((1u32 << n) - 1) as __mmask16, x) }
+    }
+    #[inline(always)]
+    unsafe fn store_bytes(self, p: *mut u8, x: __m512) {
+        // SAFETY: sixteen bytes are writable by contract.
+        unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(x))) }
     }
     #[inline(always)]
     fn floor(self, a: __m512) -> __m512 {

@@ -4,7 +4,6 @@ use super::geometry::{Geometry, Pass};
 use super::pack::{self, Block, Runs};
 use super::tile::{Positions, Sink, Store, Sweep, sweep};
 use super::{ConvPlan, Epilogue};
-use crate::simd::Isa;
 
 /// Floats that the source rows of one round of blocks may take: half of a small L2 cache.
 const RESIDENT: usize = 64 * 1024;
@@ -27,16 +26,9 @@ pub(super) fn narrow(offset: usize) -> u32 {
 }
 
 impl Gather {
-    pub(super) fn new(
-        isa: Isa,
-        geometry: &Geometry,
-        pass: &Pass,
-        blocks: &[Block],
-        packed: usize,
-        whole: bool,
-    ) -> Self {
+    pub(super) fn new(geometry: &Geometry, pass: &Pass, blocks: &[Block], packed: usize, whole: bool) -> Self {
         let runs = Runs::new(geometry, pass);
-        let group_len = pack::group_len(isa, blocks, &runs);
+        let group_len = pack::group_len(blocks, &runs);
         let positions = if whole && !geometry.is_pointwise() { positions(geometry, pass) } else { Vec::new() };
         Self { runs, positions, packed, group_len }
     }
@@ -99,7 +91,7 @@ impl ConvPlan {
                         unsafe {
                             let channel = group * g.result_channels + block.first;
                             sweep(
-                                self.isa,
+                                block.isa,
                                 block.mr,
                                 block.nv,
                                 part.sweep(
@@ -166,7 +158,7 @@ impl ConvPlan {
         for group in 0..g.groups {
             let mut start = gather.packed + group * gather.group_len;
             for block in &self.blocks {
-                let len = block.nv * self.isa.lanes() * gather.runs.depth();
+                let len = block.width() * gather.runs.depth();
                 let channel = group * g.result_channels + block.first;
                 let part = Part {
                     runs: &gather.runs,
@@ -196,7 +188,7 @@ impl ConvPlan {
                 let positions = Positions::Rows { count, source, result };
                 let sink = Store { result: out[block.first..].as_mut_ptr() };
                 // SAFETY: `count` rows of both matrices were just sliced; `part` holds the block's weights.
-                unsafe { sweep(self.isa, block.mr, block.nv, part.sweep(a.as_ptr(), positions, sink)) };
+                unsafe { sweep(block.isa, block.mr, block.nv, part.sweep(a.as_ptr(), positions, sink)) };
             });
         }
     }

@@ -103,7 +103,7 @@ impl ConvPlan {
             .passes
             .iter()
             .map(|pass| {
-                let gather = Gather::new(isa, &geometry, pass, &blocks, packed, pool.is_none());
+                let gather = Gather::new(&geometry, pass, &blocks, packed, pool.is_none());
                 packed += geometry.groups * gather.group_len;
                 gather
             })
@@ -128,7 +128,7 @@ impl ConvPlan {
         assert_eq!(packed.len(), self.packed, "packed weights of {conv:?}");
         for gather in &self.gathers {
             let part = &mut packed[gather.packed..gather.packed + conv.groups * gather.group_len];
-            pack::pack(conv, self.solve, self.isa, &self.blocks, &gather.runs, kernel, part);
+            pack::pack(conv, self.solve, &self.blocks, &gather.runs, kernel, part);
         }
     }
 

@@ -8,6 +8,8 @@ use oxiconv_ir::{Conv, Seat};
 /// Result channels that tiles compute together: a width in vectors, and the height that suits it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
+    /// Instruction set of its tiles.
+    pub(super) isa: Isa,
     /// Positions per tile.
     pub(super) mr: usize,
     /// Vectors per position.
@@ -18,21 +20,35 @@ pub(super) struct Block {
     pub(super) channels: usize,
 }
 
+impl Block {
+    /// Channels with padding.
+    pub(super) fn width(&self) -> usize {
+        self.nv * self.isa.lanes()
+    }
+}
+
 /// Cuts `channels` into blocks, for passes of about `positions` positions.
 ///
 /// Widths follow from what fits the registers and keeps the FMA units busy, as measured: with 32 registers 8x2, with
 /// four vectors and more 6x4 or 5x4; with 16 registers 6x2. `unit` positions stay together.
 pub(super) fn blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -> Vec<Block> {
-    let lanes = isa.lanes();
-    let mut vectors = channels.div_ceil(lanes);
     let mut found = Vec::new();
     let mut first = 0;
-    while vectors > 0 {
-        let nv = width(isa, vectors, unit);
-        let used = (nv * lanes).min(channels - first);
-        found.push(Block { mr: height(isa, nv, positions, unit), nv, first, channels: used });
+    while first < channels {
+        let left = channels - first;
+        let lanes = isa.lanes();
+        // Half a vector left over: half vectors compute it at no more cost, and at half on CPUs whose units are that
+        // wide.
+        let half = (1..=lanes / 2).contains(&(left % lanes));
+        let (isa, nv) = match left.div_ceil(lanes) {
+            1 if isa == Isa::Avx512 && half => (Isa::Avx2, 1),
+            // The half vector is better a block of its own.
+            n @ 2..=4 if isa == Isa::Avx512 && half => (isa, n - 1),
+            n => (isa, width(isa, n, unit)),
+        };
+        let used = (nv * isa.lanes()).min(left);
+        found.push(Block { isa, mr: height(isa, nv, positions, unit), nv, first, channels: used });
         first += used;
-        vectors -= nv;
     }
     found
 }
@@ -109,17 +125,17 @@ impl Runs {
 }
 
 /// Floats that the packed weights of one group take.
-pub(super) fn group_len(isa: Isa, blocks: &[Block], runs: &Runs) -> usize {
-    blocks.iter().map(|b| b.nv * isa.lanes() * runs.depth()).sum()
+pub(super) fn group_len(blocks: &[Block], runs: &Runs) -> usize {
+    blocks.iter().map(|b| b.width() * runs.depth()).sum()
 }
 
 /// Packs the weights of one pass. `kernel` is `[taps.., cin / groups, cout]`.
-pub(super) fn pack(conv: &Conv, solve: Seat, isa: Isa, blocks: &[Block], runs: &Runs, kernel: &[f32], out: &mut [f32]) {
+pub(super) fn pack(conv: &Conv, solve: Seat, blocks: &[Block], runs: &Runs, kernel: &[f32], out: &mut [f32]) {
     let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
     let mut start = 0;
     for group in 0..conv.groups {
         for block in blocks {
-            let width = block.nv * isa.lanes();
+            let width = block.width();
             for &tap in &runs.taps {
                 let tap = &kernel[tap * cin * conv.cout..][..cin * conv.cout];
                 // Rows of `out`: one per source channel.
@@ -160,7 +176,7 @@ mod tests {
                     let mut next = 0;
                     for b in blocks(isa, channels, positions, unit) {
                         assert_eq!(b.first, next);
-                        assert!(b.channels > (b.nv - 1) * isa.lanes() && b.channels <= b.nv * isa.lanes());
+                        assert!(b.channels > (b.nv - 1) * b.isa.lanes() && b.channels <= b.width());
                         assert!(b.mr.is_multiple_of(unit));
                         next += b.channels;
                     }

@@ -15,6 +15,9 @@ use std::ops::Range;
 /// Positions in a window that is pooled in registers.
 const UNIT: usize = 4;
 
+/// Channels of the widest tile: four vectors of sixteen.
+const MAX_WIDTH: usize = 64;
+
 /// Floats that a band should take, so that it stays in the L1 cache with disjoint rows of windows ...
 const BAND: usize = 6 * 1024;
 /// ... and in the L2 cache where rows of windows overlap and larger bands compute fewer rows twice.
@@ -226,7 +229,7 @@ impl ConvPlan {
                         let part = part.sweep(source, Positions::Table(table), sink);
                         // SAFETY: the table's offsets lie inside one sample of the source and one of the result,
                         // whose lengths were asserted; `part` holds the block's weights.
-                        unsafe { sweep(self.isa, block.mr, block.nv, part) };
+                        unsafe { sweep(block.isa, block.mr, block.nv, part) };
                     }
                 }),
                 Form::Bands { bands, columns, width, number, .. } => {
@@ -239,7 +242,7 @@ impl ConvPlan {
                                 let source = source[i * stride + group * g.source_channels..].as_ptr();
                                 let part = part.sweep(source, Positions::Table(&band.positions), sink);
                                 // SAFETY: as above, the result being the band, which scratch holds by its length.
-                                unsafe { sweep(self.isa, block.mr, block.nv, part) };
+                                unsafe { sweep(block.isa, block.mr, block.nv, part) };
                             });
                             let len = band.rows.len() * columns.len() * channels;
                             let start = i * pool.len + band.result;
@@ -275,25 +278,21 @@ fn later<S: Simd>(s: S, best: [S::F; 2], value: S::F, position: usize) -> [S::F;
     [pick(best[0], value), pick(best[1], position)]
 }
 
-/// Writes positions as bytes to `p + from`, but nothing at `len` and beyond.
+/// Writes the first `n` positions as bytes.
 ///
 /// # Safety
-/// `p..p+len` is writable.
+/// `p..p+n` is writable; `n` is at most `LANES`.
 #[inline(always)]
-unsafe fn store_positions<S: Simd>(s: S, p: *mut u8, positions: S::F, from: usize, len: usize) {
-    let mut lanes = [0.0f32; 16];
+unsafe fn store_positions<S: Simd>(s: S, p: *mut u8, positions: S::F, n: usize) {
+    let mut bytes = [0; 16];
     const { assert!(S::LANES <= 16) };
-    // SAFETY: the array holds a vector; writes end at `len`.
+    // SAFETY: writable by contract; the array holds a vector's bytes.
     unsafe {
-        s.store(lanes.as_mut_ptr(), positions);
-        if from + S::LANES <= len {
-            for l in 0..S::LANES {
-                *p.add(from + l) = lanes[l].to_bits() as u8;
-            }
+        if n == S::LANES {
+            s.store_bytes(p, positions);
         } else {
-            for l in 0..len.saturating_sub(from) {
-                *p.add(from + l) = lanes[l].to_bits() as u8;
-            }
+            s.store_bytes(bytes.as_mut_ptr(), positions);
+            p.copy_from_nonoverlapping(bytes.as_ptr(), n);
         }
     }
 }
@@ -317,38 +316,81 @@ impl Sink for MaxOfFour {
         channels: usize,
         relu: bool,
     ) {
-        let floor = s.splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-        let mut total = s.splat(0.0);
-        for first in (0..MR).step_by(UNIT) {
+        // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers.
+        let zero = s.splat(0.0);
+        let one = s.splat(f32::from_bits(1));
+        let two = s.splat(f32::from_bits(2));
+        let three = s.splat(f32::from_bits(3));
+        let mut total = zero;
+        let mut best = sums;
+        let mut position = [[zero; NV]; MR];
+        for window in 0..MR / UNIT {
+            let first = window * UNIT;
             for j in 0..NV {
-                let mut best = s.max(floor, sums[first][j]);
-                let mut position = s.splat(0.0);
-                total = s.add(total, best);
-                for i in 1..UNIT {
-                    let value = s.max(floor, sums[first + i][j]);
-                    total = s.add(total, value);
-                    position = s.select(s.lt(best, value), s.splat(f32::from_bits(i as u32)), position);
-                    best = s.max(value, best);
-                }
-                // SAFETY: in range by contract.
-                unsafe {
-                    store_channels(s, self.values.add(at[first]), best, j * S::LANES, channels);
-                    store_positions(s, self.index.add(at[first]), position, j * S::LANES, channels);
+                let (a, b, c, d) = (sums[first][j], sums[first + 1][j], sums[first + 2][j], sums[first + 3][j]);
+                total = s.add(total, s.add(s.add(a, b), s.add(c, d)));
+                let (ab, cd) = (s.max(b, a), s.max(d, c));
+                let (at_ab, at_cd) = (s.select(s.lt(a, b), one, zero), s.select(s.lt(c, d), three, two));
+                best[window][j] = s.max(cd, ab);
+                position[window][j] = s.select(s.lt(ab, cd), at_cd, at_ab);
+            }
+        }
+        if relu {
+            // Where nothing is positive all four are zero, and the first is the maximum.
+            for window in 0..MR / UNIT {
+                for j in 0..NV {
+                    position[window][j] = s.select(s.lt(zero, best[window][j]), position[window][j], zero);
+                    best[window][j] = s.max(zero, best[window][j]);
                 }
             }
         }
-        // A NaN among the values makes the total NaN (infinities may as well): then decide with care.
-        if s.reduce_add(total).is_nan() {
-            for first in (0..MR).step_by(UNIT) {
+        if channels == NV * S::LANES {
+            for window in 0..MR / UNIT {
                 for j in 0..NV {
-                    let mut best = [s.max(floor, sums[first][j]), s.splat(0.0)];
-                    for i in 1..UNIT {
-                        best = later(s, best, s.max(floor, sums[first + i][j]), i);
+                    // SAFETY: in range by contract.
+                    unsafe {
+                        let at = at[window * UNIT] + j * S::LANES;
+                        s.store(self.values.add(at), best[window][j]);
+                        store_positions(s, self.index.add(at), position[window][j], S::LANES);
+                    }
+                }
+            }
+        } else {
+            for window in 0..MR / UNIT {
+                for j in 0..NV {
+                    let here = (channels - j * S::LANES).min(S::LANES);
+                    // SAFETY: in range by contract.
+                    unsafe {
+                        let at = at[window * UNIT] + j * S::LANES;
+                        store_channels(s, self.values.add(at), best[window][j], 0, here);
+                        store_positions(s, self.index.add(at), position[window][j], here);
+                    }
+                }
+            }
+        }
+        // A NaN among the sums makes the total NaN (infinities may as well): then decide one by one.
+        if s.reduce_add(total).is_nan() {
+            let mut lanes = [[0.0f32; MAX_WIDTH]; MR];
+            const { assert!(NV * S::LANES <= MAX_WIDTH) };
+            for i in 0..MR {
+                for j in 0..NV {
+                    // SAFETY: a row holds `NV` vectors.
+                    unsafe { s.store(lanes[i].as_mut_ptr().add(j * S::LANES), sums[i][j]) };
+                }
+            }
+            for (window, rows) in lanes.chunks_exact(UNIT).enumerate() {
+                for c in 0..channels {
+                    let mut best = (f32::NEG_INFINITY, None);
+                    for (i, row) in rows.iter().enumerate() {
+                        let value = if relu && row[c] < 0.0 { 0.0 } else { row[c] };
+                        if best.1.is_none() || value > best.0 || (value.is_nan() && !best.0.is_nan()) {
+                            best = (value, Some(i as u8));
+                        }
                     }
                     // SAFETY: in range by contract.
                     unsafe {
-                        store_channels(s, self.values.add(at[first]), best[0], j * S::LANES, channels);
-                        store_positions(s, self.index.add(at[first]), best[1], j * S::LANES, channels);
+                        *self.values.add(at[window * UNIT] + c) = best.0;
+                        *self.index.add(at[window * UNIT] + c) = best.1.unwrap_or(0);
                     }
                 }
             }
@@ -401,7 +443,7 @@ impl Kernel for MaxOfBand<'_> {
                     // SAFETY: writes end at the slices' ends.
                     unsafe {
                         store_channels(s, values.as_mut_ptr(), best, c, channels);
-                        store_positions(s, index.as_mut_ptr(), position, c, channels);
+                        store_positions(s, index.as_mut_ptr().add(c), position, (channels - c).min(S::LANES));
                     }
                 }
             }

@@ -12,7 +12,7 @@ pub(super) trait Sink: Copy {
     const UNIT: usize;
 
     /// Finishes a tile: `at` are the result offsets of its positions, `channels` how many of the `NV` vectors' lanes
-    /// exist in the result.
+    /// exist in the result; all vectors but the last are whole.
     ///
     /// # Safety
     /// `channels` elements from each offset in `at` are writable in the sink's result.
@@ -80,17 +80,37 @@ impl Positions<'_> {
         }
     }
 
-    /// Source and result offset of position `p`.
+    /// Source offsets (`SIDE` 0) or result offsets (`SIDE` 1) of `MR` positions from `first`, in whole units. Past the
+    /// end they repeat those of the last unit, whose sums are then written more than once.
     ///
     /// # Safety
-    /// `p` is less than the count.
+    /// `first` is less than the count, and both are multiples of `unit`.
     #[inline(always)]
-    unsafe fn get(&self, p: usize) -> [usize; 2] {
+    unsafe fn offsets<const SIDE: usize, const MR: usize>(&self, first: usize, unit: usize) -> [usize; MR] {
+        let count = self.count();
+        let mut at = [0; MR];
+        let p = |i: usize| {
+            if first + MR <= count { first + i } else { (first + i - i % unit).min(count - unit) + i % unit }
+        };
         match *self {
-            // SAFETY: in range by contract.
-            Self::Table(table) => unsafe { table.get_unchecked(p) }.map(|v| v as usize),
-            Self::Rows { source, result, .. } => [p * source, p * result],
+            Self::Table(table) if first + MR <= count => {
+                for i in 0..MR {
+                    // SAFETY: less than the count.
+                    at[i] = unsafe { table.get_unchecked(first + i) }[SIDE] as usize;
+                }
+            }
+            Self::Table(table) => {
+                for i in 0..MR {
+                    at[i] = table[p(i)][SIDE] as usize;
+                }
+            }
+            Self::Rows { source, result, .. } => {
+                for i in 0..MR {
+                    at[i] = p(i) * [source, result][SIDE];
+                }
+            }
         }
+        at
     }
 }
 
@@ -114,29 +134,25 @@ impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> 
         // Constant per instance: tiles that do not fit the registers of `S` are never chosen, nor compiled.
         assert!(Self::REGISTERS <= S::REGISTERS && MR.is_multiple_of(K::UNIT));
         let Self { sweep, from, to } = self;
-        let mut start = [s.splat(0.0); NV];
         if let Some(bias) = sweep.bias {
             assert_eq!(bias.len(), sweep.channels);
-            for j in 0..NV {
-                // SAFETY: loads stay inside `bias`.
-                start[j] = unsafe { load_channels(s, bias.as_ptr(), j * S::LANES, bias.len()) };
-            }
         }
-        let last = sweep.positions.count() / K::UNIT - 1;
         let mut first = from;
         while first < to {
-            let mut source = [0; MR];
-            let mut result = [0; MR];
-            for i in 0..MR {
-                // Past the end a tile repeats the last unit: the same sums are written there again.
-                let p = (first / K::UNIT + i / K::UNIT).min(last) * K::UNIT + i % K::UNIT;
-                // SAFETY: `p` is at most the last position.
-                [source[i], result[i]] = unsafe { sweep.positions.get(p) };
+            // Loaded anew for each tile: kept in registers, it would push sums out of them where there are 16.
+            let mut start = [s.splat(0.0); NV];
+            if let Some(bias) = sweep.bias {
+                for j in 0..NV {
+                    // SAFETY: loads stay inside `bias`.
+                    start[j] = unsafe { load_channels(s, bias.as_ptr(), j * S::LANES, bias.len()) };
+                }
             }
             // SAFETY: offsets and sizes are in range by the contract of `run`, under which alone `Tiles` is made.
             unsafe {
-                let sums = accumulate(s, sweep.source, source, sweep.runs, sweep.run, sweep.weights, start);
-                sweep.sink.put(s, sums, result, sweep.channels, sweep.relu);
+                let at = sweep.positions.offsets::<0, MR>(first, K::UNIT);
+                let sums = accumulate(s, sweep.source, at, sweep.runs, sweep.run, sweep.weights, start);
+                let at = sweep.positions.offsets::<1, MR>(first, K::UNIT);
+                sweep.sink.put(s, sums, at, sweep.channels, sweep.relu);
             }
             first += MR;
         }
@@ -222,20 +238,39 @@ impl Sink for Store {
     unsafe fn put<S: Simd, const MR: usize, const NV: usize>(
         self,
         s: S,
-        sums: [[S::F; NV]; MR],
+        mut sums: [[S::F; NV]; MR],
         at: [usize; MR],
         channels: usize,
         relu: bool,
     ) {
-        // Below zero or not: −∞ leaves every value, NaN included, as it is.
-        let floor = s.splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-        for i in 0..MR {
-            for j in 0..NV {
-                // SAFETY: in range by contract.
-                unsafe {
-                    let p = self.result.add(at[i]);
-                    store_channels(s, p, s.max(floor, sums[i][j]), j * S::LANES, channels);
+        // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers.
+        if relu {
+            for i in 0..MR {
+                for j in 0..NV {
+                    sums[i][j] = s.max(s.splat(0.0), sums[i][j]);
                 }
+            }
+        }
+        for i in 0..MR {
+            // SAFETY: in range by contract.
+            unsafe {
+                let p = self.result.add(at[i]);
+                for j in 0..NV - 1 {
+                    s.store(p.add(j * S::LANES), sums[i][j]);
+                }
+            }
+        }
+        // Only the last vector can be partial.
+        if channels == NV * S::LANES {
+            for i in 0..MR {
+                // SAFETY: in range by contract.
+                unsafe { s.store(self.result.add(at[i] + (NV - 1) * S::LANES), sums[i][NV - 1]) };
+            }
+        } else {
+            for i in 0..MR {
+                let from = (NV - 1) * S::LANES;
+                // SAFETY: in range by contract.
+                unsafe { s.store_partial(self.result.add(at[i] + from), sums[i][NV - 1], channels - from) };
             }
         }
     }
