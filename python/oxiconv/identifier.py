@@ -1,4 +1,4 @@
-"""What a user may give for an initializer, activation, regularizer or constraint: a name, an object, a configuration."""
+"""What users may give for an initializer, activation, regularizer or constraint: a name, object or configuration."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Operation:
     """Something that makes tensors of tensors and can be a node of a functional model."""
 
     def __init__(self, name: str | None = None) -> None:
-        if name is not None and (not isinstance(name, str) or "/" in name):
+        if name is not None and "/" in str(name):
             raise ValueError(f"{type(self).__name__}: expected a name without '/', got {name!r}")
         self.name = name if name is not None else auto_name(type(self).__name__)
         self.nodes: list[Node] = []

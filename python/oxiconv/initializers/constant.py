@@ -59,7 +59,7 @@ class Identity(Initializer):
         """A tensor of `shape`, which has two axes."""
         if len(shape) != 2:
             raise ShapeError(f"Identity: expected a shape of 2 axes, got {tuple(shape)}")
-        return ops.eye(*shape, dtype=dtype) * self.gain
+        return ops.eye(shape[0], shape[1], dtype=dtype) * self.gain
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""

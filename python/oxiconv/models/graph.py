@@ -32,7 +32,7 @@ class FunctionGraph:
             raise ValueError(f"Model: expected unique layer names, got {', '.join(twice)} more than once")
 
     def _sort(self) -> tuple[list[Node], list[Operation]]:
-        """Nodes and operations by falling distance from the outputs, then in order of discovery: Keras's layer order."""
+        """Nodes and operations by falling distance from the outputs, then by discovery: Keras's order of layers."""
         found, rank = self._discover()
         distance: dict[int, int] = {}
         farthest: dict[int, int] = {}

@@ -85,7 +85,7 @@ class Model(Trainer, Layer):
     @property
     def layers(self) -> list[Layer]:
         """The layers: in topological order, or as attributes of a subclass."""
-        return list(self._graph.layers) if self._graph is not None else [x for x in self._layers]
+        return list(self._graph.layers) if self._graph is not None else self._layers
 
     @layers.setter
     def layers(self, _: Any) -> None:
@@ -195,7 +195,7 @@ class Model(Trainer, Layer):
         """The arguments that make an equal model.
 
         Raises:
-            NotImplementedError: a subclass without `get_config` whose constructor has arguments that are no plain values.
+            NotImplementedError: a subclass without `get_config`, whose constructor takes more than plain values.
         """
         if self._graph is None:
             return super().get_config()
@@ -208,11 +208,9 @@ class Model(Trainer, Layer):
             return cls(**config)
         inputs, outputs = graph_from_config(config, custom_objects)
         accepted = inspect.signature(cls.__init__).parameters
-        if cls is not Model and not any(p.kind is p.VAR_POSITIONAL for p in accepted.values()):
-            if not {"inputs", "outputs"} <= set(accepted):
-                raise ValueError(
-                    f"{cls.__name__}: from_config: expected a constructor that takes inputs and outputs, or get_config"
-                )
+        open_ended = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in accepted.values())
+        if not open_ended and not {"inputs", "outputs"} <= set(accepted):
+            raise ValueError(f"{cls.__name__}: from_config: expected a constructor that takes inputs and outputs")
         return cls(inputs=inputs, outputs=outputs, name=config["name"], trainable=config.get("trainable", True))
 
     def to_json(self, **kwargs: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import textwrap
@@ -86,10 +87,13 @@ def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level
 
 def _shape(op: Any) -> str:
     graph = getattr(op, "_graph", None)
-    if not op.nodes and graph is None:
+    if op.nodes:
+        outputs = op.nodes[-1].outputs
+    elif graph is not None:
+        outputs = graph.outputs_structure
+    else:
         return "?"
-    shapes = tree.map_structure(lambda t: t.shape, op.nodes[-1].outputs if op.nodes else graph.outputs_structure)
-    return str(shapes)
+    return str(tree.map_structure(lambda t: t.shape, outputs))
 
 
 def _params(op: Any) -> str:
@@ -125,7 +129,7 @@ def _range(operations: list[Operation], bounds: Sequence[str]) -> list[Operation
 def _table(header: list[str], rows: list[list[str]], ends: list[float], length: int, right: list[int]) -> list[str]:
     available = length - len(header) - 1
     edges = [0, *(round(end * available) for end in ends)]
-    widths = [b - a for a, b in zip(edges, edges[1:], strict=False)]
+    widths = [b - a for a, b in itertools.pairwise(edges)]
     if min(widths) < 6:
         raise ValueError(f"summary: expected a line_length for columns of at least 6, got {length}")
 

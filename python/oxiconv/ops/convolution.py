@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,17 +23,17 @@ def data_format_of(data_format: str | None, name: str) -> str:
     return chosen
 
 
-def tuple_of(value: int | Sequence[int], rank: int, name: str, what: str, least: int = 1) -> tuple[int, ...]:
+def tuple_of(value: int | Sequence[object], rank: int, name: str, what: str, least: int = 1) -> tuple[int, ...]:
     """`value` as one whole number per spatial axis, each at least `least`."""
     sizes = (value,) * rank if isinstance(value, int) else tuple(value)
     if len(sizes) != rank or any(not isinstance(n, (int, np.integer)) or n < least for n in sizes):
         raise ValueError(f"{name}: expected {what} to be {rank} whole numbers of at least {least}, got {value!r}")
-    return tuple(int(n) for n in sizes)
+    return tuple(int(n) for n in sizes if isinstance(n, int | np.integer))
 
 
-def positive(value: Any, name: str, what: str) -> int:
+def positive(value: object, name: str, what: str) -> int:
     """`value` if it is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name}: expected {what} of at least 1, got {value!r}")
     return int(value)
 

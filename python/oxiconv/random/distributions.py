@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from oxiconv import _core, ops
+from oxiconv import ops
 from oxiconv.dtype import is_float, standardize_dtype
+from oxiconv.ops.sampling import sample
 from oxiconv.random.seed import SeedGenerator, draw_seed
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -15,15 +16,15 @@ from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 Seed: TypeAlias = "int | SeedGenerator | None"
 
 
-def _dims(shape: Sequence[int], name: str) -> tuple[int, ...]:
-    dims = tuple(int(n) if n is not None else -1 for n in shape)
-    if any(n < 0 for n in dims):
+def _dims(shape: Sequence[Any], name: str) -> tuple[int, ...]:
+    dims = tuple(shape)
+    if any(n is None or n < 0 for n in dims):
         raise ShapeError(f"{name}: expected known sizes, got shape {tuple(shape)}")
     return dims
 
 
 def _unit(shape: Sequence[int], seed: Seed, name: str) -> Tensor:
-    return _core.random(draw_seed(seed), _dims(shape, name), "uniform")
+    return sample(draw_seed(seed), _dims(shape, name), "uniform")
 
 
 def _check_float(dtype: Any, name: str) -> None:
@@ -36,8 +37,8 @@ def normal(
 ) -> Tensor:
     """Normally distributed numbers."""
     _check_float(dtype, "normal")
-    z = _core.random(draw_seed(seed), _dims(shape, "normal"), "normal")
-    return _core.binary("add", _core.binary("mul", z, float(stddev)), float(mean))
+    z = sample(draw_seed(seed), _dims(shape, "normal"), "normal")
+    return z * float(stddev) + float(mean)
 
 
 def uniform(
@@ -52,7 +53,7 @@ def uniform(
     if dtype is not None and not is_float(dtype):
         return randint(shape, int(minval), int(maxval), dtype, seed)
     u = _unit(shape, seed, "uniform")
-    return _core.binary("add", _core.binary("mul", u, float(maxval) - float(minval)), float(minval))
+    return u * (float(maxval) - float(minval)) + float(minval)
 
 
 def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Seed = None) -> Tensor:
@@ -62,10 +63,10 @@ def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32"
         raise ValueError(f"randint: expected a range of 1 to 2**24 numbers, got [{low}, {high})")
     if is_float(dtype):
         raise ValueError(f"randint: expected an integer dtype, got {dtype!r}")
-    scaled = _core.binary("mul", _unit(shape, seed, "randint"), float(high - low))
+    scaled = _unit(shape, seed, "randint") * float(high - low)
     # Rounding of the product may reach the end of the range.
-    steps = _core.binary("min", _core.cast(scaled, "int32"), high - low - 1)
-    return convert(_core.binary("add", steps, low), dtype)
+    steps = ops.minimum(ops.cast(scaled, "int32"), high - low - 1)
+    return convert(steps + low, dtype)
 
 
 def truncated_normal(
@@ -76,8 +77,8 @@ def truncated_normal(
     edge = math.erf(math.sqrt(2.0))
     z = ops.erfinv(uniform(shape, -edge, edge, seed=seed))
     limit = 2.0 * float(stddev)
-    scaled = ops.clip(_core.binary("mul", z, math.sqrt(2.0) * float(stddev)), -limit, limit)
-    return _core.binary("add", scaled, float(mean))
+    scaled = ops.clip(z * (math.sqrt(2.0) * float(stddev)), -limit, limit)
+    return scaled + float(mean)
 
 
 @op
@@ -98,15 +99,15 @@ def dropout(
     if rate == 0:
         return x
     if rate == 1:
-        return _core.binary("mul", x, 0.0)
+        return x * 0.0
     dims = x.shape
     if noise_shape is not None:
         given = tuple(noise_shape)
         if len(given) != x.ndim or any(n not in (None, 1, m) for n, m in zip(given, x.shape, strict=True)):
             raise ShapeError(f"dropout: expected a noise_shape that broadcasts to {x.shape}, got {given}")
         dims = tuple(m if n is None else n for n, m in zip(given, x.shape, strict=True))
-    keep = _core.binary("lt", _unit(dims, seed, "dropout"), 1.0 - rate)
-    return _core.select(keep, _core.binary("mul", x, 1.0 / (1.0 - rate)), 0.0)
+    keep = _unit(dims, seed, "dropout") < 1.0 - rate
+    return ops.where(keep, x * (1.0 / (1.0 - rate)), 0.0)
 
 
 @op
@@ -115,7 +116,7 @@ def shuffle(x: TensorLike, axis: int = 0, seed: Seed = None) -> Tensor:
     x = convert(x)
     (place,) = ops.reduction.axes_of(axis, x.ndim, "shuffle")
     order = ops.argsort(_unit((x.shape[place],), seed, "shuffle"))
-    return _core.gather(x, order, place)
+    return ops.take(x, order, place)
 
 
 @op
@@ -126,5 +127,5 @@ def categorical(logits: TensorLike, num_samples: int, dtype: Any = "int32", seed
         raise ShapeError(f"categorical: expected logits [n, classes], got shape {x.shape}")
     rows, classes = x.shape
     u = _unit((rows, int(num_samples), classes), seed, "categorical")
-    gumbel = _core.unary("neg", _core.unary("log", _core.unary("neg", _core.unary("log", u))))
-    return convert(ops.argmax(_core.binary("add", _core.reshape(x, (rows, 1, classes)), gumbel), axis=-1), dtype)
+    gumbel = -ops.log(-ops.log(u))
+    return convert(ops.argmax(ops.expand_dims(x, 1) + gumbel, axis=-1), dtype)

@@ -84,7 +84,7 @@ class L2(Regularizer):
         return {"l2": self.l2}
 
 
-def _factor(cls: str, name: str, value: float | None) -> float:
+def _factor(cls: str, name: str, value: Any) -> float:
     if value is None:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
