@@ -7,8 +7,6 @@ from typing import Any
 
 from oxiconv import _core
 
-from oxiconv import _core
-
 
 @dataclass
 class _Settings:
@@ -85,18 +83,3 @@ def set_num_threads(n: int) -> None:
     if n < 1:
         raise ValueError(f"set_num_threads: expected at least 1, got {n}")
     _core.set_num_threads(n)
-
-
-def set_num_threads(n: int) -> None:
-    """Sets how many threads compute, the calling one included. Results do not depend on it."""
-    _core.set_num_threads(n)
-
-
-def num_threads() -> int:
-    """How many threads compute; by default one per core."""
-    return _core.num_threads()
-
-
-def isa() -> str:
-    """The instruction set that kernels use, the best one found or that of `OXICONV_ISA`."""
-    return _core.isa()

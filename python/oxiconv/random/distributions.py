@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from oxiconv import ops
+from oxiconv import _core, ops
 from oxiconv.dtype import is_float, standardize_dtype
-from oxiconv.ops.sampling import sample
 from oxiconv.random.seed import SeedGenerator, draw_seed
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -24,7 +23,7 @@ def _dims(shape: Sequence[Any], name: str) -> tuple[int, ...]:
 
 
 def _unit(shape: Sequence[int], seed: Seed, name: str) -> Tensor:
-    return sample(draw_seed(seed), _dims(shape, name), "uniform")
+    return _core.random(draw_seed(seed), _dims(shape, name), "uniform")
 
 
 def _check_float(dtype: Any, name: str) -> None:
@@ -37,7 +36,7 @@ def normal(
 ) -> Tensor:
     """Normally distributed numbers."""
     _check_float(dtype, "normal")
-    z = sample(draw_seed(seed), _dims(shape, "normal"), "normal")
+    z = _core.random(draw_seed(seed), _dims(shape, "normal"), "normal")
     return z * float(stddev) + float(mean)
 
 
