@@ -12,29 +12,23 @@ use super::geometry::{Geometry, Halo};
 use crate::simd::Isa;
 use tile::{Columns, Job};
 
-/// Bytes of input and output gradient in a band: three quarters of the smallest L2 among current cores (512 KiB), so
-/// that every pass over a band but the first reads L2.
-const BAND_BYTES: usize = 384 << 10;
+/// Bytes of input and output gradient in a band: under half of the smallest L2 among current cores (512 KiB), so that
+/// every pass over a band but the first reads L2, with room for the result.
+const BAND_BYTES: usize = 192 << 10;
 
-/// Pixels that a band has if there are as many, even if it takes more bytes: adding a tile to a result that lies in
-/// L3 costs about as much as ten pixels.
-const BAND_PIXELS: usize = 384;
+/// Pixels that a band has if there are as many, even if it takes more bytes, where the result takes no more than
+/// [`RESIDENT`] bytes, and where it takes more: adding a tile to memory costs about 3 pixels in L2, 10 beyond.
+const BAND_PIXELS: [usize; 2] = [128, 384];
 
-/// Bytes between input positions from which on a band's positions fall into few sets of the first cache: 64 sets of
-/// lines of 64 bytes.
-const SET_STRIDE: usize = 256;
+/// Bytes of result that stay in L2.
+const RESIDENT: usize = 256 << 10;
 
 /// How to compute a kernel gradient.
 #[derive(Debug, Clone)]
 pub(super) struct Weights {
     isa: Isa,
     halo: Halo,
-    /// Elements from an input position to the next, as read: more than there are channels where samples are copied so
-    /// that the positions do not compete for the same cache sets.
-    position: usize,
-    /// Samples are copied, for that or for their border.
-    copied: bool,
-    /// Start of each row of output pixels in a sample as read.
+    /// Start of each row of output pixels in a sample's halo.
     rows: Vec<usize>,
     /// Pixels per row.
     pixels: usize,
@@ -71,15 +65,11 @@ impl Weights {
         let [depth, height, width] = pass.size;
         let (cin, cout) = (geometry.source_channels, geometry.result_channels);
 
-        let spread = (halo.channels * size_of::<f32>()).is_multiple_of(SET_STRIDE) && groups * cout >= 32;
-        let position = halo.channels + if spread { 16 } else { 0 };
-        let copied = halo.is_copied() || spread;
-        let offset = |at| halo.offset(at) / halo.channels * position;
-        let x_pixel = pass.step[2] * position;
+        let x_pixel = pass.step[2] * halo.channels;
         let mut rows = Vec::with_capacity(depth * height);
         for d in 0..depth {
             for h in 0..height {
-                rows.push(offset([d * pass.step[0], h * pass.step[1], 0]));
+                rows.push(halo.offset([d * pass.step[0], h * pass.step[1], 0]));
             }
         }
         let mut pixels = width;
@@ -87,9 +77,9 @@ impl Weights {
             pixels *= rows.len();
             rows.truncate(1);
         }
-        let flat = rows.len() == 1 && !halo.is_copied() && pixels * x_pixel == halo.len() / halo.channels * position;
+        let flat = rows.len() == 1 && !halo.is_copied() && pixels * x_pixel == halo.len();
 
-        let taps: Vec<_> = pass.taps.iter().map(|tap| offset(tap.at)).collect();
+        let taps: Vec<_> = pass.taps.iter().map(|tap| halo.offset(tap.at)).collect();
         let (lines, line_len) = if groups > 1 { (taps, cin) } else { cover::lines(&taps, cin) };
 
         let columns = tile::choose(isa, lines.len(), line_len, cout.div_ceil(isa.lanes()));
@@ -98,30 +88,15 @@ impl Weights {
         let blocks: usize = columns.iter().map(|c| c.blocks).sum();
         let packed = !cout.is_multiple_of(isa.lanes()) || (blocks > 1 && lines.len() * line_len >= 64);
         let halo = halo.clone();
-        Self {
-            isa,
-            halo,
-            position,
-            copied,
-            rows,
-            pixels,
-            x_pixel,
-            lines,
-            line_len,
-            flat,
-            packed,
-            columns,
-            groups,
-            cin,
-            cout,
-        }
+        Self { isa, halo, rows, pixels, x_pixel, lines, line_len, flat, packed, columns, groups, cin, cout }
     }
 
     /// Samples per band, rows and pixels per row. A flat plan has one row and as many pixels as there are.
     fn band(&self) -> (usize, usize, usize) {
         let sample = self.rows.len() * self.pixels;
-        let bytes = (self.sample_copy() + sample * self.groups * self.cout_padded()) * size_of::<f32>();
-        let pixels = (BAND_BYTES * sample / bytes).max(BAND_PIXELS);
+        let bytes = (self.halo.len() + sample * self.groups * self.cout_padded()) * size_of::<f32>();
+        let result = self.lines.len() * self.line_len * self.groups * self.cout * size_of::<f32>();
+        let pixels = (BAND_BYTES * sample / bytes).max(BAND_PIXELS[usize::from(result > RESIDENT)]);
         if self.rows.len() == 1 && (self.flat || pixels < self.pixels) {
             (1, 1, pixels)
         } else if pixels < sample {
@@ -136,16 +111,10 @@ impl Weights {
         self.cout.next_multiple_of(self.isa.lanes())
     }
 
-    /// Floats of a sample as read.
-    fn sample_copy(&self) -> usize {
-        self.halo.len() / self.halo.channels * self.position
-    }
-
-    /// Floats of scratch for the copy of the inputs, up to whole cache lines.
+    /// Floats of scratch for the copies of the inputs, up to whole cache lines.
     fn copies_len(&self) -> usize {
-        let (samples, _, pixels) = self.band();
-        let len = if self.flat { pixels * self.x_pixel } else { samples * self.sample_copy() };
-        if self.copied { len.next_multiple_of(16) } else { 0 }
+        let (samples, _, _) = self.band();
+        if self.halo.is_copied() { (samples * self.halo.len()).next_multiple_of(16) } else { 0 }
     }
 
     /// Floats of scratch that [`Weights::run`] needs, for any number of samples.
@@ -173,39 +142,12 @@ impl Weights {
         })
     }
 
-    /// Copies the inputs of a band that begins a sample, or any of a flat plan.
-    fn copy(&self, band: &Band, x: &[f32], copies: &mut [f32]) {
-        let channels = self.halo.channels;
-        if self.flat {
-            let to = &mut copies[..band.pixels * self.position];
-            panel::pack(self.isa, &x[band.pixel * channels..], channels, channels, self.position, to);
-            return;
-        }
-        let samples = x.chunks_exact(self.halo.sample_len()).skip(band.sample).take(band.samples);
-        for (sample, copy) in samples.zip(copies.chunks_exact_mut(self.sample_copy())) {
-            if self.position == channels {
-                self.halo.fill(sample, copy);
-                continue;
-            }
-            let Halo { sample: from, size, low, .. } = self.halo;
-            let inside: [usize; 3] = std::array::from_fn(|a| from[a].min(size[a].saturating_sub(low[a])));
-            for d in 0..inside[0] {
-                for h in 0..inside[1] {
-                    let row = &sample[(d * from[1] + h) * from[2] * channels..];
-                    let at = self.halo.offset([low[0] + d, low[1] + h, low[2]]) / channels * self.position;
-                    let to = &mut copy[at..at + inside[2] * self.position];
-                    panel::pack(self.isa, row, channels, channels, self.position, to);
-                }
-            }
-        }
-    }
-
     /// Overwrites `out` with the kernel gradient summed over `n` samples.
     ///
     /// # Panics
     /// If a slice is shorter than its tensor.
     pub(super) fn run(&self, n: usize, x: &[f32], y: &[f32], out: &mut [f32], scratch: &mut [f32]) {
-        let sample_len = self.halo.sample_len();
+        let (sample_len, halo_len) = (self.halo.sample_len(), self.halo.len());
         let channels = self.groups * self.cout;
         let y_len = self.rows.len() * self.pixels * channels;
         let out_len = self.lines.len() * self.line_len * channels;
@@ -218,22 +160,21 @@ impl Weights {
             return;
         }
 
+        let copied = self.halo.is_copied();
         let (copies, panels) = scratch.split_at_mut(self.copies_len());
-        if self.halo.is_copied() {
-            let used = copies.len().min(n * self.sample_copy());
-            copies[..used].fill(0.0);
+        if copied {
+            copies.chunks_exact_mut(halo_len).take(n).for_each(|copy| self.halo.clear(copy));
         }
         let lanes = self.isa.lanes();
         for (i, band) in self.bands(n).enumerate() {
-            if self.copied && (self.flat || band.row == 0 && band.pixel == 0) {
-                self.copy(&band, x, copies);
+            if copied && band.row == 0 && band.pixel == 0 {
+                let samples = x.chunks_exact(sample_len).skip(band.sample).take(band.samples);
+                for (sample, copy) in samples.zip(copies.chunks_exact_mut(halo_len)) {
+                    self.halo.fill(sample, copy);
+                }
             }
-            // Where the band's samples begin, and from where its pixels count.
-            let (x, x_sample, pixel) = match (self.copied, self.flat) {
-                (true, true) => (&*copies, 0, 0),
-                (true, false) => (&*copies, self.sample_copy(), band.pixel),
-                (false, _) => (&x[band.sample * sample_len..], sample_len, band.pixel),
-            };
+            let (x, x_sample) =
+                if copied { (&*copies, halo_len) } else { (&x[band.sample * sample_len..], sample_len) };
             let y = &y[band.sample * y_len + (band.row * self.pixels + band.pixel) * channels..];
             let positions = band.samples * band.rows * band.pixels;
             for group in 0..self.groups {
@@ -262,7 +203,7 @@ impl Weights {
                     let y_pixel = if self.packed { width } else { channels };
                     let y_row = band.pixels * y_pixel;
                     let job = Job {
-                        x: x[group * self.cin + pixel * self.x_pixel..].as_ptr(),
+                        x: x[group * self.cin + band.pixel * self.x_pixel..].as_ptr(),
                         x_sample,
                         rows: &self.rows[band.row..band.row + band.rows],
                         x_pixel: self.x_pixel,
