@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import oxiconv as keras
 from oxiconv import layers, ops
 from oxiconv._core import num_threads, set_num_threads
+from oxiconv.trainer.batches import ArrayBatches
 
 EPS = float(np.finfo(np.float32).eps)
 N, D, CLASSES = 50, 6, 3
@@ -548,6 +554,63 @@ def test_several_inputs(spelling: str) -> None:
     x: Any = [first, second] if spelling == "list" else {"b": first, "a": second}
     np.testing.assert_array_equal(model.predict(x, verbose=0, batch_size=2), first - second)
     assert model.evaluate(x, np.zeros((5, 1)), verbose=0) == pytest.approx(np.abs(first - second).mean())
+
+
+def test_explain_plan() -> None:
+    model = classifier()
+    with pytest.raises(ValueError, match="no step has been compiled"):
+        model.explain_plan()
+    model.fit(X, Y, batch_size=40, validation_data=(X, Y), verbose=0)
+    printed: list[str] = []
+    model.explain_plan(print_fn=printed.append)
+    text = "".join(printed)
+    assert "train step for batches of float32[40, 6], int32[40]\n" in text
+    assert "train step for batches of float32[10, 6], int32[10]\n" in text
+    assert "test step for batches of float32[40, 6], int32[40]\n" in text
+    assert text.count(" MiB\n") == 4
+
+
+def test_ctrl_c_leaves_the_weights_of_a_whole_step() -> None:
+    """After an interrupt at any time the model is where that many whole steps lead."""
+    model = convolutional()
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, 12, 12, 1), dtype=np.float32), rng.integers(0, CLASSES, 64)
+    model.train_on_batch(x, y)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=64, epochs=10**6, shuffle=False, verbose=0)
+    steps = int(model.optimizer.iterations)
+    assert steps > 1
+    again = convolutional()
+    for _ in range(steps):
+        again.train_on_batch(x, y)
+    assert digest(again) == digest(model)
+
+
+@given(
+    samples=st.integers(1, 40),
+    size=st.integers(1, 50),
+    shuffle=st.sampled_from([True, False, "batch"]),
+    structured=st.booleans(),
+)
+def test_a_pass_gives_each_sample_once(samples: int, size: int, shuffle: bool | str, structured: bool) -> None:
+    x = np.arange(samples, dtype=np.int32)
+    inputs = {"b": x, "a": x * 10} if structured else x
+    source = ArrayBatches((inputs, x * 100, None), size, shuffle, np.random.default_rng(0).permutation)
+    seen: list[int] = []
+    sizes = []
+    for got, y, weight in source:
+        first = got["b"] if structured else got
+        np.testing.assert_array_equal(y, first * 100)
+        if structured:
+            np.testing.assert_array_equal(got["a"], first * 10)
+        assert weight is None
+        seen += first.tolist()
+        sizes.append(len(first))
+    assert sorted(seen) == list(range(samples))
+    assert seen == sorted(seen) or shuffle
+    assert len(sizes) == source.steps
+    assert sorted(sizes, reverse=True)[:-1] == [min(size, samples)] * (len(sizes) - 1)
 
 
 def test_many_shapes_keep_few_steps() -> None:

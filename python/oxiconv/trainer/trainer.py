@@ -325,6 +325,21 @@ class Trainer(Steps):
         outputs = self._runner("predict", None)(batch)
         return tree.map_structure(lambda t: np.array(t), outputs)
 
+    def explain_plan(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Prints the compiled steps: what runs, by which kernels, and in how much memory.
+
+        Args:
+            print_fn: called with the text.
+
+        Raises:
+            ValueError: nothing has been compiled yet: that happens at the first batch of each shape.
+        """
+        state = self._compiled_state
+        steps = self._prediction_steps() if state is None else state.steps
+        if not len(steps):
+            raise ValueError("explain_plan: no step has been compiled yet; call fit, evaluate or predict first.")
+        print_fn(str(steps))
+
     def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
         batch = _contiguous(batch)
         logs = as_floats(self._logs(self._runner(kind, None)(batch)))
@@ -428,7 +443,7 @@ class Trainer(Steps):
 
         def make(batch: Batch) -> CompiledStep:
             self._build(batch, kind)
-            return CompiledStep(traced, batch)
+            return CompiledStep(kind, traced, batch)
 
         whole = None if source is None else source.whole
         checked = kind == "predict"
