@@ -90,7 +90,9 @@ unsafe fn copy<T: Copy>(axis: Axis, inner: &[Axis], from: *const T, to: *mut T) 
                     for ii in i..(i + TILE).min(axis.len) {
                         for jj in j..(j + TILE).min(last.len) {
                             // SAFETY: by the contract of `run`.
-                            unsafe { *to.add(ii * axis.to + jj * last.to) = *from.add(ii * axis.from + jj * last.from) };
+                            unsafe {
+                                *to.add(ii * axis.to + jj * last.to) = *from.add(ii * axis.from + jj * last.from)
+                            };
                         }
                     }
                 }
