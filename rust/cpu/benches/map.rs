@@ -1,10 +1,13 @@
-//! Elements per nanosecond of elementwise kernels on data that stays in L2.
+//! Elements per nanosecond of elementwise, reduction and random kernels on data that stays in L2.
 #![allow(clippy::print_stdout, reason = "the report is the purpose")]
 
 use oxiconv_cpu::kernels::map::{MapKernel, Operand};
+use oxiconv_cpu::kernels::random;
+use oxiconv_cpu::kernels::reduce::{ReduceKernel, Reduction};
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::DType;
 use oxiconv_ir::expr::{Binary, Expr, ExprBuilder, Unary};
+use oxiconv_ir::op::Dist;
 use std::time::Instant;
 
 /// Best of 20 rounds.
@@ -30,6 +33,19 @@ fn map(name: &str, isa: Isa, expr: &Expr, operands: &[Operand], dims: &[usize]) 
     // SAFETY: all arrays have the extent of the result.
     let rate = best(total, || unsafe { kernel.run(dims[0], &ins, &pointers, &mut scratch) });
     println!("{:8} {name:32} {dims:?}: {rate:.2} elements/ns", isa.name());
+}
+
+fn reduce(isa: Isa, reduction: Reduction, expr: &Expr, dims: &[usize], axes: &[usize]) {
+    let total: usize = dims.iter().product();
+    let x = vec![0.5f32; total];
+    let operands = [Operand::dense(DType::F32, dims.len())];
+    let kernel = ReduceKernel::new(isa, reduction, expr, &operands, dims, axes, DType::F32);
+    let mut out = vec![0.0f32; total];
+    let mut scratch = vec![0.0; kernel.scratch_len()];
+    let (ins, pointer) = ([x.as_ptr().cast()], out.as_mut_ptr().cast());
+    // SAFETY: the arrays have room for input and result.
+    let rate = best(total, || unsafe { kernel.run(dims[0], &ins, pointer, &mut scratch) });
+    println!("{:8} {reduction:?} {expr} {dims:?} over {axes:?}: {rate:.2} elements/ns", isa.name());
 }
 
 /// Three results of parameter, two moments and gradient; inputs 4 to 6 are scalars.
@@ -70,6 +86,26 @@ fn main() {
         map("adam", isa, &adam(), &operands, &[16384]);
         for f in [Unary::Exp, Unary::Tanh, Unary::Sigmoid, Unary::Log, Unary::Erf, Unary::Sin] {
             map(&format!("{f:?}"), isa, &Expr::unary(f), &[Operand::dense(DType::F32, 1)], &[65536]);
+        }
+        let (x, exp) = (Expr::input(1, 0), Expr::unary(Unary::Exp));
+        for (dims, axes) in [
+            (vec![65536], vec![0]),
+            (vec![6553, 10], vec![1]),
+            (vec![65, 1000], vec![1]),
+            (vec![6553, 10], vec![0]),
+            (vec![2048, 32], vec![0]),
+            (vec![256, 256], vec![0]),
+            (vec![4, 4096, 4], vec![0, 1]),
+            (vec![8, 128, 64], vec![1]),
+        ] {
+            reduce(isa, Reduction::Sum, &x, &dims, &axes);
+            reduce(isa, Reduction::Max, &x, &dims, &axes);
+            reduce(isa, Reduction::Sum, &exp, &dims, &axes);
+        }
+        for dist in [Dist::Uniform, Dist::Normal] {
+            let mut y = vec![0.0; 65536];
+            let rate = best(y.len(), || random::fill(isa, dist, [1, 2], 0, &mut y));
+            println!("{:8} {dist:?}: {rate:.2} elements/ns", isa.name());
         }
         let pow = Expr::binary(Binary::Pow);
         map("Pow", isa, &pow, &[Operand::dense(DType::F32, 1), Operand::dense(DType::F32, 1)], &[32768]);
