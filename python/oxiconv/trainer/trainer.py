@@ -352,7 +352,11 @@ class Trainer(Steps):
         return LazyLogs(lambda: as_floats(self.get_metrics_result()))
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        names = [name for name in self.metrics_names if name in logs]
+        """Results as a list: in the order of the metrics; with several outputs their metrics by name, as Keras does."""
+        state = self._compiled_state
+        several = state is not None and state.loss is not None and state.loss.metrics
+        last = set(state.result_names().values()) if state is not None and several else set()
+        names = [name for name in self.metrics_names if name in logs and name not in last]
         values = [logs[name] for name in names + sorted(set(logs) - set(names))]
         return values[0] if len(values) == 1 else values
 
@@ -439,7 +443,7 @@ class Trainer(Steps):
     def _build(self, batch: Batch, kind: str) -> None:
         """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""
         model: Any = self
-        if not model.built:
+        if not all(layer.built for layer in model._flatten_layers()):
             x = tree.map_structure(_tensor, take(batch[0], 0, 1))
             self._predict(self._as_input(x), training=False)
         state = self._compiled_state
