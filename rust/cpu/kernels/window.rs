@@ -289,6 +289,14 @@ fn check(walk: &Walk, c: usize, n: usize, inputs: usize, outputs: usize) {
 }
 
 /// Sample by sample: before and after pooling.
-fn samples<'a>(walk: &Walk, c: usize, x: &'a [f32], y: &'a mut [f32]) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
+fn samples<'a>(
+    walk: &Walk,
+    c: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
     x.chunks_exact((walk.inputs() * c).max(1)).zip(y.chunks_exact_mut((walk.outputs() * c).max(1)))
 }
+
+#[cfg(test)]
+mod tests;
