@@ -1,11 +1,13 @@
-//! Elements per nanosecond of elementwise, reduction and random kernels on data that stays in L2.
+//! Elements per nanosecond of elementwise, reduction, pooling and random kernels on data that stays in L2.
 #![allow(clippy::print_stdout, reason = "the report is the purpose")]
 
 use oxiconv_cpu::kernels::map::{MapKernel, Operand};
 use oxiconv_cpu::kernels::random;
 use oxiconv_cpu::kernels::reduce::{ReduceKernel, Reduction};
+use oxiconv_cpu::kernels::window;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::DType;
+use oxiconv_ir::Window;
 use oxiconv_ir::expr::{Binary, Expr, ExprBuilder, Unary};
 use oxiconv_ir::op::Dist;
 use std::time::Instant;
@@ -46,6 +48,25 @@ fn reduce(isa: Isa, reduction: Reduction, expr: &Expr, dims: &[usize], axes: &[u
     // SAFETY: the arrays have room for input and result.
     let rate = best(total, || unsafe { kernel.run(dims[0], &ins, pointer, &mut scratch) });
     println!("{:8} {reduction:?} {expr} {dims:?} over {axes:?}: {rate:.2} elements/ns", isa.name());
+}
+
+/// Input elements per nanosecond of 2x2 pooling.
+fn pool(isa: Isa, channels: usize) {
+    let w = Window { input: vec![26, 26], size: vec![2, 2], stride: vec![2, 2], low: vec![0, 0], high: vec![0, 0] };
+    let (ins, outs) = (26 * 26 * channels, 13 * 13 * channels);
+    let (x, mut y, mut back) = (vec![0.5; ins], vec![0.0; outs], vec![0.0; ins]);
+    let mut index = vec![0u8; outs];
+    let at = index.as_mut_ptr();
+    // SAFETY: a byte per result.
+    let max = best(ins, || unsafe { window::max_pool(isa, &w, channels, 1, &x, &mut y, at) });
+    // SAFETY: as above.
+    let put = best(ins, || unsafe { window::put(isa, &w, channels, 1, &y, at, &mut back) });
+    // SAFETY: as above.
+    let take = best(ins, || unsafe { window::take(isa, &w, channels, 1, &x, at, &mut y) });
+    let sum = best(ins, || window::sum(isa, &w, channels, 1, &x, &mut y));
+    let spread = best(ins, || window::spread(isa, &w, channels, 1, &y, &mut back));
+    let name = isa.name();
+    println!("{name:8} pool {channels}: max {max:.2}, put {put:.2}, take {take:.2}, sum {sum:.2}, spread {spread:.2}");
 }
 
 /// Three results of parameter, two moments and gradient; inputs 4 to 6 are scalars.
@@ -101,6 +122,9 @@ fn main() {
             reduce(isa, Reduction::Sum, &x, &dims, &axes);
             reduce(isa, Reduction::Max, &x, &dims, &axes);
             reduce(isa, Reduction::Sum, &exp, &dims, &axes);
+        }
+        for channels in [3, 16, 32, 64] {
+            pool(isa, channels);
         }
         for dist in [Dist::Uniform, Dist::Normal] {
             let mut y = vec![0.0; 65536];

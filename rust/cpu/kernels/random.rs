@@ -50,7 +50,7 @@ impl Kernel for Fill<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        const { assert!(BLOCKS % S::LANES == 0) };
+        const { assert!(BLOCKS.is_multiple_of(S::LANES)) };
         let mut done = 0;
         while done < self.out.len() {
             let element = self.first + done as u64;
@@ -180,7 +180,7 @@ mod tests {
                 }
                 let radius = (-2.0 * fraction(w & 2, 1).ln()).sqrt();
                 let (sin, cos) = (fraction(w | 1, 0) * std::f64::consts::TAU).sin_cos();
-                let want = radius * if w % 2 == 0 { cos } else { sin };
+                let want = radius * if w.is_multiple_of(2) { cos } else { sin };
                 // 2 ULP of log halved by the root, 1/2 for the root, 2 of the sine, 1/2 for the product: below 4
                 // units of the wanted value, each at most 2^-23 of it.
                 assert!((f64::from(got) - want).abs() <= 4.0 * 2f64.powi(-23) * want.abs(), "{got}, want {want}");

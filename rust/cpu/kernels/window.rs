@@ -1,5 +1,7 @@
 //! Pooling over `[n, spatial.., c]`: one walk over the windows, a loop over channels at each of their positions.
 
+#![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
+
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
 use std::ops::Range;

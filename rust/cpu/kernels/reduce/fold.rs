@@ -103,7 +103,7 @@ macro_rules! vector_fold {
     (|$s:ident, $a:ident, $b:ident| $combine:expr, |$x:ident| $across:expr) => {
         #[inline(always)]
         unsafe fn row<S: Simd>($s: S, p: *const f32, n: usize) -> f32 {
-            const { assert!(S::LANES >= 4 && LANES % S::LANES == 0) };
+            const { assert!(S::LANES >= 4 && LANES.is_multiple_of(S::LANES)) };
             if n < S::LANES {
                 // SAFETY: `n` words are readable.
                 let $x = unsafe { Self::padded($s, p, n) };
@@ -210,13 +210,13 @@ impl Fold for MaxF32 {
     });
 }
 
-/// Combines each of `rows` rows of `len <= CHUNK` words.
+/// Combines each of `count` rows of `len <= CHUNK` words.
 ///
 /// Made only with `p` and `out` valid for that.
 pub(super) struct Rows<F: Fold> {
     pub(super) p: *const F::W,
     pub(super) len: usize,
-    pub(super) rows: usize,
+    pub(super) count: usize,
     pub(super) out: *mut F::W,
 }
 
@@ -224,7 +224,7 @@ impl<F: Fold> Kernel for Rows<F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for r in 0..self.rows {
+        for r in 0..self.count {
             // SAFETY: as the type says.
             unsafe { self.out.add(r).write(F::row(s, self.p.add(r * self.len), self.len)) }
         }

@@ -39,7 +39,7 @@ fn values(len: usize, seed: u64, nans: bool) -> Vec<f32> {
         .map(|_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let x = (state >> 40) % 9;
-            if nans && (state >> 20) % 11 == 0 { f32::NAN } else { x as f32 - 4.0 }
+            if nans && (state >> 20).is_multiple_of(11) { f32::NAN } else { x as f32 - 4.0 }
         })
         .collect()
 }
@@ -57,12 +57,13 @@ fn check_all(w: &Window, c: usize, n: usize) {
     let outs = windows.len();
     let (x, g) = (values(n * ins * c, 3, true), values(n * outs * c, 5, false));
     let finite = values(n * ins * c, 7, false);
-    // Windows visited in order: sample, window, channel.
-    let each = |f: &mut dyn FnMut(usize, usize, usize, usize, &[(usize, usize)])| {
+    // Windows visited in order: sample, window, channel. Where the result is, where the sample starts, the channel.
+    type Visit<'a> = &'a mut dyn FnMut(usize, usize, usize, &[(usize, usize)]);
+    let each = |f: Visit<'_>| {
         for s in 0..n {
             for (o, window) in windows.iter().enumerate() {
                 for ch in 0..c {
-                    f((s * outs + o) * c + ch, s * ins, ch, s, window);
+                    f((s * outs + o) * c + ch, s * ins, ch, window);
                 }
             }
         }
@@ -70,7 +71,7 @@ fn check_all(w: &Window, c: usize, n: usize) {
     for isa in Isa::all_present() {
         let mut y = vec![f32::NAN; n * outs * c];
         sum(isa, w, c, n, &finite, &mut y);
-        each(&mut |at, base, ch, _, window| {
+        each(&mut |at, base, ch, window| {
             let want: f32 = window.iter().map(|(i, _)| finite[(base + i) * c + ch]).sum();
             assert_eq!(y[at], want, "sum, {w:?}");
         });
@@ -78,14 +79,14 @@ fn check_all(w: &Window, c: usize, n: usize) {
         let mut back = vec![f32::NAN; n * ins * c];
         spread(isa, w, c, n, &g, &mut back);
         let mut want = vec![0.0; n * ins * c];
-        each(&mut |at, base, ch, _, window| window.iter().for_each(|(i, _)| want[(base + i) * c + ch] += g[at]));
+        each(&mut |at, base, ch, window| window.iter().for_each(|(i, _)| want[(base + i) * c + ch] += g[at]));
         assert_eq!(back, want, "spread, {w:?}");
 
         let mut index = vec![0xffff_ffffu32; n * outs * c];
         let pointer: *mut u8 = index.as_mut_ptr().cast();
         // SAFETY: a word per result, which either type of position fits.
         unsafe { max_pool(isa, w, c, n, &x, &mut y, pointer) };
-        each(&mut |at, base, ch, _, window| {
+        each(&mut |at, base, ch, window| {
             let x = |i: usize| x[(base + i) * c + ch];
             let best = window.iter().find(|(i, _)| x(*i).is_nan()).copied().unwrap_or_else(|| {
                 let largest = window.iter().map(|(i, _)| x(*i)).fold(f32::NEG_INFINITY, f32::max);
@@ -104,7 +105,7 @@ fn check_all(w: &Window, c: usize, n: usize) {
         // SAFETY: as above.
         unsafe { put(isa, w, c, n, &g, pointer, &mut placed) };
         let mut want = vec![0.0; n * ins * c];
-        each(&mut |at, base, ch, _, window| {
+        each(&mut |at, base, ch, window| {
             let (i, _) = window.iter().find(|(_, k)| *k == read(w, &index, at)).unwrap();
             want[(base + i) * c + ch] += g[at];
         });
@@ -120,13 +121,12 @@ proptest! {
         c in prop::sample::select(vec![1usize, 3, 4, 16, 19]),
         n in 0usize..3,
     ) {
-        let pick = |f: &dyn Fn(&(usize, usize, usize, usize, usize)) -> usize| axes.iter().map(f).collect::<Vec<_>>();
         let w = Window {
-            input: pick(&|a| a.0.max(a.1)),
-            size: pick(&|a| a.1),
-            stride: pick(&|a| a.2),
-            low: pick(&|a| a.3.min(a.1 - 1)),
-            high: pick(&|a| a.4.min(a.1 - 1)),
+            input: axes.iter().map(|a| a.0.max(a.1)).collect(),
+            size: axes.iter().map(|a| a.1).collect(),
+            stride: axes.iter().map(|a| a.2).collect(),
+            low: axes.iter().map(|a| a.3.min(a.1 - 1)).collect(),
+            high: axes.iter().map(|a| a.4.min(a.1 - 1)).collect(),
         };
         check_all(&w, c, n);
     }
