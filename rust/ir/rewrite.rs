@@ -2,7 +2,7 @@
 //! fold into expressions, and the gradient of max-pooling is kept in its compact form as long as possible.
 
 use crate::graph::{Graph, GraphNode, NodeId};
-use crate::{Binary, DType, Emit, Expr, Op, Result, Unary, expr};
+use crate::{Binary, Compose, DType, Emit, Expr, Op, Result, Unary, expr};
 
 /// The graph that computes `roots`, rewritten, and where the roots went. Argument indices stay.
 pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
@@ -29,6 +29,8 @@ impl Rewriter {
 
     fn rewrite(&mut self, node: &GraphNode, args: &[NodeId]) -> Result<NodeId> {
         match &node.op {
+            // Kernels need not know of sums without terms.
+            Op::Product { .. } if args.iter().any(|a| self.graph.node(*a).ty.is_empty()) => self.graph.zeros(&node.ty),
             Op::Detach => Ok(args[0]),
             // A conversion is an elementwise identity: it then fuses with its neighbours.
             Op::Cast(dtype) => self.graph.emit(Op::Map { expr: Expr::input(1, 0), dtype: *dtype }, args),

@@ -143,6 +143,11 @@ class Optimizer:
             ) from None
         return self.add_variable((), initializer=number, name="learning_rate")
 
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that the optimizer was built with."""
+        return list(self._trainable_variables)
+
     def add_variable(
         self,
         shape: Sequence[int],

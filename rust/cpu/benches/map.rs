@@ -12,15 +12,16 @@ use oxiconv_ir::expr::{Binary, Expr, ExprBuilder, Unary};
 use oxiconv_ir::op::Dist;
 use std::time::Instant;
 
-/// Best of 20 rounds.
+/// Best of 20 rounds; of one call with `--smoke`.
 fn best(work: usize, mut f: impl FnMut()) -> f64 {
-    let repeat = (4_000_000 / work).max(1);
+    let smoke = std::env::args().any(|a| a == "--smoke");
+    let (rounds, repeat) = if smoke { (1, 1) } else { (20, (4_000_000 / work).max(1)) };
     let round = |f: &mut dyn FnMut()| {
         let start = Instant::now();
         (0..repeat).for_each(|_| f());
         (work * repeat) as f64 / start.elapsed().as_nanos() as f64
     };
-    (0..20).map(|_| round(&mut f)).fold(0.0, f64::max)
+    (0..rounds).map(|_| round(&mut f)).fold(0.0, f64::max)
 }
 
 fn map(name: &str, isa: Isa, expr: &Expr, operands: &[Operand], dims: &[usize]) {

@@ -147,28 +147,37 @@ impl Kernel for Copy {
     }
 }
 
+/// Elements per sample before and after pooling.
+fn elements(w: &Window, channels: usize) -> (usize, usize) {
+    (w.input.iter().product::<usize>() * channels, w.output().iter().product::<usize>() * channels)
+}
+
 /// Maxima and their positions.
 pub(super) struct MaxPool {
     isa: Isa,
     window: Window,
     channels: usize,
     samples: usize,
+    /// Elements per sample, before and after pooling.
+    inside: usize,
+    outside: usize,
 }
 
 impl MaxPool {
     pub(super) fn new(isa: Isa, window: &Window, x: &Type) -> Self {
-        Self { isa, window: window.clone(), channels: x.dims[x.rank() - 1], samples: x.dims[0] }
+        let channels = x.dims[x.rank() - 1];
+        let (inside, outside) = elements(window, channels);
+        Self { isa, window: window.clone(), channels, samples: x.dims[0], inside, outside }
     }
 }
 
 impl Kernel for MaxPool {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         let n = call.rows(self.samples);
-        let (input, output) = (self.window.input.iter().product::<usize>(), self.window.output().iter().product::<usize>());
         // SAFETY: `n` samples of both.
         unsafe {
-            let x = read(call.inputs[0], n * input * self.channels);
-            let values = write(call.outputs[0], n * output * self.channels);
+            let x = read(call.inputs[0], n * self.inside);
+            let values = write(call.outputs[0], n * self.outside);
             window::max_pool(self.isa, &self.window, self.channels, n, x, values, call.outputs[1]);
         }
         Ok(())
@@ -192,8 +201,9 @@ pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn 
             Box::new(Scatter { axis: *axis, g: types[0].clone(), index: types[1].clone(), out: out.clone() })
         }
         Op::WindowSum(w) | Op::WindowSpread(w) | Op::WindowArgMax(w) | Op::WindowTake(w) | Op::WindowPut(w) => {
-            let ty = &types[0];
-            Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels: ty.dims[ty.rank() - 1], samples: ty.dims[0] })
+            let (channels, samples) = (types[0].dims[types[0].rank() - 1], types[0].dims[0]);
+            let (inside, outside) = elements(w, channels);
+            Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels, samples, inside, outside })
         }
         Op::Arg { .. } | Op::Cast(_) | Op::Detach | Op::Map { .. } | Op::Product { .. } | Op::Sum(_) | Op::Max(_) | Op::Reshape(_) => {
             unreachable!("{} is never a step of its own", op.name())
@@ -410,13 +420,15 @@ struct Pool {
     window: Window,
     channels: usize,
     samples: usize,
+    /// Elements per sample, before and after pooling.
+    inside: usize,
+    outside: usize,
 }
 
 impl Kernel for Pool {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         let (isa, w, c, n) = (self.isa, &self.window, self.channels, call.rows(self.samples));
-        let inside = n * w.input.iter().product::<usize>() * c;
-        let outside = n * w.output().iter().product::<usize>() * c;
+        let (inside, outside) = (n * self.inside, n * self.outside);
         let (a, out) = (call.inputs[0], call.outputs[0]);
         // SAFETY: `n` samples of each operand.
         unsafe {
@@ -427,7 +439,7 @@ impl Kernel for Pool {
                 Op::WindowPut(_) => window::put(isa, w, c, n, read(a, outside), call.inputs[1], write(out, inside)),
                 Op::WindowArgMax(_) => {
                     // The maxima themselves are not wanted: scratch for one sample's is enough.
-                    let (inside, outside) = (inside / n.max(1), outside / n.max(1));
+                    let (inside, outside) = (self.inside, self.outside);
                     for i in 0..n {
                         let x = read(a.add(i * inside * 4), inside);
                         let index = out.add(i * outside * w.index_dtype().size());
@@ -442,7 +454,7 @@ impl Kernel for Pool {
 
     fn scratch_len(&self) -> usize {
         match self.op {
-            Op::WindowArgMax(_) => self.window.output().iter().product::<usize>() * self.channels,
+            Op::WindowArgMax(_) => self.outside,
             _ => 0,
         }
     }

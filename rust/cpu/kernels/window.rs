@@ -40,13 +40,10 @@ impl Walk {
             all[3 - v.len()..].copy_from_slice(v);
             all
         };
-        Self {
-            input: three(&w.input, 1),
-            output: three(&w.output(), 1),
-            size: three(&w.size, 1),
-            stride: three(&w.stride, 1),
-            low: three(&w.low, 0),
-        }
+        let (input, size, stride) = (three(&w.input, 1), three(&w.size, 1), three(&w.stride, 1));
+        let (low, high) = (three(&w.low, 0), three(&w.high, 0));
+        let output = [0, 1, 2].map(|a| (input[a] + low[a] + high[a] - size[a]) / stride[a] + 1);
+        Self { input, output, size, stride, low }
     }
 
     fn inputs(&self) -> usize {
