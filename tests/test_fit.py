@@ -31,6 +31,9 @@ def data(n: int = N) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return x, (x @ rng.normal(size=(D, CLASSES))).argmax(-1)
 
 
+X, Y = data()
+
+
 def classifier(seed: int = 1, **kwargs: Any) -> keras.Sequential:
     keras.utils.set_random_seed(seed)
     model = keras.Sequential(
@@ -432,6 +435,53 @@ def test_custom_train_step_runs_with_a_tape() -> None:
     assert history["seen"][1] < history["seen"][0]
 
 
+class Pair(keras.Model):
+    """Two networks with an optimizer each, trained against each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        keras.utils.set_random_seed(1)
+        self.maker = keras.Sequential([keras.Input((2,)), layers.Dense(4, activation="tanh"), layers.Dense(D)])
+        self.judge = keras.Sequential([keras.Input((D,)), layers.Dense(4, activation="tanh"), layers.Dense(1)])
+        self.noise = keras.random.SeedGenerator(1)
+        self.optimizers = [keras.optimizers.Adam(0.01), keras.optimizers.RMSprop(0.01)]
+        self.judged = keras.metrics.Mean(name="judged")
+        self.steps_in_python = 0
+
+    def train_step(self, real: Any) -> dict[str, Any]:
+        self.steps_in_python += 1
+        bce = keras.losses.BinaryCrossentropy(from_logits=True)
+        seeds = keras.random.normal((real.shape[0], 2), seed=self.noise)
+        with keras.GradientTape() as tape:
+            scores = self.judge(ops.concatenate([real, self.maker(seeds)], axis=0))
+            loss = bce(ops.concatenate([ops.ones((real.shape[0], 1)), ops.zeros((real.shape[0], 1))], axis=0), scores)
+        weights = self.judge.trainable_weights
+        self.optimizers[0].apply(tape.gradient(loss, weights), weights)
+        with keras.GradientTape() as tape:
+            fooled = bce(ops.ones((real.shape[0], 1)), self.judge(self.maker(seeds)))
+        weights = self.maker.trainable_weights
+        self.optimizers[1].apply(tape.gradient(fooled, weights), weights)
+        self.judged.update_state(loss)
+        return {"judged": self.judged.result(), "fooled": fooled}
+
+
+def test_custom_train_step_compiled_equals_eager() -> None:
+    results = []
+    for jit in ("auto", True):
+        model = Pair()
+        model.compile(optimizer=None, jit_compile=jit)
+        history = model.fit(X, batch_size=16, epochs=2, verbose=0).history
+        results.append((history, model.get_weights(), model.steps_in_python))
+    (eager, w1, every), (compiled, w2, once) = results
+    assert (every, once) == (8, 2)  # once per batch shape
+    assert list(eager) == list(compiled) == ["fooled", "judged"]
+    for name in eager:
+        # As in test_compiled_equals_eager, for 8 steps.
+        np.testing.assert_allclose(compiled[name], eager[name], rtol=0, atol=8 * 100 * EPS)
+    for a, b in zip(w1, w2, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=8 * 100 * EPS * 0.1)
+
+
 def test_overridden_compute_loss_and_metrics_are_compiled() -> None:
     class Doubled(keras.Sequential):
         # Without `training`, as older code has it.
@@ -475,9 +525,6 @@ def test_unbuilt_model_is_built_by_fit() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(x, y, verbose=0)
     assert [w.shape for w in model.get_weights()] == [(D, 4), (4,), (4, CLASSES), (CLASSES,)]
-
-
-X, Y = data()
 
 
 @pytest.mark.parametrize(
