@@ -85,10 +85,8 @@ impl Weights {
         let (lines, line_len) = if groups > 1 { (taps, cin) } else { cover::lines(&taps, cin) };
 
         let depthwise = groups > 1 && cin == 1 && cout == 1;
-        let columns = match depthwise {
-            true => Vec::new(),
-            false => tile::choose(isa, lines.len(), line_len, cout.div_ceil(isa.lanes())),
-        };
+        let vectors = if depthwise { 0 } else { cout.div_ceil(isa.lanes()) };
+        let columns = tile::choose(isa, lines.len(), line_len, vectors);
         // One block of whole vectors is read in place. Several are worth a copy if each is read often: the pixels of
         // a block then lie next to each other.
         let blocks: usize = columns.iter().map(|c| c.blocks).sum();
