@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
-import shutil
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +41,10 @@ def print_summary(
         ends = [end * 0.85 for end in ends] + [1.0]
     if len(ends) != len(header):
         raise ValueError(f"summary: expected {len(header)} positions, got {len(ends)}")
-    line_length = line_length or min(length, shutil.get_terminal_size().columns - 4)
+    if line_length is None:
+        import shutil
+
+        line_length = min(length, shutil.get_terminal_size().columns - 4)
     if layer_range is not None:
         operations = _range(operations, layer_range)
     rows = [row for op in operations for row in _rows(op, model, plain, expand_nested, show_trainable, 0)]
@@ -117,6 +117,8 @@ def _connections(op: Operation, model: Any) -> str:
 def _range(operations: list[Operation], bounds: Sequence[str]) -> list[Operation]:
     if len(bounds) != 2:
         raise ValueError(f"summary: expected a layer_range of two names, got {bounds!r}")
+    import re
+
     places = []
     for bound in bounds:
         found = [i for i, op in enumerate(operations) if re.fullmatch(bound, op.name)]
@@ -157,6 +159,8 @@ def _table(header: list[str], rows: list[list[str]], ends: list[float], length: 
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    import textwrap
+
     indent = len(text) - len(text.lstrip())
     return textwrap.wrap(text, width, initial_indent=" " * indent, drop_whitespace=True) or [""]
 
