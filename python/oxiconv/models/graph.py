@@ -106,26 +106,26 @@ class FunctionGraph:
             flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
             raise ValueError(f"{label}: expected {len(self.inputs)} inputs, got {len(flat)}")
-        return [self._fit(value, wanted, label) for value, wanted in zip(flat, self.inputs, strict=True)]
-
-    @staticmethod
-    def _fit(value: Any, wanted: KerasTensor, label: str) -> Any:
-        if value is None:
-            return None
-        x = convert(value, wanted.dtype)
-        if x.ndim == len(wanted.shape) + 1 and x.shape[-1] == 1:
-            x = ops.squeeze(x, -1)
-        elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
-            x = ops.expand_dims(x, -1)
-        if x.ndim != len(wanted.shape) or any(
-            n not in (None, m) for n, m in zip(wanted.shape[1:], x.shape[1:], strict=True)
-        ):
-            raise ShapeError(f"{label}: expected shape {wanted.shape} for input {wanted.name!r}, got {x.shape}")
-        return x
+        return [_fit(value, wanted) for value, wanted in zip(flat, self.inputs, strict=True)]
 
     def names(self, tensors: list[KerasTensor]) -> list[str]:
         """The names of the operations that make tensors."""
         return [t.name if t.node is None else t.node.operation.name for t in tensors]
+
+
+def _fit(value: Any, wanted: KerasTensor) -> Any:
+    """A value of an input in its declared type, with a last axis of 1 added or taken away as declared."""
+    if value is None:
+        return None
+    x = given = convert(value, wanted.dtype)
+    if x.ndim == len(wanted.shape) + 1 and x.shape[-1] == 1:
+        x = ops.squeeze(x, -1)
+    elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
+        x = ops.expand_dims(x, -1)
+    pairs = zip(wanted.shape[1:], x.shape[1:], strict=False)
+    if x.ndim != len(wanted.shape) or any(n not in (None, m) for n, m in pairs):
+        raise ShapeError(f"expected shape {wanted.shape} for input {wanted.name!r}, got {given.shape}")
+    return x
 
 
 def _symbolic(structure: Any, what: str) -> list[KerasTensor]:
