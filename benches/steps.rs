@@ -48,7 +48,8 @@ fn time(net: &Net, steps: usize) -> Result<Vec<f64>> {
     if std::env::args().any(|a| a == "--program") {
         println!("{exe}");
     }
-    let mut args: Vec<Buffer> = net.args.iter().map(|t| Buffer::zeroed(t.bytes(), "an argument")).collect::<Result<_>>()?;
+    let mut args: Vec<Buffer> =
+        net.args.iter().map(|t| Buffer::zeroed(t.bytes(), "an argument")).collect::<Result<_>>()?;
     for (arg, ty) in args.iter_mut().zip(&net.args) {
         fill(arg, ty);
     }

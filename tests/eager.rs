@@ -46,7 +46,11 @@ fn check(op: &Op, args: &[Array], tolerance: f64) {
     let given = Eager.emit(op.clone(), &args.iter().map(tensor).collect::<Vec<_>>()).unwrap();
     assert_eq!(given.ty(), &expected.ty, "{op}");
     for (i, (g, e)) in values(&given).iter().zip(&expected.data).enumerate() {
-        assert!((g - e).abs() <= tolerance || g == e, "{op} of {:?}, element {i}: {g}, expected {e}", args.first().map(|a| &a.ty));
+        assert!(
+            (g - e).abs() <= tolerance || g == e,
+            "{op} of {:?}, element {i}: {g}, expected {e}",
+            args.first().map(|a| &a.ty)
+        );
     }
 }
 
@@ -58,7 +62,8 @@ fn floats(dims: &[usize], seed: u32) -> Array {
 fn elementwise() {
     for dims in [&[][..], &[0], &[7], &[3, 0, 2], &[5, 67]] {
         let [x, y] = [floats(dims, 1), floats(dims, 2)];
-        for f in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Min, Binary::Max, Binary::Lt, Binary::Eq, Binary::And] {
+        for f in [Binary::Add, Binary::Sub, Binary::Mul, Binary::Min, Binary::Max, Binary::Lt, Binary::Eq, Binary::And]
+        {
             let dtype = if f.is_predicate() { DType::Bool } else { DType::F32 };
             check(&Op::Map { expr: Expr::binary(f), dtype }, &[x.clone(), y.clone()], 0.0);
         }
@@ -148,13 +153,8 @@ fn arrangement() {
 #[test]
 fn windows() {
     for stride in [1, 2, 3] {
-        let w = Window {
-            input: vec![7, 6],
-            size: vec![3, 2],
-            stride: vec![stride; 2],
-            low: vec![1, 0],
-            high: vec![1, 1],
-        };
+        let w =
+            Window { input: vec![7, 6], size: vec![3, 2], stride: vec![stride; 2], low: vec![1, 0], high: vec![1, 1] };
         for n in [0, 1, 4] {
             let x = floats(&[n, 7, 6, 5], 1);
             let out = w.output();

@@ -92,6 +92,7 @@ def test_history() -> None:
     assert history.params == {"epochs": 4, "steps": 3, "verbose": 0}
     assert history.history["loss"][-1] < history.history["loss"][0]
     assert model.history is history
+    assert [m.name for m in model.metrics] == ["loss", "accuracy"]
 
 
 def test_validation_split_is_the_last_part_unshuffled() -> None:
@@ -520,9 +521,33 @@ def test_not_compiled() -> None:
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
     with pytest.raises(ValueError, match="has not been compiled"):
         model.fit(np.zeros((1, 1)), np.zeros((1, 1)))
-    model.compile(loss="nope")
-    with pytest.raises(ValueError, match="Unknown loss"):
-        model.fit(np.zeros((1, 1)), np.zeros((1, 1)), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"loss": "nope"}, "Unknown loss 'nope'"),
+        ({"metrics": ["nope"]}, "Unknown metric 'nope'"),
+        ({"metrics": "accuracy"}, "expected a list"),
+        ({"optimizer": "nope"}, "Unknown optimizer 'nope'"),
+        ({"steps_per_execution": 0}, "steps_per_execution"),
+        ({"jit_compile": "maybe"}, "jit_compile"),
+    ],
+)
+def test_wrong_compile_arguments(kwargs: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        classifier(**kwargs)
+
+
+@pytest.mark.parametrize("spelling", ["list", "dict"])
+def test_several_inputs(spelling: str) -> None:
+    a, b = keras.Input((1,), name="b"), keras.Input((1,), name="a")
+    model = keras.Model([a, b] if spelling == "list" else {"b": a, "a": b}, keras.layers.Subtract()([a, b]))
+    model.compile("sgd", "mae")
+    first, second = np.arange(5.0)[:, None], np.ones((5, 1))
+    x: Any = [first, second] if spelling == "list" else {"b": first, "a": second}
+    np.testing.assert_array_equal(model.predict(x, verbose=0, batch_size=2), first - second)
+    assert model.evaluate(x, np.zeros((5, 1)), verbose=0) == pytest.approx(np.abs(first - second).mean())
 
 
 def test_many_shapes_keep_few_steps() -> None:

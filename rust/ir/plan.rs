@@ -324,13 +324,14 @@ impl<'a> Planner<'a> {
         let mut stages = Vec::with_capacity(self.stages.len());
         for (i, fused) in std::mem::take(&mut self.stages).into_iter().enumerate() {
             let sharded = self.is_sharded(i);
-            let combines = self.partials.iter().filter(|(whole, _)| self.made[*whole].0 == i).map(|&(whole, partial)| Step {
-                kind: Kind::Combine,
-                inputs: vec![self.whole(partial)],
-                outputs: vec![whole],
-                term: false,
-                temp: None,
-            });
+            let combines =
+                self.partials.iter().filter(|(whole, _)| self.made[*whole].0 == i).map(|&(whole, partial)| Step {
+                    kind: Kind::Combine,
+                    inputs: vec![self.whole(partial)],
+                    outputs: vec![whole],
+                    term: false,
+                    temp: None,
+                });
             let mut steps: Vec<Step> = combines.collect();
             steps.extend(fused.into_iter().map(|f| self.step(f)));
             stages.push(Stage { sharded, steps });

@@ -35,7 +35,8 @@ impl Rewriter {
             // A conversion is an elementwise identity: it then fuses with its neighbours.
             Op::Cast(dtype) => self.graph.emit(Op::Map { expr: Expr::input(1, 0), dtype: *dtype }, args),
             Op::Reshape(dims) => {
-                let source = if matches!(self.op(args[0]), Op::Reshape(_)) { self.graph.node(args[0]).args[0] } else { args[0] };
+                let source =
+                    if matches!(self.op(args[0]), Op::Reshape(_)) { self.graph.node(args[0]).args[0] } else { args[0] };
                 self.graph.emit(Op::Reshape(dims.clone()), &[source])
             }
             Op::Broadcast { dims, axes } => {
@@ -52,11 +53,11 @@ impl Rewriter {
             Op::Map { expr, dtype } => self.map(expr, *dtype, args, &node.ty.dims),
             // The zeros between the maxima add nothing.
             Op::Sum(axes) => {
-                if let Op::WindowPut(w) = self.op(args[0]) {
-                    if (1..=w.input.len()).all(|a| axes.contains(&a)) {
-                        let g = self.graph.node(args[0]).args[0];
-                        return self.graph.emit(node.op.clone(), &[g]);
-                    }
+                if let Op::WindowPut(w) = self.op(args[0])
+                    && (1..=w.input.len()).all(|a| axes.contains(&a))
+                {
+                    let g = self.graph.node(args[0]).args[0];
+                    return self.graph.emit(node.op.clone(), &[g]);
                 }
                 self.graph.emit(node.op.clone(), args)
             }
@@ -99,16 +100,17 @@ impl Rewriter {
         let (expr, used) = expr.substitute(inputs.len(), &feeds).compact();
         let mut inputs: Vec<NodeId> = used.iter().map(|&i| inputs[i]).collect();
         let mut expr = expr;
-        if inputs.is_empty() && !integers {
-            if let Some(value) = expr.as_constant() {
-                let scalar = self.graph.emit(Op::Const { dtype, bits: convert(value, dtype).to_bits() }, &[])?;
-                let axes = (0..dims.len()).collect();
-                return if dims.is_empty() {
-                    Ok(scalar)
-                } else {
-                    self.graph.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[scalar])
-                };
-            }
+        if inputs.is_empty()
+            && !integers
+            && let Some(value) = expr.as_constant()
+        {
+            let scalar = self.graph.emit(Op::Const { dtype, bits: convert(value, dtype).to_bits() }, &[])?;
+            let axes = (0..dims.len()).collect();
+            return if dims.is_empty() {
+                Ok(scalar)
+            } else {
+                self.graph.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[scalar])
+            };
         }
         if inputs.is_empty() {
             // Nothing is left to read the sizes from: keep one argument.
@@ -118,10 +120,10 @@ impl Rewriter {
         if expr.is_input(0) && inputs.len() == 1 && self.graph.node(inputs[0]).ty.dtype == dtype {
             return Ok(inputs[0]);
         }
-        if dtype == DType::F32 {
-            if let Some(put) = self.map_behind_put(&expr, &inputs)? {
-                return Ok(put);
-            }
+        if dtype == DType::F32
+            && let Some(put) = self.map_behind_put(&expr, &inputs)?
+        {
+            return Ok(put);
         }
         self.graph.emit(Op::Map { expr, dtype }, &inputs)
     }
@@ -174,13 +176,10 @@ fn is_zero_at(expr: &Expr, i: usize) -> bool {
         zero[k] = match *n {
             expr::Node::In(j) => j as usize == i,
             expr::Node::Const(bits) => f64::from_bits(bits) == 0.0,
-            expr::Node::Unary(Unary::Neg | Unary::Abs, a) => z(a),
-            expr::Node::Unary(..) => false,
+            expr::Node::Unary(Unary::Neg | Unary::Abs, a) | expr::Node::Binary(Binary::Div, a, _) => z(a),
             expr::Node::Binary(Binary::Mul, a, b) => z(a) || z(b),
-            expr::Node::Binary(Binary::Div, a, _) => z(a),
-            expr::Node::Binary(Binary::Add | Binary::Sub, a, b) => z(a) && z(b),
-            expr::Node::Binary(..) => false,
-            expr::Node::Select(_, a, b) => z(a) && z(b),
+            expr::Node::Binary(Binary::Add | Binary::Sub, a, b) | expr::Node::Select(_, a, b) => z(a) && z(b),
+            expr::Node::Unary(..) | expr::Node::Binary(..) => false,
         };
     }
     expr.outs().iter().all(|&o| zero[o as usize])

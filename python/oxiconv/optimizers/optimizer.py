@@ -236,7 +236,7 @@ class Optimizer:
             if id(v) not in self._index:
                 raise ValueError(
                     f"{who}.apply: {v.path!r} is not among the variables that this optimizer was built with. "
-                    "After changing what is trainable, compile again."
+                    "After changing what is trainable, compile again with a new optimizer."
                 )
         gradients, variables = self._connected(grads, variables)
         if self.loss_scale_factor is not None:

@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; a line at the end of each round elsewhere."""
+"""A progress bar on a terminal or in a notebook; a line at the end elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 class Progbar:
     """Shows how far a loop is, and values beside it.
 
-    On a terminal the bar is redrawn in place. Elsewhere (a pipe, a file) only its last state is written, as one line.
+    On a terminal or in a notebook the bar is redrawn in place. Elsewhere (a pipe, a file) only its last state is
+    written, as one line.
 
     Args:
         target: number of steps; None where unknown.
@@ -101,7 +102,7 @@ class Progbar:
 
 
 def _interactive() -> bool:
-    return bool(getattr(sys.stdout, "isatty", lambda: False)())
+    return bool(getattr(sys.stdout, "isatty", lambda: False)()) or "ipykernel" in sys.modules
 
 
 def _duration(seconds: float) -> str:

@@ -43,7 +43,14 @@ pub(super) struct Map {
 }
 
 impl Map {
-    pub(super) fn new(isa: Isa, expr: &Expr, operands: &[Operand], types: &[Type], outs: &[Type], dims: &[usize]) -> Self {
+    pub(super) fn new(
+        isa: Isa,
+        expr: &Expr,
+        operands: &[Operand],
+        types: &[Type],
+        outs: &[Type],
+        dims: &[usize],
+    ) -> Self {
         let dtypes: Vec<DType> = outs.iter().map(|t| t.dtype).collect();
         let row = |t: &Type| entry(t) * t.dtype.size();
         let shared = |o: &Operand| o.repeat.first().copied().unwrap_or(true);
@@ -205,7 +212,14 @@ pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn 
             let (inside, outside) = elements(w, channels);
             Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels, samples, inside, outside })
         }
-        Op::Arg { .. } | Op::Cast(_) | Op::Detach | Op::Map { .. } | Op::Product { .. } | Op::Sum(_) | Op::Max(_) | Op::Reshape(_) => {
+        Op::Arg { .. }
+        | Op::Cast(_)
+        | Op::Detach
+        | Op::Map { .. }
+        | Op::Product { .. }
+        | Op::Sum(_)
+        | Op::Max(_)
+        | Op::Reshape(_) => {
             unreachable!("{} is never a step of its own", op.name())
         }
     }
@@ -366,7 +380,8 @@ impl Kernel for Gather {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         // Along axis 0 the batch is the index's, elsewhere it is that of `x`.
         let rows = if self.axis == 0 { self.x.dims[0] } else { call.rows(self.x.dims[0]) };
-        let count = if self.axis == 0 { call.rows(entries(&self.index)) * entry(&self.index) } else { self.index.len() };
+        let count =
+            if self.axis == 0 { call.rows(entries(&self.index)) * entry(&self.index) } else { self.index.len() };
         let sizes = indexed(&self.x.dims, self.axis, rows);
         let (from, to) = (sizes.outer * sizes.axis * sizes.inner, sizes.outer * count * sizes.inner);
         // SAFETY: lengths are those of the call's entries.
