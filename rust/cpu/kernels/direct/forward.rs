@@ -95,7 +95,7 @@ impl ConvPlan {
                                 block.mr,
                                 block.nv,
                                 part.sweep(
-                                    source[i * stride..].as_ptr().add(group * g.source_channels),
+                                    source[i * stride..].as_ptr().add(self.source_channel(group, block)),
                                     Positions::Table(&gather.positions),
                                     Store { result: out[i * g.result_len()..].as_mut_ptr().add(channel) },
                                 ),
@@ -105,6 +105,11 @@ impl ConvPlan {
                 });
             }
         });
+    }
+
+    /// First source channel that a block reads.
+    pub(super) fn source_channel(&self, group: usize, block: &Block) -> usize {
+        if self.geometry.depthwise { block.first } else { group * self.geometry.source_channels }
     }
 
     /// Asserts the lengths that every run shares.
@@ -166,6 +171,7 @@ impl ConvPlan {
                     bias: epilogue.bias.map(|b| &b[channel..channel + block.channels]),
                     relu: epilogue.relu,
                     channels: block.channels,
+                    depthwise: g.depthwise,
                 };
                 body(block, group, part);
                 start += len;
@@ -218,6 +224,7 @@ pub(super) struct Part<'a> {
     bias: Option<&'a [f32]>,
     relu: bool,
     channels: usize,
+    depthwise: bool,
 }
 
 impl<'a> Part<'a> {
@@ -227,6 +234,7 @@ impl<'a> Part<'a> {
             source,
             runs: &self.runs.offsets,
             run: self.runs.len,
+            depthwise: self.depthwise,
             weights: self.weights.as_ptr(),
             bias: self.bias,
             relu: self.relu,

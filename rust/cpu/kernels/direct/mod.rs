@@ -20,6 +20,9 @@ use pooled::Pool;
 pub use sparse::SparsePlan;
 use weights::Weights;
 
+/// Groups of one channel from which they are vectorised over groups: a vector of the narrower x86 kind.
+const DEPTHWISE: usize = 8;
+
 /// What happens to a result element before it is stored: `relu(sum + bias)`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
@@ -91,13 +94,14 @@ impl ConvPlan {
             let (blocks, gathers) = (Vec::new(), Vec::new());
             return Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, pool: None, packed: 0, weights };
         }
-        let geometry = Geometry::new(conv, solve);
+        let geometry = Geometry::new(conv, solve).merge_groups(DEPTHWISE);
         let largest = geometry.passes.iter().map(|p| p.size.iter().product()).max().unwrap_or(0);
         // Rows of a matrix product are many; how many is not known yet.
         let positions = if geometry.is_pointwise() { 0 } else { largest };
         let pool = window.map(|w| Pool::new(isa, &geometry, w));
         let unit = pool.as_ref().map_or(1, Pool::unit);
-        let blocks = pack::blocks(isa, geometry.result_channels, positions, unit);
+        let cut = if geometry.depthwise { pack::depthwise_blocks } else { pack::blocks };
+        let blocks = cut(isa, geometry.result_channels, positions, unit);
         let mut packed = 0;
         let gathers = geometry
             .passes
@@ -126,9 +130,15 @@ impl ConvPlan {
         let taps: usize = conv.kernel.iter().product();
         assert_eq!(kernel.len(), taps * conv.cin / conv.groups * conv.cout, "kernel of {conv:?}");
         assert_eq!(packed.len(), self.packed, "packed weights of {conv:?}");
+        // Depthwise channels are packed in order either way, as those of one source channel.
+        let (conv, solve) = if self.geometry.depthwise {
+            (&Conv { cin: 1, groups: 1, ..conv.clone() }, Seat::Output)
+        } else {
+            (conv, self.solve)
+        };
         for gather in &self.gathers {
             let part = &mut packed[gather.packed..gather.packed + conv.groups * gather.group_len];
-            pack::pack(conv, self.solve, &self.blocks, &gather.runs, kernel, part);
+            pack::pack(conv, solve, &self.blocks, &gather.runs, kernel, part);
         }
     }
 
@@ -154,6 +164,7 @@ impl ConvPlan {
         let form = match (&self.pool, self.geometry.is_pointwise()) {
             (Some(pool), _) if pool.unit() > 1 => "direct, pooled in registers,",
             (Some(_), _) => "direct, pooled by bands,",
+            (None, _) if self.geometry.depthwise => "depthwise",
             (None, true) => "pointwise",
             (None, false) => "direct",
         };

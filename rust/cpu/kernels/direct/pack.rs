@@ -53,6 +53,25 @@ pub(super) fn blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -
     found
 }
 
+/// Cuts at least eight depthwise channels into blocks of whole vectors; the last overlaps others if it must.
+pub(super) fn depthwise_blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut next = 0;
+    while next < channels {
+        let left = channels - next;
+        let isa = if isa == Isa::Avx512 && left < isa.lanes() { Isa::Avx2 } else { isa };
+        let nv = (left / isa.lanes()).clamp(1, 2);
+        let width = nv * isa.lanes();
+        let mr = match height(isa, nv, positions, unit) {
+            12 | 16 => 8,
+            mr => mr,
+        };
+        found.push(Block { isa, mr, nv, first: next.min(channels - width), channels: width });
+        next += width;
+    }
+    found
+}
+
 /// Vectors of the next block when `left` remain.
 fn width(isa: Isa, left: usize, unit: usize) -> usize {
     match isa {
@@ -96,7 +115,7 @@ pub(super) struct Runs {
 impl Runs {
     /// Taps in source order, merged where all their channels follow each other: the taps of a kernel row usually.
     pub(super) fn new(geometry: &Geometry, pass: &Pass) -> Self {
-        let channels = geometry.source_channels;
+        let channels = if geometry.depthwise { 1 } else { geometry.source_channels };
         let mut taps: Vec<_> = pass.taps.iter().map(|t| (geometry.halo.offset(t.at), t.kernel)).collect();
         taps.sort_unstable();
         let mut offsets: Vec<usize> = Vec::new();
@@ -182,6 +201,20 @@ mod tests {
                     }
                     assert_eq!(next, channels);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn depthwise_blocks_are_whole_and_cover_all_channels() {
+        for isa in [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512] {
+            for channels in 8..200 {
+                let mut next = 0;
+                for b in depthwise_blocks(isa, channels, 100, 1) {
+                    assert!(b.first <= next && b.channels == b.width());
+                    next = b.first + b.channels;
+                }
+                assert_eq!(next, channels);
             }
         }
     }

@@ -225,7 +225,7 @@ impl ConvPlan {
                         let start = i * pool.len + channel;
                         let sink =
                             MaxOfFour { values: values[start..].as_mut_ptr(), index: index[start..].as_mut_ptr() };
-                        let source = source[i * stride + group * g.source_channels..].as_ptr();
+                        let source = source[i * stride + self.source_channel(group, block)..].as_ptr();
                         let part = part.sweep(source, Positions::Table(table), sink);
                         // SAFETY: the table's offsets lie inside one sample of the source and one of the result,
                         // whose lengths were asserted; `part` holds the block's weights.
@@ -239,7 +239,7 @@ impl ConvPlan {
                             self.each_block(gather, packed, epilogue, |block, group, part| {
                                 let channel = group * g.result_channels + block.first;
                                 let sink = Store { result: scratch[channel..].as_mut_ptr() };
-                                let source = source[i * stride + group * g.source_channels..].as_ptr();
+                                let source = source[i * stride + self.source_channel(group, block)..].as_ptr();
                                 let part = part.sweep(source, Positions::Table(&band.positions), sink);
                                 // SAFETY: as above, the result being the band, which scratch holds by its length.
                                 unsafe { sweep(block.isa, block.mr, block.nv, part) };

@@ -58,6 +58,9 @@ pub(super) struct Sweep<'a, K> {
     pub(super) runs: &'a [usize],
     /// Channels per run.
     pub(super) run: usize,
+    /// Whether result channel `c` sums source channel `c` alone, at the same place; otherwise every source channel of
+    /// a run goes to all result channels.
+    pub(super) depthwise: bool,
     /// Packed weights of the block: `[runs][run][NV · LANES]`.
     pub(super) weights: *const f32,
     /// Start value per channel of the block.
@@ -115,18 +118,18 @@ impl Positions<'_> {
 }
 
 /// The part of a sweep that tiles of one size compute.
-struct Tiles<'a, K, const MR: usize, const NV: usize> {
+struct Tiles<'a, K, const MR: usize, const NV: usize, const DEPTHWISE: bool> {
     sweep: Sweep<'a, K>,
     from: usize,
     to: usize,
 }
 
-impl<K: Sink, const MR: usize, const NV: usize> Tiles<'_, K, MR, NV> {
+impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Tiles<'_, K, MR, NV, DEPTHWISE> {
     /// Vector registers in use at the peak: sums, weights, and one broadcast.
     const REGISTERS: usize = MR * NV + NV + 1;
 }
 
-impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> {
+impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Kernel for Tiles<'_, K, MR, NV, DEPTHWISE> {
     type Output = ();
 
     #[inline(always)]
@@ -150,7 +153,8 @@ impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> 
             // SAFETY: offsets and sizes are in range by the contract of `run`, under which alone `Tiles` is made.
             unsafe {
                 let at = sweep.positions.offsets::<0, MR>(first, K::UNIT);
-                let sums = accumulate(s, sweep.source, at, sweep.runs, sweep.run, sweep.weights, start);
+                let Sweep { source, runs, run, weights, .. } = sweep;
+                let sums = accumulate::<S, MR, NV, DEPTHWISE>(s, source, at, runs, run, weights, start);
                 let at = sweep.positions.offsets::<1, MR>(first, K::UNIT);
                 sweep.sink.put(s, sums, at, sweep.channels, sweep.relu);
             }
@@ -162,10 +166,10 @@ impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> 
 /// The hot loop.
 ///
 /// # Safety
-/// `run` floats are readable from `source` at every sum of one of `at` and one of `runs`; `weights` holds
-/// `runs.len() · run · NV` vectors.
+/// `run` floats (depthwise: `NV` vectors) are readable from `source` at every sum of one of `at` and one of `runs`;
+/// `weights` holds `runs.len() · run · NV` vectors.
 #[inline(always)]
-unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize, const DEPTHWISE: bool>(
     s: S,
     source: *const f32,
     at: [usize; MR],
@@ -185,8 +189,10 @@ unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
                     w[j] = s.load(weights.add(j * S::LANES));
                 }
                 for i in 0..MR {
-                    let x = s.splat(*x.add(at[i]));
+                    let x = x.add(at[i]);
+                    let all = s.splat(*x);
                     for j in 0..NV {
+                        let x = if DEPTHWISE { s.load(x.add(j * S::LANES)) } else { all };
                         sums[i][j] = s.fma(x, w[j], sums[i][j]);
                     }
                 }
@@ -290,7 +296,8 @@ const fn heights(nv: usize) -> &'static [usize] {
 /// holds it.
 ///
 /// # Safety
-/// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source;
+/// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source, or
+/// `channels`, a multiple of the vector length, if it is depthwise;
 /// `weights` holds `runs.len() · run · nv` vectors; every result offset leaves `channels` writable elements in the
 /// sink's result.
 pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>) {
@@ -315,14 +322,18 @@ pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep
 /// As for [`sweep`].
 unsafe fn tiles<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>, from: usize, to: usize) {
     macro_rules! instances {
-        ($($mr:literal x $nv:literal),+) => {
+        ($depthwise:literal: $($mr:literal x $nv:literal),+) => {
             match (mr, nv) {
-                $(($mr, $nv) => dispatch(isa, Tiles::<K, $mr, $nv> { sweep, from, to }),)+
+                $(($mr, $nv) => dispatch(isa, Tiles::<K, $mr, $nv, $depthwise> { sweep, from, to }),)+
                 _ => unreachable!("no tile {mr}x{nv}"),
             }
         };
     }
-    instances!(
+    if sweep.depthwise {
+        instances!(true: 8 x 1, 4 x 1, 2 x 1, 1 x 1, 8 x 2, 6 x 2, 4 x 2, 2 x 2, 1 x 2);
+        return;
+    }
+    instances!(false:
         16 x 1, 12 x 1, 8 x 1, 4 x 1, 2 x 1, 1 x 1, 8 x 2, 6 x 2, 4 x 2, 2 x 2, 1 x 2, 8 x 3, 4 x 3, 2 x 3, 1 x 3,
         6 x 4, 5 x 4, 4 x 4, 2 x 4, 1 x 4
     );
