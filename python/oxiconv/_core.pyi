@@ -1,7 +1,7 @@
 """The Rust core: tensors, primitive ops, traced graphs, compiled steps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Self, final, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -10,6 +10,7 @@ Scalar: TypeAlias = float | int | bool
 
 __version__: str
 
+@final
 class Tensor:
     """Immutable n-d array: concrete, or a value of a `Graph` being traced. Row-major, channels last."""
 
@@ -24,6 +25,8 @@ class Tensor:
     @property
     def traced(self) -> bool:
         """Whether this is a value of a graph, without data."""
+    __array_priority__: int
+    """Set with the operators, in Python: NumPy leaves mixed operations to them."""
     def numpy(self) -> NDArray[Any]:
         """Read-only view of the data, without a copy. GraphError if traced."""
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]: ...
@@ -162,17 +165,19 @@ def window_put(
 def random(state: Tensor, dims: Sequence[int], distribution: Literal["uniform", "normal"], /) -> Tensor:
     """Counter-based random float32: uniform on [0, 1), or standard normal. `state` is int32[2] = (seed, counter)."""
 
+@final
 class Cell:
     """The mutable storage of a variable. `get` returns an immutable tensor that later `set`s and steps do not change."""
 
-    def __init__(self, value: Tensor) -> None: ...
+    def __new__(cls, value: Tensor) -> Self: ...
     def get(self) -> Tensor: ...
     def set(self, value: Tensor) -> None: ...
 
+@final
 class Graph:
     """A computation being traced. Ops on its values append to it."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def input(self, dims: Sequence[int], dtype: DTypeName, batched: bool = True) -> Tensor:
         """A value given to each `Step.run`, in order of creation. `batched`: axis 0 is the batch."""
     def state(self, cell: Cell) -> Tensor:
@@ -182,6 +187,7 @@ class Graph:
     def compile(self, outputs: Sequence[Tensor], updates: Sequence[tuple[Cell, Tensor]]) -> Step:
         """A program that computes `outputs` and stores `updates` into their cells, all after all reads."""
 
+@final
 class Step:
     """A compiled graph."""
 
@@ -191,10 +197,11 @@ class Step:
     def memory(self) -> int:
         """Bytes of planned memory."""
 
+@final
 class Tape:
     """Records eager ops on this thread between `start` and `stop`, for reverse-mode gradients. Tapes nest."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def watch(self, x: Tensor) -> None: ...

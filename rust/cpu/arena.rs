@@ -27,7 +27,7 @@ impl Buffer {
     /// does not fault.
     pub fn zeroed(len: usize, op: &str) -> Result<Self> {
         if len == 0 {
-            return Ok(Self { ptr: dangling(), len });
+            return Ok(Self::default());
         }
         let fail = || Error::Memory { op: op.to_owned(), bytes: len };
         let layout = layout(len).ok_or_else(fail)?;
@@ -79,6 +79,13 @@ impl Buffer {
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
         // SAFETY: as in `as_slice`; `self` is borrowed mutably, so this is the only reference.
         unsafe { std::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.len) }
+    }
+}
+
+impl Default for Buffer {
+    /// No bytes.
+    fn default() -> Self {
+        Self { ptr: dangling(), len: 0 }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Runs programs on the CPU: SIMD kernels, worker pool, arena.
 
 pub mod arena;
+pub mod exec;
 pub mod float_mode;
 pub mod kernels;
 pub mod math;

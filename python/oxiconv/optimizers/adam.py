@@ -18,7 +18,7 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba, 2014).
 
     With t = iterations + 1: `m += (g - m) * (1 - beta_1)`, `u += (g**2 - u) * (1 - beta_2)`,
-    `v -= m * alpha / (sqrt(u) + epsilon)`, `alpha = lr * sqrt(1 - beta_2**t) / (1 - beta_1**t)`.
+    `v -= m * self._alpha / (sqrt(u) + epsilon)`, `alpha = lr * sqrt(1 - beta_2**t) / (1 - beta_1**t)`.
 
     Args:
         learning_rate, weight_decay, …, name: see `Optimizer`.
@@ -78,6 +78,8 @@ class Adam(Optimizer):
         self._momentums: list[Variable] = []
         self._velocities: list[Variable] = []
         self._velocity_hats: list[Variable] = []
+        # The step size of the present update: the same for all variables.
+        self._alpha: Tensor | None = None
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Creates the two moments of each variable."""
@@ -90,12 +92,17 @@ class Adam(Optimizer):
         if self.amsgrad:
             self._velocity_hats = self.add_optimizer_variables(variables, "velocity_hat")
 
+    def _update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
+        self._alpha = None
+        super()._update(gradients, variables)
+
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """One update of one variable."""
         index = self._get_variable_index(variable)
         first, second = self._momentums[index], self._velocities[index]
-        step = ops.cast(self.iterations, "float32") + 1.0
-        alpha = learning_rate * ops.sqrt(_one_minus_power(self.beta_2, step)) / _one_minus_power(self.beta_1, step)
+        if self._alpha is None:
+            t = ops.cast(self.iterations, "float32") + 1.0
+            self._alpha = learning_rate * ops.sqrt(_one_minus_power(self.beta_2, t)) / _one_minus_power(self.beta_1, t)
         m = first.value + (gradient - first.value) * (1.0 - self.beta_1)
         u = second.value + (ops.square(gradient) - second.value) * (1.0 - self.beta_2)
         self.assign(first, m)
@@ -104,7 +111,7 @@ class Adam(Optimizer):
             hat = self._velocity_hats[index]
             u = ops.maximum(hat.value, u)
             self.assign(hat, u)
-        self.assign_sub(variable, m * alpha / (ops.sqrt(u) + self.epsilon))
+        self.assign_sub(variable, m * self._alpha / (ops.sqrt(u) + self.epsilon))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

@@ -11,7 +11,6 @@ from oxiconv import ops
 from oxiconv.naming import auto_name
 from oxiconv.optimizers import clipping
 from oxiconv.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
-from oxiconv.utils.argument_validation import is_whole
 from oxiconv.variable import Variable
 
 if TYPE_CHECKING:
@@ -63,11 +62,11 @@ class Optimizer:
                 raise ValueError(f"{who}: {label} must be above 0, got {value!r}.")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"{who}: ema_momentum must be in [0, 1], got {ema_momentum!r}.")
-        if ema_overwrite_frequency is not None and not is_whole(ema_overwrite_frequency, 1):
+        if ema_overwrite_frequency is not None and not _whole(ema_overwrite_frequency, 1):
             raise ValueError(
                 f"{who}: ema_overwrite_frequency must be an integer >= 1, got {ema_overwrite_frequency!r}."
             )
-        if gradient_accumulation_steps is not None and not is_whole(gradient_accumulation_steps, 2):
+        if gradient_accumulation_steps is not None and not _whole(gradient_accumulation_steps, 2):
             raise ValueError(
                 f"{who}: gradient_accumulation_steps must be an integer >= 2, got {gradient_accumulation_steps!r}."
             )
@@ -124,8 +123,8 @@ class Optimizer:
             self._learning_rate.assign(value)
         else:
             raise TypeError(
-                f"{type(self).__name__}: the learning rate follows {type(self._learning_rate).__name__}; it cannot be set "
-                "to a number. Create the optimizer with a number to set it later."
+                f"{type(self).__name__}: the learning rate follows {type(self._learning_rate).__name__}; it cannot be "
+                "set to a number. Create the optimizer with a number to set it later."
             )
 
     def _rate(self, learning_rate: Any) -> Any:
@@ -342,3 +341,7 @@ class Optimizer:
     def from_config(cls, config: dict[str, Any]) -> Optimizer:
         """The optimizer of a configuration."""
         return cls(**config)
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

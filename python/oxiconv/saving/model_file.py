@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oxiconv import _core
+from oxiconv._core import FileFormatError
 from oxiconv.saving.custom_objects import CustomObjectScope
 from oxiconv.saving.paths import check_model_path
 from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
 from oxiconv.saving.weights_file import STATE, as_arrays, assign, check_free, read, weight_arrays, weight_names
-from oxiconv.tensor import FileFormatError
-from oxiconv.utils.argument_validation import is_whole
-from oxiconv.variable import Variable
+
+if TYPE_CHECKING:
+    from oxiconv.variable import Variable
 
 FORMAT = "oxiconv"
 VERSION = "1"
@@ -99,13 +100,11 @@ def load_model(
 
 
 def _architecture(path: str, config: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
-    from oxiconv.models import Model
-
     try:
         model = deserialize_keras_object(config, custom_objects)
     except (ValueError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path}: architecture: {error}") from error
-    if not isinstance(model, Model):
+    if not hasattr(model, "compile_from_config"):
         raise FileFormatError(f"{path}: architecture: expected a model, got {type(model).__name__}.")
     if not model.built:
         raise FileFormatError(f"{path}: architecture: {type(model).__name__} does not know its input shape.")
@@ -133,7 +132,7 @@ def _compile(path: str, model: Any, metadata: Mapping[str, str], slots: dict[str
 
 
 def _natural(value: Any) -> bool:
-    return is_whole(value, 0) and bool(value < 2**63)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _json(path: str, metadata: Mapping[str, str], key: str) -> dict[str, Any]:

@@ -7,15 +7,17 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv import _core
+from oxiconv._core import FileFormatError
 from oxiconv.saving.paths import check_model_path, check_weights_path
-from oxiconv.tensor import FileFormatError
-from oxiconv.variable import Variable
+
+if TYPE_CHECKING:
+    from oxiconv.variable import Variable
 
 # Names with this prefix are state that is no weight: of the optimizer and of random generators.
 STATE = "__"
@@ -97,7 +99,7 @@ def weight_names(model: Any) -> list[str]:
     """
     named: dict[tuple[str, str], str] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    taken: Counter[str] = Counter()
+    taken: set[str] = set()
     names = []
     for variable in model.weights:
         parts = variable.path.split("/")
@@ -110,8 +112,12 @@ def weight_names(model: Any) -> list[str]:
                 named[parent, part] = f"{stem}_{count}" if count else stem
             parent = f"{parent}{named[parent, part]}/"
         name = parent + parts[-1]
-        taken[name] += 1
-        names.append(name if taken[name] == 1 else f"{name}_{taken[name] - 1}")
+        unique, count = name, 0
+        while unique in taken:
+            count += 1
+            unique = f"{name}_{count}"
+        taken.add(unique)
+        names.append(unique)
     return names
 
 

@@ -169,12 +169,12 @@ class Epochs:
                 self._warn("The data has no more batches")
             return
         for done in range(self._steps):
-            batch = self._next()
-            if batch is None:
+            following = self._next()
+            if following is None:
                 self.exhausted = True
                 self._warn(f"The data ran out after {done} of {self._steps} steps")
                 return
-            yield batch
+            yield following
 
     def _next(self) -> Batch | None:
         batch: Batch | None

@@ -116,13 +116,12 @@ class Steps:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss tracker, the metrics of `compile`, losses of several outputs, and metrics that are attributes."""
+        """The loss tracker, the metrics of `compile`, losses of several outputs, and metrics held by layers."""
         state = self._compiled_state
         found = [] if state is None else state.all_metrics()
-        for value in list(vars(self).values()):
-            for item in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(item, Metric) and not any(item is m for m in found):
-                    found.append(item)
+        model: Any = self
+        tracked = (value for layer in model._flatten_layers() for value in layer._tracked())
+        found += [value for value in tracked if isinstance(value, Metric) and not any(value is m for m in found)]
         return found
 
     @property
@@ -153,7 +152,7 @@ class Steps:
 
     def _predict(self, x: Any, training: bool) -> Any:
         model: Any = self
-        return model(x, training=training) if accepts(model.call, "training") else model(x)
+        return model(x, training=training)
 
     def _compute_loss(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
         known = {"training": training} if accepts(self.compute_loss, "training") else {}

@@ -439,7 +439,7 @@ class Trainer(Steps):
     def _build(self, batch: Batch, kind: str) -> None:
         """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""
         model: Any = self
-        if not model.built:
+        if not all(layer.built for layer in model._flatten_layers()):
             x = tree.map_structure(_tensor, take(batch[0], 0, 1))
             self._predict(self._as_input(x), training=False)
         state = self._compiled_state

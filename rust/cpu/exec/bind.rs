@@ -1,14 +1,14 @@
 //! Which kernel runs a step: written rules on kinds and shapes.
 
 use super::combine::Combine;
-use super::heavy::Product;
+use super::heavy::{Product, Sparse};
 use super::light;
 use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::program::{self, Kind, Program, Step};
-use oxiconv_ir::{Conv, Seat, Type, Window};
+use oxiconv_ir::{Conv, Form, Seat, Type, Window};
 use std::ops::Range;
 
 /// A step's kernel, and where its packed operand is.
@@ -28,8 +28,8 @@ impl Target for Cpu {
         window.volume() <= 256
     }
 
-    fn sparse(&self, _conv: &Conv, _window: &Window, _solve: Seat) -> bool {
-        false
+    fn sparse(&self, conv: &Conv, window: &Window, solve: Seat) -> bool {
+        Sparse::new(Isa::active(), &Form::Conv(conv.clone()), window, solve).is_some()
     }
 }
 
@@ -46,8 +46,8 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
         Kind::Product { form, solve, epilogue, window } => {
             let others = &step.inputs[2..];
             let rank = match form {
-                oxiconv_ir::Form::Conv(c) => c.input.len() + 2,
-                oxiconv_ir::Form::MatMul => outs[0].rank(),
+                Form::Conv(c) => c.input.len() + 2,
+                Form::MatMul => outs[0].rank(),
             };
             let operands: Vec<Operand> = others.iter().map(|o| operand(o, rank)).collect();
             let epilogue = epilogue.as_ref().map(|e| (&e.expr, &operands[..], &types[2..]));
@@ -64,7 +64,9 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
         }
         Kind::MaxPool(window) => Box::new(light::MaxPool::new(isa, window, &types[0])),
         Kind::Copy => Box::new(light::Copy { bytes: outs[0].bytes() }),
-        Kind::SparseProduct { .. } => unreachable!("the target declines sparse products"),
+        Kind::SparseProduct { form, solve, window } => {
+            Box::new(Sparse::bind(isa, form, window, *solve, types[1].dims[0]))
+        }
         Kind::Op(op) => light::bind_op(isa, op, &types, &outs[0]),
     };
     let len = kernel.packed_len();

@@ -1,7 +1,7 @@
 //! Convolutions and matrix products.
 
 use super::{Call, Kernel};
-use crate::kernels::direct::{ConvPlan, Epilogue};
+use crate::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
 use crate::simd::Isa;
@@ -290,5 +290,78 @@ fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, b
             (both.contains(&Node::In(0)) && both.contains(&Node::In(1)) && per_channel).then_some((true, relu))
         }
         _ => None,
+    }
+}
+
+/// A gradient of a max-pooled convolution, from the gradient of the maxima.
+pub(super) struct Sparse {
+    plan: SparsePlan,
+    solve: Seat,
+    samples: usize,
+    /// Elements per sample: of `x` or `dx`, and of the maxima.
+    input: usize,
+    pooled: usize,
+    kernel_len: usize,
+}
+
+impl Sparse {
+    pub(super) fn new(isa: Isa, form: &Form, window: &Window, solve: Seat) -> Option<Self> {
+        let Form::Conv(conv) = form else { return None };
+        let len = |seat| conv.dims(seat, 1).iter().product();
+        Some(Self {
+            plan: SparsePlan::new(isa, conv, window, solve)?,
+            solve,
+            samples: 0,
+            input: len(Seat::Input),
+            pooled: window.output().iter().product::<usize>() * conv.cout,
+            kernel_len: len(Seat::Kernel),
+        })
+    }
+
+    pub(super) fn bind(isa: Isa, form: &Form, window: &Window, solve: Seat, samples: usize) -> Self {
+        let new = Self::new(isa, form, window, solve);
+        Self { samples, ..new.expect("the target accepts only what can be planned") }
+    }
+}
+
+impl Kernel for Sparse {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let n = call.rows(self.samples);
+        let Call { inputs, outputs, packed, scratch, .. } = call;
+        let out = outputs[0].cast::<f32>();
+        // SAFETY: `n` samples of the batched operands, one byte of position per maximum, a complete kernel.
+        unsafe {
+            let g = slice(inputs[1], 0, n * self.pooled);
+            let index = std::slice::from_raw_parts(inputs[2], n * self.pooled);
+            if self.solve == Seat::Input {
+                let dx = std::slice::from_raw_parts_mut(out, n * self.input);
+                self.plan.run(n, packed, g, index, dx, scratch);
+            } else {
+                let dk = std::slice::from_raw_parts_mut(out, self.kernel_len);
+                self.plan.run(n, slice(inputs[0], 0, n * self.input), g, index, dk, scratch);
+            }
+        }
+        Ok(())
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.plan.scratch_len()
+    }
+
+    fn packed_len(&self) -> usize {
+        self.plan.packed_len()
+    }
+
+    unsafe fn pack(&self, kernel: *const u8, packed: &mut [f32]) {
+        // SAFETY: valid for the kernel's type by the caller's contract.
+        self.plan.pack(unsafe { slice(kernel, 0, self.kernel_len) }, packed);
+    }
+
+    fn packed_operand(&self) -> Option<usize> {
+        (self.solve == Seat::Input).then_some(0)
+    }
+
+    fn describe(&self) -> String {
+        self.plan.describe()
     }
 }

@@ -401,3 +401,52 @@ impl Kernel for Scatter {
         format!("scatter-add {} indices", self.index.len().min(self.g.len()))
     }
 }
+
+/// Pooling ops other than maximum pooling as a whole.
+struct Pool {
+    isa: Isa,
+    op: Op,
+    window: Window,
+    channels: usize,
+    samples: usize,
+}
+
+impl Kernel for Pool {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        let (isa, w, c, n) = (self.isa, &self.window, self.channels, call.rows(self.samples));
+        let inside = n * w.input.iter().product::<usize>() * c;
+        let outside = n * w.output().iter().product::<usize>() * c;
+        let (a, out) = (call.inputs[0], call.outputs[0]);
+        // SAFETY: `n` samples of each operand.
+        unsafe {
+            match &self.op {
+                Op::WindowSum(_) => window::sum(isa, w, c, n, read(a, inside), write(out, outside)),
+                Op::WindowSpread(_) => window::spread(isa, w, c, n, read(a, outside), write(out, inside)),
+                Op::WindowTake(_) => window::take(isa, w, c, n, read(a, inside), call.inputs[1], write(out, outside)),
+                Op::WindowPut(_) => window::put(isa, w, c, n, read(a, outside), call.inputs[1], write(out, inside)),
+                Op::WindowArgMax(_) => {
+                    // The maxima themselves are not wanted: scratch for one sample's is enough.
+                    let (inside, outside) = (inside / n.max(1), outside / n.max(1));
+                    for i in 0..n {
+                        let x = read(a.add(i * inside * 4), inside);
+                        let index = out.add(i * outside * w.index_dtype().size());
+                        window::max_pool(isa, w, c, 1, x, &mut call.scratch[..outside], index);
+                    }
+                }
+                op => unreachable!("{} is no pooling op", op.name()),
+            }
+        }
+        Ok(())
+    }
+
+    fn scratch_len(&self) -> usize {
+        match self.op {
+            Op::WindowArgMax(_) => self.window.output().iter().product::<usize>() * self.channels,
+            _ => 0,
+        }
+    }
+
+    fn describe(&self) -> String {
+        self.op.name().to_owned()
+    }
+}

@@ -7,3 +7,4 @@ pub mod layout;
 pub mod map;
 pub mod random;
 pub mod reduce;
+pub mod window;

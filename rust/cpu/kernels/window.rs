@@ -1,0 +1,294 @@
+//! Pooling over `[n, spatial.., c]`: one walk over the windows, a loop over channels at each of their positions.
+
+use crate::simd::{Isa, Kernel, Simd, dispatch};
+use oxiconv_ir::{DType, Window};
+use std::ops::Range;
+
+/// Type of a position within a window; see [`Window::index_dtype`].
+trait Index: Copy + PartialEq {
+    fn new(position: usize) -> Self;
+}
+
+impl Index for u8 {
+    fn new(position: usize) -> Self {
+        position as u8
+    }
+}
+
+impl Index for i32 {
+    fn new(position: usize) -> Self {
+        position as i32
+    }
+}
+
+/// Three spatial axes; missing ones are leading axes of size 1.
+#[derive(Clone, Copy)]
+struct Walk {
+    input: [usize; 3],
+    output: [usize; 3],
+    size: [usize; 3],
+    stride: [usize; 3],
+    low: [usize; 3],
+}
+
+impl Walk {
+    fn new(w: &Window) -> Self {
+        let three = |v: &[usize], fill: usize| {
+            let mut all = [fill; 3];
+            all[3 - v.len()..].copy_from_slice(v);
+            all
+        };
+        Self {
+            input: three(&w.input, 1),
+            output: three(&w.output(), 1),
+            size: three(&w.size, 1),
+            stride: three(&w.stride, 1),
+            low: three(&w.low, 0),
+        }
+    }
+
+    fn inputs(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    fn outputs(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// The part of window `o` along an axis that lies inside: positions within the window.
+    #[inline(always)]
+    fn inside(&self, axis: usize, o: usize) -> Range<usize> {
+        let start = o * self.stride[axis];
+        let low = self.low[axis];
+        low.saturating_sub(start)..self.size[axis].min(self.input[axis] + low - start)
+    }
+
+    /// Calls `f(window, input position, position within the window, whether it is the window's first)`, windows in
+    /// order, positions in row-major order within each.
+    #[inline(always)]
+    fn visit(&self, mut f: impl FnMut(usize, usize, usize, bool)) {
+        let at = |axis: usize, o: usize, k: usize| o * self.stride[axis] + k - self.low[axis];
+        let mut window = 0;
+        for o0 in 0..self.output[0] {
+            for o1 in 0..self.output[1] {
+                for o2 in 0..self.output[2] {
+                    let mut first = true;
+                    for k0 in self.inside(0, o0) {
+                        for k1 in self.inside(1, o1) {
+                            for k2 in self.inside(2, o2) {
+                                let row = at(0, o0, k0) * self.input[1] + at(1, o1, k1);
+                                let k = (k0 * self.size[1] + k1) * self.size[2] + k2;
+                                f(window, row * self.input[2] + at(2, o2, k2), k, first);
+                                first = false;
+                            }
+                        }
+                    }
+                    window += 1;
+                }
+            }
+        }
+    }
+}
+
+/// The channels at a position.
+#[inline(always)]
+fn at<T>(x: &[T], position: usize, c: usize) -> &[T] {
+    &x[position * c..(position + 1) * c]
+}
+
+#[inline(always)]
+fn at_mut<T>(x: &mut [T], position: usize, c: usize) -> &mut [T] {
+    &mut x[position * c..(position + 1) * c]
+}
+
+/// Work on one sample, compiled for each instruction set: plain loops over channels, which the compiler vectorizes.
+struct Each<F>(F);
+
+impl<F: FnOnce()> Kernel for Each<F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        (self.0)();
+    }
+}
+
+/// Sum of each window.
+///
+/// # Panics
+/// As all here: if a length is not that of `n` samples.
+pub fn sum(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], y: &mut [f32]) {
+    let walk = Walk::new(w);
+    check(&walk, c, n, x.len(), y.len());
+    for (x, y) in samples(&walk, c, x, y) {
+        dispatch(
+            isa,
+            Each(
+                #[inline(always)]
+                || {
+                    y.fill(0.0);
+                    walk.visit(
+                        #[inline(always)]
+                        |o, i, _, _| at_mut(y, o, c).iter_mut().zip(at(x, i, c)).for_each(|(y, x)| *y += x),
+                    );
+                },
+            ),
+        );
+    }
+}
+
+/// Each value added to all positions of its window.
+pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]) {
+    let walk = Walk::new(w);
+    check(&walk, c, n, y.len(), g.len());
+    for (y, g) in y.chunks_exact_mut((walk.inputs() * c).max(1)).zip(g.chunks_exact((walk.outputs() * c).max(1))) {
+        dispatch(
+            isa,
+            Each(
+                #[inline(always)]
+                || {
+                    y.fill(0.0);
+                    walk.visit(
+                        #[inline(always)]
+                        |o, i, _, _| at_mut(y, i, c).iter_mut().zip(at(g, o, c)).for_each(|(y, g)| *y += g),
+                    );
+                },
+            ),
+        );
+    }
+}
+
+/// Maxima and their positions: the first of equals, NaN before all numbers.
+///
+/// # Safety
+/// `index` has room for one [`Window::index_dtype`] per element of `values`.
+pub unsafe fn max_pool(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], values: &mut [f32], index: *mut u8) {
+    // SAFETY: by contract.
+    unsafe {
+        match w.index_dtype() {
+            DType::U8 => maxima(isa, w, c, n, x, values, std::slice::from_raw_parts_mut(index, values.len())),
+            _ => maxima(isa, w, c, n, x, values, std::slice::from_raw_parts_mut(index.cast::<i32>(), values.len())),
+        }
+    }
+}
+
+fn maxima<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], values: &mut [f32], index: &mut [I]) {
+    let walk = Walk::new(w);
+    check(&walk, c, n, x.len(), values.len());
+    let outputs = (walk.outputs() * c).max(1);
+    for ((x, values), index) in samples(&walk, c, x, values).zip(index.chunks_exact_mut(outputs)) {
+        dispatch(
+            isa,
+            Each(
+                #[inline(always)]
+                || {
+                    walk.visit(
+                        #[inline(always)]
+                        |o, i, k, first| {
+                            let (best, at_best, x) = (at_mut(values, o, c), at_mut(index, o, c), at(x, i, c));
+                            if first {
+                                best.copy_from_slice(x);
+                                at_best.fill(I::new(k));
+                                return;
+                            }
+                            for ((best, at_best), &x) in best.iter_mut().zip(at_best).zip(x) {
+                                // Not `<=` in reverse: NaN must win, and the first NaN must stay.
+                                let better = x > *best || (x.is_nan() && !best.is_nan());
+                                *best = if better { x } else { *best };
+                                *at_best = if better { I::new(k) } else { *at_best };
+                            }
+                        },
+                    );
+                },
+            ),
+        );
+    }
+}
+
+/// The value at a position of each window.
+///
+/// # Safety
+/// `index` has one [`Window::index_dtype`] per element of `y`.
+pub unsafe fn take(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: *const u8, y: &mut [f32]) {
+    // SAFETY: by contract.
+    unsafe {
+        match w.index_dtype() {
+            DType::U8 => taken(isa, w, c, n, x, std::slice::from_raw_parts(index, y.len()), y),
+            _ => taken(isa, w, c, n, x, std::slice::from_raw_parts(index.cast::<i32>(), y.len()), y),
+        }
+    }
+}
+
+fn taken<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: &[I], y: &mut [f32]) {
+    let walk = Walk::new(w);
+    check(&walk, c, n, x.len(), y.len());
+    let outputs = (walk.outputs() * c).max(1);
+    for ((x, y), index) in samples(&walk, c, x, y).zip(index.chunks_exact(outputs)) {
+        dispatch(
+            isa,
+            Each(
+                #[inline(always)]
+                || {
+                    y.fill(0.0);
+                    walk.visit(
+                        #[inline(always)]
+                        |o, i, k, _| {
+                            for ((y, at_k), &x) in at_mut(y, o, c).iter_mut().zip(at(index, o, c)).zip(at(x, i, c)) {
+                                *y = if *at_k == I::new(k) { x } else { *y };
+                            }
+                        },
+                    );
+                },
+            ),
+        );
+    }
+}
+
+/// Each value added at its position, the rest zero.
+///
+/// # Safety
+/// `index` has one [`Window::index_dtype`] per element of `g`.
+pub unsafe fn put(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], index: *const u8, y: &mut [f32]) {
+    // SAFETY: by contract.
+    unsafe {
+        match w.index_dtype() {
+            DType::U8 => placed(isa, w, c, n, g, std::slice::from_raw_parts(index, g.len()), y),
+            _ => placed(isa, w, c, n, g, std::slice::from_raw_parts(index.cast::<i32>(), g.len()), y),
+        }
+    }
+}
+
+fn placed<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], index: &[I], y: &mut [f32]) {
+    let walk = Walk::new(w);
+    check(&walk, c, n, y.len(), g.len());
+    let outputs = (walk.outputs() * c).max(1);
+    let inputs = (walk.inputs() * c).max(1);
+    for ((y, g), index) in y.chunks_exact_mut(inputs).zip(g.chunks_exact(outputs)).zip(index.chunks_exact(outputs)) {
+        dispatch(
+            isa,
+            Each(
+                #[inline(always)]
+                || {
+                    y.fill(0.0);
+                    walk.visit(
+                        #[inline(always)]
+                        |o, i, k, _| {
+                            for ((y, at_k), &g) in at_mut(y, i, c).iter_mut().zip(at(index, o, c)).zip(at(g, o, c)) {
+                                *y += if *at_k == I::new(k) { g } else { 0.0 };
+                            }
+                        },
+                    );
+                },
+            ),
+        );
+    }
+}
+
+fn check(walk: &Walk, c: usize, n: usize, inputs: usize, outputs: usize) {
+    assert_eq!(inputs, n * walk.inputs() * c, "elements before pooling");
+    assert_eq!(outputs, n * walk.outputs() * c, "elements after pooling");
+}
+
+/// Sample by sample: before and after pooling.
+fn samples<'a>(walk: &Walk, c: usize, x: &'a [f32], y: &'a mut [f32]) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
+    x.chunks_exact((walk.inputs() * c).max(1)).zip(y.chunks_exact_mut((walk.outputs() * c).max(1)))
+}

@@ -1,0 +1,130 @@
+//! NumPy arrays in and out.
+
+use crate::errors::to_python;
+use bytemuck::cast_slice;
+use numpy::{PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray};
+use numpy::{PyUntypedArrayMethods, dtype};
+use oxiconv::Tensor;
+use oxiconv::ir::{DType, Error, Type};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+/// A C-contiguous, aligned array of one of the four element types, kept from being written by Rust code.
+pub(crate) struct Array<'py> {
+    ty: Type,
+    data: Data<'py>,
+}
+
+enum Data<'py> {
+    F32(PyReadonlyArrayDyn<'py, f32>),
+    I32(PyReadonlyArrayDyn<'py, i32>),
+    /// Bytes and truth values, which need not be 0 or 1 in an array.
+    U8(PyReadonlyArrayDyn<'py, u8>),
+}
+
+impl<'py> Array<'py> {
+    /// The array that an object is, or a copy if it is laid out otherwise. `op` is who asks.
+    pub(crate) fn new(op: &str, object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let py = object.py();
+        let array = untyped(op, object)?;
+        let dtype = dtype_of(op, array)?;
+        let ty = Type::new(dtype, array.shape());
+        let array = if array.is_c_contiguous() && is_aligned(array, dtype)? {
+            object.clone()
+        } else {
+            py.import("numpy")?.call_method1("require", (object, py.None(), ["C", "A"]))?
+        };
+        let data = match dtype {
+            DType::F32 => Data::F32(array.cast::<PyArrayDyn<f32>>()?.try_readonly()?),
+            DType::I32 => Data::I32(array.cast::<PyArrayDyn<i32>>()?.try_readonly()?),
+            DType::U8 => Data::U8(array.cast::<PyArrayDyn<u8>>()?.try_readonly()?),
+            DType::Bool => Data::U8(bytes_view(&array)?.try_readonly()?),
+        };
+        Ok(Self { ty, data })
+    }
+
+    pub(crate) fn ty(&self) -> &Type {
+        &self.ty
+    }
+
+    pub(crate) fn bytes(&self) -> PyResult<&[u8]> {
+        Ok(match &self.data {
+            Data::F32(a) => cast_slice(a.as_slice()?),
+            Data::I32(a) => cast_slice(a.as_slice()?),
+            Data::U8(a) => a.as_slice()?,
+        })
+    }
+
+    /// A tensor over the array's memory.
+    pub(crate) fn share(&self) -> Option<Tensor> {
+        match &self.data {
+            Data::F32(a) => oxiconv::numpy::share(a, self.ty.dtype),
+            Data::I32(a) => oxiconv::numpy::share(a, self.ty.dtype),
+            Data::U8(a) => oxiconv::numpy::share(a, self.ty.dtype),
+        }
+    }
+}
+
+fn untyped<'a, 'py>(op: &str, object: &'a Bound<'py, PyAny>) -> PyResult<&'a Bound<'py, PyUntypedArray>> {
+    object.cast::<PyUntypedArray>().map_err(|_| {
+        let given = object.get_type().name().map_or_else(|_| "something else".into(), |name| name.to_string());
+        to_python(object.py(), &Error::dtype(op, "a NumPy array or a Tensor", given))
+    })
+}
+
+fn dtype_of(op: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<DType> {
+    let (py, given) = (array.py(), array.dtype());
+    let of = |d: DType| match d {
+        DType::F32 => dtype::<f32>(py),
+        DType::I32 => dtype::<i32>(py),
+        DType::U8 => dtype::<u8>(py),
+        DType::Bool => dtype::<bool>(py),
+    };
+    [DType::F32, DType::I32, DType::U8, DType::Bool]
+        .into_iter()
+        .find(|d| given.is_equiv_to(&of(*d)))
+        .ok_or_else(|| to_python(py, &Error::dtype(op, "float32, int32, uint8 or bool", given.to_string())))
+}
+
+fn is_aligned(array: &Bound<'_, PyUntypedArray>, dtype: DType) -> PyResult<bool> {
+    // Bytes are always aligned; for the rest ask NumPy.
+    Ok(dtype.size() == 1 || array.getattr("flags")?.getattr("aligned")?.is_truthy()?)
+}
+
+fn bytes_view<'py>(array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
+    Ok(array.call_method1("view", (dtype::<u8>(array.py()),))?.cast_into::<PyArrayDyn<u8>>()?)
+}
+
+/// What NumPy keeps alive behind an array over a tensor's memory.
+#[pyclass(frozen, module = "oxiconv._core")]
+struct Memory(Tensor);
+
+#[pymethods]
+impl Memory {
+    /// NumPy's array interface, version 3: a read-only C-contiguous array.
+    #[getter]
+    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let kind = match self.0.ty().dtype {
+            DType::F32 => "f4",
+            DType::I32 => "i4",
+            DType::U8 => "u1",
+            DType::Bool => "b1",
+        };
+        let order = match self.0.ty().dtype.size() {
+            1 => '|',
+            _ if cfg!(target_endian = "little") => '<',
+            _ => '>',
+        };
+        let interface = PyDict::new(py);
+        interface.set_item("version", 3)?;
+        interface.set_item("shape", PyTuple::new(py, &self.0.ty().dims)?)?;
+        interface.set_item("typestr", format!("{order}{kind}"))?;
+        interface.set_item("data", (self.0.bytes().as_ptr().addr(), true))?;
+        Ok(interface)
+    }
+}
+
+/// A read-only array over the memory of a tensor, which it keeps alive.
+pub(crate) fn view<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    py.import("numpy")?.call_method1("asarray", (Memory(tensor.clone()),))
+}
