@@ -201,7 +201,9 @@ fn strides_kernels_and_paddings_in_both_directions() {
 #[test]
 fn depthwise_and_other_groups_in_both_directions() {
     // One channel in and out per group (from 8 groups on: vectors across groups), and several.
-    for (groups, cin, cout) in [(7, 1, 1), (8, 1, 1), (11, 1, 1), (16, 1, 1), (20, 1, 1), (37, 1, 1), (9, 1, 2), (9, 2, 1)] {
+    for (groups, cin, cout) in
+        [(7, 1, 1), (8, 1, 1), (11, 1, 1), (16, 1, 1), (20, 1, 1), (37, 1, 1), (9, 1, 2), (9, 2, 1)]
+    {
         for (size, kernel, stride, pad) in [(6, 3, 1, 1), (7, 3, 2, 1), (5, 1, 1, 0), (5, 2, 3, 0)] {
             let conv = Conv { groups, ..square(size, kernel, stride, pad, groups * cin, groups * cout) };
             Case::new(&conv, Seat::Output, 2).check();

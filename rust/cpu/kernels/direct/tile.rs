@@ -4,6 +4,7 @@
 //! of every result element runs in one fixed order, whatever the tile, so results do not depend on how positions are
 //! cut into tiles.
 
+use super::gather::Run;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// What a tile does with its sums.
@@ -54,14 +55,14 @@ pub(super) enum Positions<'a> {
 pub(super) struct Sweep<'a, K> {
     /// First element of the source.
     pub(super) source: *const f32,
-    /// Source offsets of the runs of channels that are summed.
-    pub(super) runs: &'a [usize],
+    /// Runs of source channels that are summed.
+    pub(super) runs: &'a [Run],
     /// Channels per run.
     pub(super) run: usize,
     /// Whether result channel `c` sums source channel `c` alone, at the same place; otherwise every source channel of
     /// a run goes to all result channels.
     pub(super) depthwise: bool,
-    /// Packed weights of the block: `[runs][run][NV · LANES]`.
+    /// Packed weights of the block: rows of `NV · LANES`.
     pub(super) weights: *const f32,
     /// Start value per channel of the block.
     pub(super) bias: Option<&'a [f32]>,
@@ -167,29 +168,33 @@ impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Kernel fo
 ///
 /// # Safety
 /// `run` floats (depthwise: `NV` vectors) are readable from `source` at every sum of one of `at` and one of `runs`;
-/// `weights` holds `runs.len() · run · NV` vectors.
+/// `weights` holds `NV` vectors for each of the runs' rows.
 #[inline(always)]
 unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize, const DEPTHWISE: bool>(
     s: S,
     source: *const f32,
     at: [usize; MR],
-    runs: &[usize],
+    runs: &[Run],
     run: usize,
-    mut weights: *const f32,
+    weights: *const f32,
     start: [S::F; NV],
 ) -> [[S::F; NV]; MR] {
     let mut sums = [start; MR];
-    for &offset in runs {
+    for &Run { source: offset, row } in runs {
+        // Position and run offsets are inside the source together, not each alone.
+        let source = source.wrapping_offset(offset);
+        // SAFETY: a row of the weights, by contract.
+        let mut weights = unsafe { weights.add(row * NV * S::LANES) };
         for c in 0..run {
             // SAFETY: within a run and within the weights, by contract.
             unsafe {
-                let x = source.add(offset + c);
+                let x = source.wrapping_add(c);
                 let mut w = start;
                 for j in 0..NV {
                     w[j] = s.load(weights.add(j * S::LANES));
                 }
                 for i in 0..MR {
-                    let x = x.add(at[i]);
+                    let x = x.wrapping_add(at[i]);
                     let all = s.splat(*x);
                     for j in 0..NV {
                         let x = if DEPTHWISE { s.load(x.add(j * S::LANES)) } else { all };
@@ -292,13 +297,19 @@ const fn heights(nv: usize) -> &'static [usize] {
     }
 }
 
+/// The smallest height of at most `mr`, a multiple of `unit`, that holds the `rest` positions after whole tiles.
+pub(super) fn finish(mr: usize, nv: usize, rest: usize, unit: usize) -> usize {
+    let fits = |h: &&usize| **h >= rest && **h <= mr && h.is_multiple_of(unit);
+    heights(nv).iter().rev().find(fits).copied().unwrap_or(mr)
+}
+
 /// Computes all positions of `sweep` in tiles of `mr` positions by `nv` vectors, and the rest in the smallest that
 /// holds it.
 ///
 /// # Safety
 /// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source, or
 /// `channels`, a multiple of the vector length, if it is depthwise;
-/// `weights` holds `runs.len() · run · nv` vectors; every result offset leaves `channels` writable elements in the
+/// `weights` holds `nv` vectors for each of the runs' rows; every result offset leaves `channels` writable elements in the
 /// sink's result.
 pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>) {
     let count = sweep.positions.count();
@@ -309,8 +320,7 @@ pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep
         unsafe { tiles(isa, mr, nv, sweep, 0, whole) };
     }
     if rest > 0 {
-        let fits = |h: &&usize| **h >= rest && **h <= mr && h.is_multiple_of(K::UNIT);
-        let height = heights(nv).iter().rev().find(fits).copied().unwrap_or(mr);
+        let height = finish(mr, nv, rest, K::UNIT);
         // SAFETY: the contract is the same.
         unsafe { tiles(isa, height, nv, sweep, whole, count) };
     }
