@@ -68,9 +68,16 @@ fn compile(op: &Op, types: &[Type]) -> Result<Executable> {
     Executable::new(&graph, &Request { results: vec![out], batched: batched(op, types), updates: vec![] })
 }
 
+/// Arguments of fewer bytes are not worth a second worker's attention (about 10 µs of elementwise work).
+const SHARED_BYTES: usize = 64 << 10;
+
 /// Which arguments to slice along axis 0, so that the op can be shared among workers: the first choice under which it
 /// need not see the whole batch at once.
 fn batched(op: &Op, types: &[Type]) -> Vec<bool> {
+    let light = types.iter().map(Type::bytes).sum::<usize>() < SHARED_BYTES;
+    if light && !matches!(op, Op::Product { .. }) {
+        return vec![false; types.len()];
+    }
     let all = vec![true; types.len()];
     let only = |i: usize| (0..types.len()).map(|a| a == i).collect::<Vec<_>>();
     let size = |marks: &[bool]| {

@@ -1,5 +1,6 @@
 """The command line: help, results, exit statuses, and errors in one line."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 import oxiconv
 from oxiconv import __main__, demo
+from oxiconv.datasets import glyphs, mnist
 
 QUICK = ["--samples", "256", "--epochs", "1"]
 
@@ -76,12 +78,17 @@ def test_demo_writes_a_model_and_a_sheet(tmp_path: Path) -> None:
 
 
 def test_demo_is_reproducible(tmp_path: Path) -> None:
-    models = []
+    models, sheets = [], []
     for threads in ("1", "2"):
         folder = tmp_path / threads
         assert run("demo", *QUICK, "--seed", "5", "--threads", threads, "--out", str(folder)).returncode == 0
-        models.append((folder / f"glyphs{demo.MODEL_SUFFIX}").read_bytes())
+        sheets.append((folder / "glyphs.png").read_bytes())
+        # A safetensors file is a length, a JSON header, whose order means nothing, and the values.
+        content = (folder / f"glyphs{demo.MODEL_SUFFIX}").read_bytes()
+        end = 8 + int.from_bytes(content[:8], "little")
+        models.append((json.loads(content[8:end]), content[end:]))
     assert models[0] == models[1]
+    assert sheets[0] == sheets[1]
 
 
 def test_demo_passes_98_percent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,8 +107,8 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
 
 
 def test_too_many_samples_of_a_real_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = demo.glyphs.load_data(train=30, test=10)
-    monkeypatch.setattr(demo.mnist, "load_data", lambda: small)
+    small = glyphs.load_data(train=30, test=10)
+    monkeypatch.setattr(mnist, "load_data", lambda: small)
     with pytest.raises(ValueError, match="mnist has 30 training pictures, 31 were asked for"):
         demo.run(data="mnist", samples=31, folder=tmp_path)
 

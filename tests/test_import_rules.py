@@ -18,21 +18,25 @@ Groups = frozenset[str]
 # What imports nothing of the package.
 LEAVES: Groups = frozenset({"cache", "contact_sheet", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
-TENSORS: Groups = frozenset({"config", "dtype", "operators", "ops", "symbolic", "tape", "tensor", "trace", "variable"})
+TENSORS: Groups = frozenset(
+    {"config", "dtype", "operators", "ops", "random", "symbolic", "tape", "tensor", "trace", "variable"}
+)
 OPS: Groups = LEAVES | TENSORS
 # Functions and small objects that layers are given.
-PIECES: Groups = frozenset({"activations", "constraints", "initializers", "random", "regularizers"})
+PIECES: Groups = frozenset({"activations", "constraints", "initializers", "regularizers"})
 
 MAY_IMPORT: dict[str, Groups] = {
     **dict.fromkeys(LEAVES, Groups()),
     **dict.fromkeys(TENSORS, OPS | {"_core"}),
     "saving": LEAVES | {"_core"},
-    **dict.fromkeys(PIECES, OPS | {"random", "saving"}),
+    "identifier": Groups({"saving"}),
+    "backend": OPS,
+    **dict.fromkeys(PIECES, OPS | {"identifier", "saving"}),
     "losses": OPS | {"saving"},
     "metrics": OPS | {"losses", "saving"},
     "optimizers": OPS | {"saving"},
     "layers": OPS | PIECES | {"saving"},
-    "utils": OPS | {"random"},
+    "utils": OPS,
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"layers", "trainer", "saving", "utils"},

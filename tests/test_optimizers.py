@@ -110,7 +110,7 @@ def tolerance(step_size: float) -> float:
 def test_trajectory(name: str) -> None:
     make, step = CASES[name]
     want = follow(step, gradients())
-    # Centered RMSprop divides by the root of a difference, which magnifies roundings of u by up to u / (u - a^2) <= 1e3.
+    # Centered RMSprop divides by the root of a difference, which magnifies roundings of u by u / (u - a^2) <= 1e3.
     size = 40.0 if name == "centered" else 1.0
     np.testing.assert_allclose(run(make(), gradients()).numpy(), want, rtol=0, atol=tolerance(size))
 
@@ -143,12 +143,13 @@ def test_first_adam_step_is_accurate() -> None:
 def test_clipping() -> None:
     g = np.array([[3.0, 4.0]], np.float32)
     h = np.array([[0.0, 12.0]], np.float32)
-    for kwargs, want in (
+    cases: list[tuple[dict[str, Any], list[list[float]]]] = [
         ({"clipvalue": 3.5}, [[3.0, 3.5], [0.0, 3.5]]),
         ({"clipnorm": 2.5}, [[1.5, 2.0], [0.0, 2.5]]),
         ({"clipnorm": 100.0}, [[3.0, 4.0], [0.0, 12.0]]),
         ({"global_clipnorm": 6.5}, [[1.5, 2.0], [0.0, 6.0]]),
-    ):
+    ]
+    for kwargs, want in cases:
         v, w = Variable(np.zeros((1, 2), np.float32)), Variable(np.zeros((1, 2), np.float32))
         optimizers.SGD(1.0, **kwargs).apply([ops.convert_to_tensor(g), ops.convert_to_tensor(h)], [v, w])
         np.testing.assert_allclose(-np.concatenate([v.numpy(), w.numpy()]), want, rtol=4 * EPS)

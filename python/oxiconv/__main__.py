@@ -55,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(command=_demo)
 
-    info = commands.add_parser("info", help="print version, instruction set, threads and folders")
+    about = "print version, instruction set, threads and folders"
+    info = commands.add_parser("info", help=about, description=about.capitalize() + ".")
     info.set_defaults(command=_info)
     return parser
 

@@ -1,7 +1,7 @@
 """The Rust core: tensors, primitive ops, traced graphs, compiled steps."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Self, final, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, final
 
 from numpy.typing import NDArray
 

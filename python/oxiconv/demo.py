@@ -14,8 +14,8 @@ from oxiconv.png import write_png
 
 MODEL_SUFFIX = ".safetensors"
 DIGITS = tuple("0123456789")
-_SHOWN = 60  # test pictures on the sheet
 _COLUMNS = 12
+_SHOWN = 4 * _COLUMNS  # test pictures on the sheet, and a row of wrong ones below
 
 
 def run(
@@ -73,8 +73,9 @@ def run(
         raise RuntimeError(f"the model loaded from {path} predicts otherwise than the one that was saved")
     print(f"saved, loaded and compared: {path}")
 
-    shown = slice(0, _SHOWN)
     predicted = np.argmax(chances, axis=1)
+    wrong = np.flatnonzero(predicted != y_test)
+    shown = np.concatenate([np.arange(min(_SHOWN, len(x_test))), wrong[wrong >= _SHOWN][:_COLUMNS]])
     sheet = contact_sheet(x_test[shown], y_test[shown].tolist(), predicted[shown].tolist(), names, _COLUMNS)
     write_png(folder / f"{data}.png", sheet)
     print(f"predictions: {folder / f'{data}.png'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -41,10 +42,8 @@ def standardize_dtype(dtype: Any) -> DTypeName:
         return "float32"
     name = dtype if isinstance(dtype, str) else getattr(dtype, "__name__", None) or str(dtype)
     if name not in DTYPES and name not in _NARROWED:
-        try:
+        with contextlib.suppress(TypeError):
             name = np.dtype(dtype).name
-        except TypeError:
-            pass
     name = {"bool_": "bool"}.get(name, _NARROWED.get(name, name))
     if name not in DTYPES:
         raise DTypeError(f"dtype: expected one of {', '.join(DTYPES)}, got {dtype!r}")

@@ -183,4 +183,4 @@ def install() -> None:
 
 
 # Last, because `ops` imports this module.
-from oxiconv import ops
+from oxiconv import ops  # noqa: E402

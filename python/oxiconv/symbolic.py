@@ -98,9 +98,11 @@ class Node:
 
     def run(self, values: dict[int, Any], call: Callable[..., Any]) -> None:
         """Computes the outputs into `values`, by the identity of symbolic tensors, with `call` as the operation."""
-        args, kwargs = tree.map_structure(
-            lambda t: values[id(t)] if isinstance(t, KerasTensor) else t, (self.args, self.kwargs)
-        )
+
+        def value(t: Any) -> Any:
+            return values[id(t)] if isinstance(t, KerasTensor) else t
+
+        args, kwargs = tree.map_structure(value, (self.args, self.kwargs))
         results = tree.flatten(call(*args, **kwargs))
         for tensor, result in zip(tree.flatten(self.outputs), results, strict=True):
             values[id(tensor)] = result
@@ -110,7 +112,7 @@ class Operation:
     """Something that makes tensors of tensors and can be a node of a functional model."""
 
     def __init__(self, name: str | None = None) -> None:
-        if name is not None and (not isinstance(name, str) or "/" in name):
+        if name is not None and "/" in str(name):
             raise ValueError(f"{type(self).__name__}: expected a name without '/', got {name!r}")
         self.name = name if name is not None else auto_name(type(self).__name__)
         self.nodes: list[Node] = []
@@ -121,6 +123,7 @@ class Operation:
         return outputs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation."""
         raise NotImplementedError
 
     @property
@@ -137,7 +140,7 @@ class Operation:
     def _only_node(self, what: str) -> Node:
         if len(self.nodes) != 1:
             raise AttributeError(
-                f"{type(self).__name__} {self.name!r}: {what} is defined for one symbolic call, got {len(self.nodes)} calls"
+                f"{type(self).__name__} {self.name!r}: {what} needs one symbolic call, got {len(self.nodes)}"
             )
         return self.nodes[0]
 
@@ -150,11 +153,17 @@ class Function(Operation):
         self.function = function
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The function's result."""
         return self.function(*args, **kwargs)
 
 
-# The functions that `op` has wrapped, by name: those that a saved model may name.
+# The functions that `op` has wrapped, by `function_name`: those that a saved model may name.
 functions: dict[str, Callable[..., Any]] = {}
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """The module and name of a function, as saved models write it."""
+    return f"{function.__module__}.{function.__name__}"
 
 
 def op(function: Callable[P, R]) -> Callable[P, R]:
@@ -167,7 +176,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
             return cast("R", Function(call, kwargs.get("name")).record(args, kwargs, outputs))  # type: ignore[arg-type]
         return function(*args, **kwargs)
 
-    functions[function.__name__] = call
+    functions[function_name(call)] = call
     return call
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
 from oxiconv._core import Graph, Step, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from oxiconv.variable import Variable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 class _Stack(threading.local):
     def __init__(self) -> None:
-        self.traces: list[Trace] = []
+        self.traces: list[Trace | None] = []
 
 
 _stack = _Stack()
@@ -64,6 +65,16 @@ class Trace:
     def compile(self, outputs: Sequence[Tensor]) -> Step:
         """The traced computation as a step that returns `outputs` and stores all assignments."""
         return self.graph.compile(outputs, [(v.cell, value) for v, value in self.updates.items()])
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """Within, nothing is traced: for first values of variables that are made during a trace."""
+    _stack.traces.append(None)
+    try:
+        yield
+    finally:
+        _stack.traces.pop()
 
 
 def current() -> Trace | None:

@@ -54,7 +54,7 @@ class Variable(Values):
         self.synchronization = synchronization
         self.regularizer: Callable[[Tensor], Tensor] | None = None
         self.constraint: Callable[[Tensor], Tensor] | None = None
-        self._trainable = bool(trainable)
+        self._trainable = self.created_trainable = bool(trainable)
         if isinstance(initializer, str):
             from oxiconv import initializers
 
@@ -64,7 +64,8 @@ class Variable(Values):
                 raise ValueError(f"Variable {self.name!r}: expected a shape beside an initializer function")
             if any(not isinstance(n, int) or n < 0 for n in map(_integer, shape)):
                 raise ShapeError(f"Variable {self.name!r}: expected known sizes, got shape {tuple(shape)}")
-            value = convert(initializer(tuple(shape), dtype=standardize_dtype(dtype)), dtype)
+            with trace.suspended():
+                value = convert(initializer(tuple(shape), dtype=standardize_dtype(dtype)), dtype)
         else:
             value = convert(initializer, dtype)
         if shape is not None and value.shape != tuple(shape):

@@ -55,7 +55,8 @@ const CHEAP_NODES: usize = 5;
 
 /// The steps that compute `roots`, in order.
 pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target) -> Vec<Fused> {
-    let mut fuser = Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
+    let mut fuser =
+        Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
     for id in graph.ids() {
         for a in &graph.node(id).args {
             fuser.uses[a.index()] += 1;
@@ -225,7 +226,8 @@ impl Fuser<'_> {
         let exact = inner_node.ty.dtype == DType::F32
             || (inner_node.ty.dtype == DType::Bool && is_predicate(e))
             || (inner_node.ty.dtype == DType::I32 && integers(inner) && integers(reader));
-        let same_arithmetic = !matches!(reader_node.op, Op::Map { .. }) || integers(inner) == integers(reader)
+        let same_arithmetic = !matches!(reader_node.op, Op::Map { .. })
+            || integers(inner) == integers(reader)
             || inner_node.ty.dtype == DType::Bool;
         let together = self.class(inner) == self.class(reader) || self.class(reader) == Class::Sum;
         exact
@@ -249,7 +251,8 @@ impl Fuser<'_> {
             return None;
         }
         let sliced = self.class(id) != Class::Whole;
-        let compact = put.args.iter().map(|a| Read { node: self.base(*a), ty: self.ty(*a).clone(), repeat: vec![], sliced });
+        let compact =
+            put.args.iter().map(|a| Read { node: self.base(*a), ty: self.ty(*a).clone(), repeat: vec![], sliced });
         Some((std::iter::once(self.read(id, 0)).chain(compact).collect(), window.clone()))
     }
 
@@ -278,17 +281,18 @@ impl Fuser<'_> {
             let product = reads.iter().enumerate().rev().find(|(_, r)| {
                 let fits = r.repeat.is_empty() && r.ty.dims == *dims && self.ty(r.node).dims == *dims;
                 let alone = readers[r.node.index()] == [id] && !self.roots[r.node.index()];
-                let seat = |k: &Kind| {
-                    matches!(k, Kind::Product { solve: Seat::Output | Seat::Input, epilogue: None, .. })
-                };
+                let seat =
+                    |k: &Kind| matches!(k, Kind::Product { solve: Seat::Output | Seat::Input, epilogue: None, .. });
                 fits && alone && steps[r.node.index()].as_ref().is_some_and(|s| seat(&s.kind) && s.time == *time)
             });
             let Some((slot, read)) = product else { continue };
             let product = read.node;
             // The product becomes input 0, the others follow in order.
-            let to: Vec<usize> = (0..reads.len()).map(|i| if i == slot { 0 } else { i + usize::from(i < slot) }).collect();
+            let to: Vec<usize> =
+                (0..reads.len()).map(|i| if i == slot { 0 } else { i + usize::from(i < slot) }).collect();
             let epilogue = Epilogue { expr: expr.remap_inputs(reads.len(), &to) };
-            let others: Vec<Read> = reads.iter().enumerate().filter(|(i, _)| *i != slot).map(|(_, r)| r.clone()).collect();
+            let others: Vec<Read> =
+                reads.iter().enumerate().filter(|(i, _)| *i != slot).map(|(_, r)| r.clone()).collect();
             let mut step = steps[product.index()].take().expect("found above");
             if let Kind::Product { epilogue: e, .. } = &mut step.kind {
                 *e = Some(epilogue);
@@ -319,14 +323,17 @@ impl Fuser<'_> {
             let alone = !self.roots[source.index()] && readers[source.index()].iter().all(|r| *r == id || *r == index);
             let time = step.time;
             let conv = steps[source.index()].as_mut().filter(|s| alone && source == x && s.time == time);
-            if let Some(Fused { kind: Kind::Product { form: Form::Conv(conv), solve: Seat::Output, window: w, .. }, .. }) = conv {
-                if self.target.pools(conv, window) {
-                    *w = Some(window.clone());
-                    let mut step = steps[source.index()].take().expect("found above");
-                    step.makes = vec![id, index];
-                    steps[id.index()] = Some(step);
-                    continue;
-                }
+            if let Some(Fused {
+                kind: Kind::Product { form: Form::Conv(conv), solve: Seat::Output, window: w, .. },
+                ..
+            }) = conv
+                && self.target.pools(conv, window)
+            {
+                *w = Some(window.clone());
+                let mut step = steps[source.index()].take().expect("found above");
+                step.makes = vec![id, index];
+                steps[id.index()] = Some(step);
+                continue;
             }
             step.kind = Kind::MaxPool(window.clone());
             step.reads.truncate(1);

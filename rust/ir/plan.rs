@@ -18,9 +18,9 @@ pub struct Request {
     pub updates: Vec<(usize, usize)>,
 }
 
-/// Bytes of activations that a shard may keep alive: what fits beside weights and tiles in the second-level cache of
-/// any machine in use (1 MiB). A constant, because the cut of the batch decides the order of sums.
-const SHARD_BYTES: usize = 512 << 10;
+/// Bytes of activations that a shard may keep alive: three quarters of a second-level cache of 1 MiB, the rest is for
+/// weights and tiles. A constant, because the cut of the batch decides the order of sums.
+const SHARD_BYTES: usize = 768 << 10;
 /// Most tasks a batch is cut into: enough for 16 workers, few enough that their partial sums stay small.
 const MAX_TASKS: usize = 16;
 /// Samples per task that a batch is cut down to while they fit the cache: kernels need some rows.
@@ -257,7 +257,9 @@ impl<'a> Planner<'a> {
         let partial: usize = self.partials.iter().map(|(_, p)| self.values[*p].ty.bytes()).sum();
         let tasks = MAX_TASKS.min((PARTIAL_BYTES / partial.max(1)).max(1));
         let task = n.div_ceil(tasks).max(fits.min(MIN_TASK).min(n));
-        Sharding { samples: n, shard: task.min(fits), task }
+        // Shards of a task are as equal as can be.
+        let shard = task.div_ceil(task.div_ceil(fits));
+        Sharding { samples: n, shard, task }
     }
 
     /// Life within a stage, counted in steps.
@@ -322,13 +324,14 @@ impl<'a> Planner<'a> {
         let mut stages = Vec::with_capacity(self.stages.len());
         for (i, fused) in std::mem::take(&mut self.stages).into_iter().enumerate() {
             let sharded = self.is_sharded(i);
-            let combines = self.partials.iter().filter(|(whole, _)| self.made[*whole].0 == i).map(|&(whole, partial)| Step {
-                kind: Kind::Combine,
-                inputs: vec![self.whole(partial)],
-                outputs: vec![whole],
-                term: false,
-                temp: None,
-            });
+            let combines =
+                self.partials.iter().filter(|(whole, _)| self.made[*whole].0 == i).map(|&(whole, partial)| Step {
+                    kind: Kind::Combine,
+                    inputs: vec![self.whole(partial)],
+                    outputs: vec![whole],
+                    term: false,
+                    temp: None,
+                });
             let mut steps: Vec<Step> = combines.collect();
             steps.extend(fused.into_iter().map(|f| self.step(f)));
             stages.push(Stage { sharded, steps });

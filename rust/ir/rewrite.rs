@@ -2,7 +2,7 @@
 //! fold into expressions, and the gradient of max-pooling is kept in its compact form as long as possible.
 
 use crate::graph::{Graph, GraphNode, NodeId};
-use crate::{Binary, DType, Emit, Expr, Op, Result, Unary, expr};
+use crate::{Binary, Compose, DType, Emit, Expr, Op, Result, Unary, expr};
 
 /// The graph that computes `roots`, rewritten, and where the roots went. Argument indices stay.
 pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
@@ -29,11 +29,14 @@ impl Rewriter {
 
     fn rewrite(&mut self, node: &GraphNode, args: &[NodeId]) -> Result<NodeId> {
         match &node.op {
+            // Kernels need not know of sums without terms.
+            Op::Product { .. } if args.iter().any(|a| self.graph.node(*a).ty.is_empty()) => self.graph.zeros(&node.ty),
             Op::Detach => Ok(args[0]),
             // A conversion is an elementwise identity: it then fuses with its neighbours.
             Op::Cast(dtype) => self.graph.emit(Op::Map { expr: Expr::input(1, 0), dtype: *dtype }, args),
             Op::Reshape(dims) => {
-                let source = if matches!(self.op(args[0]), Op::Reshape(_)) { self.graph.node(args[0]).args[0] } else { args[0] };
+                let source =
+                    if matches!(self.op(args[0]), Op::Reshape(_)) { self.graph.node(args[0]).args[0] } else { args[0] };
                 self.graph.emit(Op::Reshape(dims.clone()), &[source])
             }
             Op::Broadcast { dims, axes } => {
@@ -50,11 +53,11 @@ impl Rewriter {
             Op::Map { expr, dtype } => self.map(expr, *dtype, args, &node.ty.dims),
             // The zeros between the maxima add nothing.
             Op::Sum(axes) => {
-                if let Op::WindowPut(w) = self.op(args[0]) {
-                    if (1..=w.input.len()).all(|a| axes.contains(&a)) {
-                        let g = self.graph.node(args[0]).args[0];
-                        return self.graph.emit(node.op.clone(), &[g]);
-                    }
+                if let Op::WindowPut(w) = self.op(args[0])
+                    && (1..=w.input.len()).all(|a| axes.contains(&a))
+                {
+                    let g = self.graph.node(args[0]).args[0];
+                    return self.graph.emit(node.op.clone(), &[g]);
                 }
                 self.graph.emit(node.op.clone(), args)
             }
@@ -97,16 +100,17 @@ impl Rewriter {
         let (expr, used) = expr.substitute(inputs.len(), &feeds).compact();
         let mut inputs: Vec<NodeId> = used.iter().map(|&i| inputs[i]).collect();
         let mut expr = expr;
-        if inputs.is_empty() && !integers {
-            if let Some(value) = expr.as_constant() {
-                let scalar = self.graph.emit(Op::Const { dtype, bits: convert(value, dtype).to_bits() }, &[])?;
-                let axes = (0..dims.len()).collect();
-                return if dims.is_empty() {
-                    Ok(scalar)
-                } else {
-                    self.graph.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[scalar])
-                };
-            }
+        if inputs.is_empty()
+            && !integers
+            && let Some(value) = expr.as_constant()
+        {
+            let scalar = self.graph.emit(Op::Const { dtype, bits: convert(value, dtype).to_bits() }, &[])?;
+            let axes = (0..dims.len()).collect();
+            return if dims.is_empty() {
+                Ok(scalar)
+            } else {
+                self.graph.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[scalar])
+            };
         }
         if inputs.is_empty() {
             // Nothing is left to read the sizes from: keep one argument.
@@ -116,10 +120,10 @@ impl Rewriter {
         if expr.is_input(0) && inputs.len() == 1 && self.graph.node(inputs[0]).ty.dtype == dtype {
             return Ok(inputs[0]);
         }
-        if dtype == DType::F32 {
-            if let Some(put) = self.map_behind_put(&expr, &inputs)? {
-                return Ok(put);
-            }
+        if dtype == DType::F32
+            && let Some(put) = self.map_behind_put(&expr, &inputs)?
+        {
+            return Ok(put);
         }
         self.graph.emit(Op::Map { expr, dtype }, &inputs)
     }
@@ -172,13 +176,10 @@ fn is_zero_at(expr: &Expr, i: usize) -> bool {
         zero[k] = match *n {
             expr::Node::In(j) => j as usize == i,
             expr::Node::Const(bits) => f64::from_bits(bits) == 0.0,
-            expr::Node::Unary(Unary::Neg | Unary::Abs, a) => z(a),
-            expr::Node::Unary(..) => false,
+            expr::Node::Unary(Unary::Neg | Unary::Abs, a) | expr::Node::Binary(Binary::Div, a, _) => z(a),
             expr::Node::Binary(Binary::Mul, a, b) => z(a) || z(b),
-            expr::Node::Binary(Binary::Div, a, _) => z(a),
-            expr::Node::Binary(Binary::Add | Binary::Sub, a, b) => z(a) && z(b),
-            expr::Node::Binary(..) => false,
-            expr::Node::Select(_, a, b) => z(a) && z(b),
+            expr::Node::Binary(Binary::Add | Binary::Sub, a, b) | expr::Node::Select(_, a, b) => z(a) && z(b),
+            expr::Node::Unary(..) | expr::Node::Binary(..) => false,
         };
     }
     expr.outs().iter().all(|&o| zero[o as usize])

@@ -7,6 +7,7 @@ use numpy::{PyUntypedArrayMethods, dtype};
 use oxiconv::Tensor;
 use oxiconv::ir::{DType, Error, Type};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
 /// A C-contiguous, aligned array of one of the four element types, kept from being written by Rust code.
@@ -126,5 +127,6 @@ impl Memory {
 
 /// A read-only array over the memory of a tensor, which it keeps alive.
 pub(crate) fn view<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    py.import("numpy")?.call_method1("asarray", (Memory(tensor.clone()),))
+    static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    ASARRAY.import(py, "numpy", "asarray")?.call1((Memory(tensor.clone()),))
 }

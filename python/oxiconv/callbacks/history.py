@@ -21,10 +21,10 @@ class History(Callback):
     def on_train_begin(self, logs: Logs = None) -> None:
         """Starts the list of epochs."""
         self.epoch = []
+        self.model.history = self
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Appends the epoch's results."""
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
-        self.model.history = self

@@ -72,7 +72,7 @@ def set_num_threads(n: int) -> None:
     """Sets how many threads computations use from now on. Results do not depend on it.
 
     Raises:
-        ValueError: `n` is less than 1, or more than the core's limit.
+        ValueError: `n` is less than 1.
 
     >>> before = num_threads()
     >>> set_num_threads(1)
@@ -80,4 +80,6 @@ def set_num_threads(n: int) -> None:
     1
     >>> set_num_threads(before)
     """
+    if n < 1:
+        raise ValueError(f"set_num_threads: expected at least 1, got {n}")
     _core.set_num_threads(n)

@@ -45,9 +45,7 @@ def ravel(x: TensorLike) -> Tensor:
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
     """Axes in the order `axes` (default: reversed)."""
     x = convert(x)
-    order = (
-        list(range(x.ndim))[::-1] if axes is None else [int(a) % x.ndim if -x.ndim <= a < x.ndim else -1 for a in axes]
-    )
+    order = list(range(x.ndim))[::-1] if axes is None else [int(a) + x.ndim * (a < 0) for a in axes]
     if sorted(order) != list(range(x.ndim)):
         raise ShapeError(f"transpose: expected an order of {x.ndim} axes, got {axes}")
     return x if order == sorted(order) else _core.permute(x, order)
@@ -116,11 +114,9 @@ def concatenate(xs: Sequence[TensorLike], axis: int = -1) -> Tensor:
     first = tensors[0]
     (place,) = axes_of(axis, first.ndim, "concatenate")
     for t in tensors[1:]:
-        if t.ndim != first.ndim or any(
-            m != n for a, (m, n) in enumerate(zip(t.shape, first.shape, strict=True)) if a != place
-        ):
+        if t.shape[:place] + t.shape[place + 1 :] != first.shape[:place] + first.shape[place + 1 :]:
             raise ShapeError(
-                f"concatenate: expected shapes that are equal except along axis {place}, got {[t.shape for t in tensors]}"
+                f"concatenate: expected equal shapes except along axis {place}, got {[t.shape for t in tensors]}"
             )
     common = narrowest_common(tensors)
     return _core.concat([_core.cast(t, common) if t.dtype != common else t for t in tensors], place)

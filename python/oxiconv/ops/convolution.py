@@ -23,12 +23,19 @@ def data_format_of(data_format: str | None, name: str) -> str:
     return chosen
 
 
-def tuple_of(value: int | Sequence[int], rank: int, name: str, what: str, least: int = 1) -> tuple[int, ...]:
+def tuple_of(value: int | Sequence[object], rank: int, name: str, what: str, least: int = 1) -> tuple[int, ...]:
     """`value` as one whole number per spatial axis, each at least `least`."""
     sizes = (value,) * rank if isinstance(value, int) else tuple(value)
     if len(sizes) != rank or any(not isinstance(n, (int, np.integer)) or n < least for n in sizes):
         raise ValueError(f"{name}: expected {what} to be {rank} whole numbers of at least {least}, got {value!r}")
-    return tuple(int(n) for n in sizes)
+    return tuple(int(n) for n in sizes if isinstance(n, int | np.integer))
+
+
+def positive(value: object, name: str, what: str) -> int:
+    """`value` if it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name}: expected {what} of at least 1, got {value!r}")
+    return int(value)
 
 
 def to_last(x: Tensor, data_format: str) -> Tensor:
@@ -61,7 +68,7 @@ def paddings(
     name: str,
 ) -> tuple[list[int], list[int]]:
     """Padding before and after each spatial axis for a padding mode."""
-    padding = padding.lower() if isinstance(padding, str) else padding
+    padding = str(padding).lower()
     if padding == "valid":
         return [0] * len(sizes), [0] * len(sizes)
     if padding == "causal" and len(sizes) == 1:
@@ -95,8 +102,8 @@ def conv(
     dilation = tuple_of(dilation_rate, rank, "conv", "dilation_rate")
     if x.shape[-1] % k.shape[-2] or k.shape[-1] % (x.shape[-1] // k.shape[-2]):
         raise ShapeError(
-            f"conv: expected channels that are a multiple of the kernel's {k.shape[-2]}, with filters a multiple of the "
-            f"groups, got {x.shape[-1]} channels and {k.shape[-1]} filters"
+            f"conv: expected a multiple of the kernel's {k.shape[-2]} channels, and filters a multiple of the groups, "
+            f"got {x.shape[-1]} channels and {k.shape[-1]} filters"
         )
     low, high = paddings(padding, x.shape[1:-1], k.shape[:rank], strides, dilation, "conv")
     y = _core.conv(x, k, strides, dilation, low, high, x.shape[-1] // k.shape[-2])
@@ -106,9 +113,7 @@ def conv(
 def _rank(x: Tensor, k: Tensor, name: str) -> int:
     rank = k.ndim - 2
     if not 1 <= rank <= 3 or x.ndim != k.ndim:
-        raise ShapeError(
-            f"{name}: expected inputs and kernel with 3 to 5 axes, equally many, got {x.shape} and {k.shape}"
-        )
+        raise ShapeError(f"{name}: expected inputs and kernel with 3 to 5 axes, as many, got {x.shape} and {k.shape}")
     if 0 in k.shape:
         raise ShapeError(f"{name}: expected a kernel with elements, got shape {k.shape}")
     return rank
@@ -196,7 +201,7 @@ def _transposed(
         output = size * stride + (max(span - stride, 0) if padding == "valid" else 0)
     if output < 1:
         raise ShapeError(
-            f"conv_transpose: expected a result of at least 1, got {output} for size {size}, kernel span {span}"
+            f"conv_transpose: expected a result of at least 1, got {output} for size {size} and span {span}"
         )
     total = max(full - output, 0)
     return output, total // 2, total - total // 2

@@ -1,11 +1,12 @@
 """Mathematical functions: Keras's `ops.math`."""
 
-from oxiconv.ops.elementwise import erf, rsqrt
+from oxiconv.ops.elementwise import erf, erfinv, rsqrt
 from oxiconv.ops.ordering import in_top_k, top_k
 from oxiconv.ops.reduction import logsumexp
 
 __all__ = [
     "erf",
+    "erfinv",
     "in_top_k",
     "logsumexp",
     "rsqrt",

@@ -80,9 +80,7 @@ def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[Any] = 2) -> 
     axes_of(right, b.ndim, "tensordot")
     left, right = [i % a.ndim for i in left], [i % b.ndim for i in right]
     if [a.shape[i] for i in left] != [b.shape[i] for i in right]:
-        raise ShapeError(
-            f"tensordot: expected equal sizes along {left} and {right}, got shapes {a.shape} and {b.shape}"
-        )
+        raise ShapeError(f"tensordot: expected equal sizes along {left} and {right}, got {a.shape} and {b.shape}")
     rest_a = [i for i in range(a.ndim) if i not in left]
     rest_b = [i for i in range(b.ndim) if i not in right]
     m, k, n = (_volume(a, rest_a), _volume(a, left), _volume(b, rest_b))
@@ -111,7 +109,7 @@ def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
     if len(terms) != len(tensors):
         raise ShapeError(f"einsum: expected {len(terms)} operands for {subscripts!r}, got {len(tensors)}")
     for term, t in zip(terms, tensors, strict=True):
-        if len(term) != t.ndim or len(set(term)) != len(term) or not term.isalpha() and term:
+        if len(term) != t.ndim or len(set(term)) != len(term) or (not term.isalpha() and term):
             raise ShapeError(f"einsum: expected {t.ndim} different letters for shape {t.shape}, got {term!r}")
     if len(set(result)) != len(result) or not set(result) <= set(left):
         raise ShapeError(f"einsum: expected a result of the operands' letters, got {result!r}")
@@ -128,9 +126,7 @@ def _contract(s: str, a: Tensor, t: str, b: Tensor, later: set[str]) -> tuple[st
     """The product of two terms, summed over the letters that nothing later needs."""
     for c in set(s) & set(t):
         if a.shape[s.index(c)] != b.shape[t.index(c)]:
-            raise ShapeError(
-                f"einsum: expected equal sizes of {c!r}, got {a.shape[s.index(c)]} and {b.shape[t.index(c)]}"
-            )
+            raise ShapeError(f"einsum: expected one size of {c!r}, got {a.shape[s.index(c)]} and {b.shape[t.index(c)]}")
     for own, other in ((s, t), (t, s)):
         lone = [i for i, c in enumerate(own) if c not in other and c not in later]
         if lone and own is s:
@@ -165,7 +161,7 @@ def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 @op
 def norm(x: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Vector norm over `axis` (default: all elements): `ord` is 2 (default, also "fro"), 1, inf, -inf or another number."""
+    """Vector norm over `axis` (default: all elements); `ord` is 2 (default, also "fro"), 1, inf, -inf or a number."""
     x = convert(x, "float32")
     axes = axes_of(axis, x.ndim, "norm")
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):

@@ -93,8 +93,8 @@ class Adam(Optimizer):
             self._velocity_hats = self.add_optimizer_variables(variables, "velocity_hat")
 
     def _update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
-        self._alpha = None
         super()._update(gradients, variables)
+        self._alpha = None
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """One update of one variable."""

@@ -143,6 +143,11 @@ class Optimizer:
             ) from None
         return self.add_variable((), initializer=number, name="learning_rate")
 
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """The variables that the optimizer was built with."""
+        return list(self._trainable_variables)
+
     def add_variable(
         self,
         shape: Sequence[int],
@@ -231,7 +236,7 @@ class Optimizer:
             if id(v) not in self._index:
                 raise ValueError(
                     f"{who}.apply: {v.path!r} is not among the variables that this optimizer was built with. "
-                    "After changing what is trainable, compile again."
+                    "After changing what is trainable, compile again with a new optimizer."
                 )
         gradients, variables = self._connected(grads, variables)
         if self.loss_scale_factor is not None:

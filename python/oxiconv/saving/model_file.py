@@ -102,7 +102,7 @@ def load_model(
 def _architecture(path: str, config: dict[str, Any], custom_objects: Mapping[str, Any] | None) -> Any:
     try:
         model = deserialize_keras_object(config, custom_objects)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError, MemoryError) as error:
         raise FileFormatError(f"{path}: architecture: {error}") from error
     if not hasattr(model, "compile_from_config"):
         raise FileFormatError(f"{path}: architecture: expected a model, got {type(model).__name__}.")

@@ -145,6 +145,8 @@ def _plain(config: Any) -> Any:
         return tuple(_plain(item) for item in config["items"])
     if config.get("class_name") == "__numpy__" and isinstance(config.get("config"), Mapping):
         return _array(config["config"])
+    if "class_name" in config:
+        return config
     return {key: _plain(value) for key, value in config.items()}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -158,21 +157,15 @@ class Epochs:
         return self._steps or self._batches.steps
 
     def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch."""
+        """The batches of the next epoch: fewer than `steps` if the data runs out."""
         if self._steps is None:
-            empty = True
-            for batch in self._batches:
-                empty = False
-                yield batch
             self.exhausted = isinstance(self._batches, SourceBatches) and self._batches.once
-            if empty:
-                self._warn("The data has no more batches")
+            yield from self._batches
             return
-        for done in range(self._steps):
+        for _ in range(self._steps):
             following = self._next()
             if following is None:
                 self.exhausted = True
-                self._warn(f"The data ran out after {done} of {self._steps} steps")
                 return
             yield following
 
@@ -185,10 +178,3 @@ class Epochs:
             self._running = iter(self._batches)
             batch = next(self._running, None)
         return batch
-
-    def _warn(self, what: str) -> None:
-        warnings.warn(
-            f"{what}; stopping. A generator must yield steps_per_epoch * epochs batches; arrays, lists and datasets "
-            "start over.",
-            stacklevel=4,
-        )

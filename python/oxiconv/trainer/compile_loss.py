@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from oxiconv import losses, ops
+from oxiconv import losses, ops, tree
 from oxiconv.losses.probabilistic import check_labels, sparse_categorical_crossentropy
 from oxiconv.metrics.accuracy_metrics import is_binary_or_sparse_categorical
 from oxiconv.metrics.metric import Metric
@@ -17,11 +17,17 @@ from oxiconv.trainer.outputs import Outputs
 if TYPE_CHECKING:
     from oxiconv._core import Tensor
 
+# Names that mean a loss for the shapes of targets and predictions.
+BY_SHAPE = ("crossentropy", "ce")
+
 
 class CompileLoss:
     """Computes the loss of all outputs. Built at the first call, when the outputs' shapes are known."""
 
     def __init__(self, loss: Any, loss_weights: Any, output_names: Sequence[str] | None) -> None:
+        for name in tree.flatten(loss):
+            if isinstance(name, str) and name.lower() not in BY_SHAPE:
+                losses.get(name)
         self._loss = loss
         self._loss_weights = loss_weights
         self._output_names = output_names
@@ -90,7 +96,7 @@ class CompileLoss:
 
 def get_loss(identifier: Any, y_true: Any, y_pred: Any) -> losses.Loss | None:
     """A `Loss` for one output; 'crossentropy' and 'ce' are resolved by the shapes."""
-    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+    if isinstance(identifier, str) and identifier.lower() in BY_SHAPE:
         if y_true is None:
             raise ValueError(f"loss {identifier!r} needs targets to be resolved, and y is missing.")
         binary, sparse = is_binary_or_sparse_categorical(y_true, y_pred)

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from oxiconv import metrics as metrics_module
+from oxiconv import tree
 from oxiconv.metrics.accuracy_metrics import is_binary_or_sparse_categorical
 from oxiconv.metrics.metric import Metric
 from oxiconv.trainer.outputs import Outputs
+
+# Names that mean a metric for the shapes of targets and predictions.
+BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 class CompileMetrics:
@@ -18,6 +22,9 @@ class CompileMetrics:
         for name, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if given is not None and not isinstance(given, list | tuple | dict):
                 raise ValueError(f"{name}: expected a list, tuple or dict, got {given!r}.")
+            for metric in tree.flatten(given):
+                if isinstance(metric, str) and metric.lower() not in BY_SHAPE:
+                    metrics_module.get(metric)
         self._specs = (metrics, weighted_metrics)
         self._output_names = output_names
         self._outputs: Outputs | None = None
@@ -90,7 +97,7 @@ class CompileMetrics:
 
 def get_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
     """A `Metric` for one output, named as asked for; 'accuracy' and 'crossentropy' are resolved by the shapes."""
-    if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc", "crossentropy", "ce"):
+    if isinstance(identifier, str) and identifier.lower() in BY_SHAPE:
         if y_true is None:
             raise ValueError(f"metric {identifier!r} needs targets to be resolved, and y is missing.")
         binary, sparse = is_binary_or_sparse_categorical(y_true, y_pred)

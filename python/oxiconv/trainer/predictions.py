@@ -26,7 +26,7 @@ class Predictions:
     def add(self, outputs: Any) -> None:
         """Adds the outputs of a batch."""
         arrays = [np.asarray(t) for t in tree.flatten(outputs)]
-        if self._structure is None:
+        if not self._parts:
             self._structure = tree.map_structure(lambda _: None, outputs)
             self._parts = [[] for _ in arrays]
             if self._samples is not None and all(a.ndim for a in arrays):

@@ -38,12 +38,12 @@ class CompiledState:
         self._trainable: list[Variable] | None = None
 
     def all_metrics(self) -> list[Metric]:
-        """The loss tracker, the metrics of `compile`, and the losses of several outputs."""
+        """The loss tracker, the losses of several outputs, and the metrics of `compile`."""
         metrics: list[Metric] = [self.loss_tracker]
-        if self.metrics is not None:
-            metrics += self.metrics.metrics
         if self.loss is not None:
             metrics += self.loss.metrics
+        if self.metrics is not None:
+            metrics += self.metrics.metrics
         return metrics
 
     def result_names(self) -> dict[int, str]:
@@ -62,7 +62,8 @@ class CompiledState:
         """What is written into a compiled step besides the model: a change needs a new step."""
         if self.optimizer is None:
             return ""
-        fixed = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, bool | int | float | str | None)}
+        plain = bool | int | float | str | None
+        fixed = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, plain) and k != "built"}
         rate = self.optimizer._learning_rate
         return f"{fixed}{id(rate)}"
 

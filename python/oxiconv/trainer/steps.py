@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from oxiconv import ops, trace, tree
 from oxiconv.metrics.metric import Metric
-from oxiconv.optimizers.optimizer import Optimizer
 from oxiconv.tape import GradientTape
 from oxiconv.trainer.arrays import unpack_x_y_sample_weight
 from oxiconv.trainer.state import CompiledState
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 class Steps:
     """The part of a model that a step runs: the same code is traced by `fit` and run eagerly."""
 
-    optimizer: Optimizer | None = None
+    # None before `compile`; typed for what is done with it afterwards.
+    optimizer: Any = None
+    history: Any = None
     loss: Any = None
     stop_training: bool = False
 
@@ -116,7 +117,7 @@ class Steps:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss tracker, the metrics of `compile`, losses of several outputs, and metrics held by layers."""
+        """The loss tracker, losses of several outputs, the metrics of `compile`, and metrics held by layers."""
         state = self._compiled_state
         found = [] if state is None else state.all_metrics()
         model: Any = self

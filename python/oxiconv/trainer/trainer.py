@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -208,14 +209,19 @@ class Trainer(Steps):
                 results = self._evaluate(*validation, callbacks)
                 logs.update({f"val_{name}": value for name, value in results.items()})
             callbacks.on_epoch_end(epoch, logs)
-            if epochs_of_training.exhausted:
-                self.stop_training = True
             if self.stop_training:
                 break
-        if state.optimizer is not None and state.optimizer.use_ema and epochs > initial_epoch:
-            state.optimizer.finalize_variable_values(state.keep_trainable([]))
+            if epochs_of_training.exhausted and epoch + 1 < epochs:
+                warnings.warn(
+                    f"fit: the data ran out in epoch {epoch + 1} of {epochs}; training ends. A generator must yield "
+                    "steps_per_epoch * epochs batches; arrays and iterables that can start over need not.",
+                    stacklevel=2,
+                )
+                break
+        if state.optimizer is not None and state.optimizer.use_ema:
+            state.optimizer.finalize_variable_values(state.optimizer.trainable_variables)
         callbacks.on_train_end(logs)
-        history: History = self.__dict__["history"]
+        history: History = self.history
         return history
 
     def evaluate(
@@ -352,7 +358,11 @@ class Trainer(Steps):
         return LazyLogs(lambda: as_floats(self.get_metrics_result()))
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        names = [name for name in self.metrics_names if name in logs]
+        """Results as a list: in the order of the metrics; with several outputs their metrics by name, as Keras does."""
+        state = self._compiled_state
+        several = state is not None and state.loss is not None and state.loss.metrics
+        last = set(state.result_names().values()) if state is not None and several else set()
+        names = [name for name in self.metrics_names if name in logs and name not in last]
         values = [logs[name] for name in names + sorted(set(logs) - set(names))]
         return values[0] if len(values) == 1 else values
 
@@ -404,7 +414,9 @@ class Trainer(Steps):
             return lambda batch: step(pack(*tree.map_structure(_tensor, batch)))
         state = self._compiled_state
         steps = self._prediction_steps() if state is None else state.steps
-        key = (kind, "" if state is None else state.configuration())
+        model: Any = self
+        layers = tuple(id(layer) for layer in model._flatten_layers())
+        key = (kind, layers, "" if state is None else state.configuration())
         own_results = kind == "predict" or any(
             getattr(type(self), name) is not getattr(Trainer, name)
             for name in ("compute_metrics", "get_metrics_result")

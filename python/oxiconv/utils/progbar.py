@@ -1,4 +1,4 @@
-"""A progress bar on a terminal; a line at the end of each round elsewhere."""
+"""A progress bar on a terminal or in a notebook; a line at the end elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 class Progbar:
     """Shows how far a loop is, and values beside it.
 
-    On a terminal the bar is redrawn in place. Elsewhere (a pipe, a file) only its last state is written, as one line.
+    On a terminal or in a notebook the bar is redrawn in place. Elsewhere (a pipe, a file) only its last state is
+    written, as one line.
 
     Args:
         target: number of steps; None where unknown.
@@ -87,24 +88,21 @@ class Progbar:
     def _text(self, finalize: bool, bar: bool) -> str:
         elapsed = time.monotonic() - self._start
         per_step = elapsed / max(self._seen, 1)
+        pace = f"{_short(per_step)}/{self.unit_name}"
         count = f"{self._seen}/{'Unknown' if self.target is None else self.target}"
-        parts = [count]
-        if bar:
-            share = 1.0 if self.target is None else min(self._seen / max(self.target, 1), 1.0)
-            done = int(self.width * share)
-            parts.append("━" * done + " " * (self.width - done))
-        if finalize or self.target is None:
-            parts.append(f"{_duration(elapsed)} {_short(per_step)}/{self.unit_name}")
-        else:
-            parts.append(
-                f"{_duration(per_step * (self.target - self._seen))} left, {_short(per_step)}/{self.unit_name}"
-            )
-        line = " ".join(parts)
-        return " - ".join([line, *(f"{name}: {_value(value)}" for name, value in self._values.items())])
+        values = [f"{name}: {_value(value)}" for name, value in self._values.items()]
+        if not bar:
+            return " - ".join([count, _duration(elapsed), pace, *values])
+        share = 1.0 if self.target is None else min(self._seen / max(self.target, 1), 1.0)
+        done = int(self.width * share)
+        spent = _duration(elapsed)
+        if self.target is not None and not finalize:
+            spent = f"{_duration(per_step * (self.target - self._seen))} left,"
+        return " - ".join([f"{count} {'━' * done}{' ' * (self.width - done)} {spent} {pace}", *values])
 
 
 def _interactive() -> bool:
-    return bool(getattr(sys.stdout, "isatty", lambda: False)())
+    return bool(getattr(sys.stdout, "isatty", lambda: False)()) or "ipykernel" in sys.modules
 
 
 def _duration(seconds: float) -> str:

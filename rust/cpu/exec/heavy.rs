@@ -64,7 +64,9 @@ impl Product {
         let simple = epilogue.map_or(Some((false, false)), |(e, others, types)| bias_relu(e, others, types));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
-            Form::Conv(conv) => (pooled.map_or_else(|| ConvPlan::new(isa, conv, solve), |w| ConvPlan::pooled(isa, conv, w)), None),
+            Form::Conv(conv) => {
+                (pooled.map_or_else(|| ConvPlan::new(isa, conv, solve), |w| ConvPlan::pooled(isa, conv, w)), None)
+            }
             Form::MatMul => matmul(isa, solve, operands, out),
         };
         let entries = operands[batched(solve)].dims[0];
@@ -147,18 +149,13 @@ fn matmul(isa: Isa, solve: Seat, operands: &[Type], out: &Type) -> (ConvPlan, Op
     let [a, b] = operands else { unreachable!("a product has two operands") };
     let last = |t: &Type| (t.dims[t.rank() - 2], t.dims[t.rank() - 1]);
     let ((rows, k), n) = match solve {
-        Seat::Output => (last(a), last(b).1),
-        Seat::Kernel => (last(a), last(b).1),
+        Seat::Output | Seat::Kernel => (last(a), last(b).1),
         Seat::Input => ((last(b).0, last(a).0), last(a).1),
     };
     let plan = ConvPlan::matmul(isa, k, n, solve);
     let stack = (a.rank() > 2).then(|| {
         let size = |t: &Type| last(t).0 * last(t).1;
-        Stack {
-            rows,
-            matrix: [size(a), size(b), size(out)],
-            per_entry: a.dims[1..a.rank() - 2].iter().product(),
-        }
+        Stack { rows, matrix: [size(a), size(b), size(out)], per_entry: a.dims[1..a.rank() - 2].iter().product() }
     });
     (plan, stack)
 }
@@ -181,8 +178,11 @@ impl Kernel for Product {
         if self.solve == Seat::Kernel {
             // SAFETY: the operands have `n` entries, the result is complete.
             let (x, y, k) = unsafe {
-                (slice(inputs[0], 0, n * self.entry[0]), slice(inputs[1], 0, n * self.entry[1]),
-                    std::slice::from_raw_parts_mut(out, self.kernel_len))
+                (
+                    slice(inputs[0], 0, n * self.entry[0]),
+                    slice(inputs[1], 0, n * self.entry[1]),
+                    std::slice::from_raw_parts_mut(out, self.kernel_len),
+                )
             };
             self.plan.run(n, x, y, k, &Epilogue::default(), scratch);
             return Ok(());
@@ -258,11 +258,10 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { bias, relu, pool } => [(*bias, "bias"), (*relu, "relu"), (*pool, "pool")]
-                .iter()
-                .filter(|(on, _)| *on)
-                .map(|(_, name)| format!(" + {name}"))
-                .collect(),
+            Tail::Direct { bias, relu, pool } => {
+                let on = [(*bias, " + bias"), (*relu, " + relu"), (*pool, " + pool")];
+                on.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect::<String>()
+            }
             Tail::Map { .. } => " + expression".to_owned(),
         };
         self.plan.describe() + &tail

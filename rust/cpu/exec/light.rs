@@ -43,7 +43,14 @@ pub(super) struct Map {
 }
 
 impl Map {
-    pub(super) fn new(isa: Isa, expr: &Expr, operands: &[Operand], types: &[Type], outs: &[Type], dims: &[usize]) -> Self {
+    pub(super) fn new(
+        isa: Isa,
+        expr: &Expr,
+        operands: &[Operand],
+        types: &[Type],
+        outs: &[Type],
+        dims: &[usize],
+    ) -> Self {
         let dtypes: Vec<DType> = outs.iter().map(|t| t.dtype).collect();
         let row = |t: &Type| entry(t) * t.dtype.size();
         let shared = |o: &Operand| o.repeat.first().copied().unwrap_or(true);
@@ -147,28 +154,37 @@ impl Kernel for Copy {
     }
 }
 
+/// Elements per sample before and after pooling.
+fn elements(w: &Window, channels: usize) -> (usize, usize) {
+    (w.input.iter().product::<usize>() * channels, w.output().iter().product::<usize>() * channels)
+}
+
 /// Maxima and their positions.
 pub(super) struct MaxPool {
     isa: Isa,
     window: Window,
     channels: usize,
     samples: usize,
+    /// Elements per sample, before and after pooling.
+    inside: usize,
+    outside: usize,
 }
 
 impl MaxPool {
     pub(super) fn new(isa: Isa, window: &Window, x: &Type) -> Self {
-        Self { isa, window: window.clone(), channels: x.dims[x.rank() - 1], samples: x.dims[0] }
+        let channels = x.dims[x.rank() - 1];
+        let (inside, outside) = elements(window, channels);
+        Self { isa, window: window.clone(), channels, samples: x.dims[0], inside, outside }
     }
 }
 
 impl Kernel for MaxPool {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         let n = call.rows(self.samples);
-        let (input, output) = (self.window.input.iter().product::<usize>(), self.window.output().iter().product::<usize>());
         // SAFETY: `n` samples of both.
         unsafe {
-            let x = read(call.inputs[0], n * input * self.channels);
-            let values = write(call.outputs[0], n * output * self.channels);
+            let x = read(call.inputs[0], n * self.inside);
+            let values = write(call.outputs[0], n * self.outside);
             window::max_pool(self.isa, &self.window, self.channels, n, x, values, call.outputs[1]);
         }
         Ok(())
@@ -183,7 +199,7 @@ impl Kernel for MaxPool {
 pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn Kernel> {
     match op {
         Op::Const { dtype, bits } => Box::new(Constant { dtype: *dtype, value: f64::from_bits(*bits) }),
-        Op::Random { dist, .. } => Box::new(Random { dist: *dist, out: out.clone() }),
+        Op::Random { dist, .. } => Box::new(Random { isa, dist: *dist, out: out.clone() }),
         Op::Broadcast { .. } | Op::Permute(_) | Op::Slice { .. } | Op::Pad { .. } | Op::Concat(_) => {
             Box::new(Layout::new(op, types, out))
         }
@@ -192,10 +208,18 @@ pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn 
             Box::new(Scatter { axis: *axis, g: types[0].clone(), index: types[1].clone(), out: out.clone() })
         }
         Op::WindowSum(w) | Op::WindowSpread(w) | Op::WindowArgMax(w) | Op::WindowTake(w) | Op::WindowPut(w) => {
-            let ty = &types[0];
-            Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels: ty.dims[ty.rank() - 1], samples: ty.dims[0] })
+            let (channels, samples) = (types[0].dims[types[0].rank() - 1], types[0].dims[0]);
+            let (inside, outside) = elements(w, channels);
+            Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels, samples, inside, outside })
         }
-        Op::Arg { .. } | Op::Cast(_) | Op::Detach | Op::Map { .. } | Op::Product { .. } | Op::Sum(_) | Op::Max(_) | Op::Reshape(_) => {
+        Op::Arg { .. }
+        | Op::Cast(_)
+        | Op::Detach
+        | Op::Map { .. }
+        | Op::Product { .. }
+        | Op::Sum(_)
+        | Op::Max(_)
+        | Op::Reshape(_) => {
             unreachable!("{} is never a step of its own", op.name())
         }
     }
@@ -229,6 +253,7 @@ impl Kernel for Constant {
 
 /// Random numbers; a sample's place in the stream is its place in the batch.
 struct Random {
+    isa: Isa,
     dist: Dist,
     out: Type,
 }
@@ -239,7 +264,7 @@ impl Kernel for Random {
         let first = entries(&self.out) / call.of * call.first * entry(&self.out);
         // SAFETY: the state has two elements, the result `len`.
         let (state, out) = unsafe { (read::<i32>(call.inputs[0], 2), write(call.outputs[0], len)) };
-        random::fill(self.dist, [state[0], state[1]], first as u64, out);
+        random::fill(self.isa, self.dist, [state[0], state[1]], first as u64, out);
         Ok(())
     }
 
@@ -355,7 +380,8 @@ impl Kernel for Gather {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         // Along axis 0 the batch is the index's, elsewhere it is that of `x`.
         let rows = if self.axis == 0 { self.x.dims[0] } else { call.rows(self.x.dims[0]) };
-        let count = if self.axis == 0 { call.rows(entries(&self.index)) * entry(&self.index) } else { self.index.len() };
+        let count =
+            if self.axis == 0 { call.rows(entries(&self.index)) * entry(&self.index) } else { self.index.len() };
         let sizes = indexed(&self.x.dims, self.axis, rows);
         let (from, to) = (sizes.outer * sizes.axis * sizes.inner, sizes.outer * count * sizes.inner);
         // SAFETY: lengths are those of the call's entries.
@@ -409,13 +435,15 @@ struct Pool {
     window: Window,
     channels: usize,
     samples: usize,
+    /// Elements per sample, before and after pooling.
+    inside: usize,
+    outside: usize,
 }
 
 impl Kernel for Pool {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         let (isa, w, c, n) = (self.isa, &self.window, self.channels, call.rows(self.samples));
-        let inside = n * w.input.iter().product::<usize>() * c;
-        let outside = n * w.output().iter().product::<usize>() * c;
+        let (inside, outside) = (n * self.inside, n * self.outside);
         let (a, out) = (call.inputs[0], call.outputs[0]);
         // SAFETY: `n` samples of each operand.
         unsafe {
@@ -426,7 +454,7 @@ impl Kernel for Pool {
                 Op::WindowPut(_) => window::put(isa, w, c, n, read(a, outside), call.inputs[1], write(out, inside)),
                 Op::WindowArgMax(_) => {
                     // The maxima themselves are not wanted: scratch for one sample's is enough.
-                    let (inside, outside) = (inside / n.max(1), outside / n.max(1));
+                    let (inside, outside) = (self.inside, self.outside);
                     for i in 0..n {
                         let x = read(a.add(i * inside * 4), inside);
                         let index = out.add(i * outside * w.index_dtype().size());
@@ -441,7 +469,7 @@ impl Kernel for Pool {
 
     fn scratch_len(&self) -> usize {
         match self.op {
-            Op::WindowArgMax(_) => self.window.output().iter().product::<usize>() * self.channels,
+            Op::WindowArgMax(_) => self.outside,
             _ => 0,
         }
     }

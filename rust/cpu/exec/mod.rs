@@ -32,6 +32,8 @@ pub struct Executable {
     /// Per worker: the plan's scratch, then the kernels'.
     scratch: Vec<Buffer>,
     scratch_bytes: usize,
+    /// Per stage: the steps with a packed kernel.
+    packs: Vec<Vec<usize>>,
 }
 
 /// What a kernel is given for one call.
@@ -122,6 +124,7 @@ impl Executable {
             packed: Buffer::zeroed(packed * size_of::<f32>(), "packed kernels")?,
             scratch: Vec::new(),
             scratch_bytes,
+            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packed.is_some()).collect()).collect(),
             bound,
             program,
         })
@@ -158,9 +161,10 @@ impl Executable {
             results,
             arena: self.arena.as_mut_ptr(),
             packed: self.packed.as_mut_ptr().cast(),
-            scratch: self.scratch.iter_mut().map(Buffer::as_mut_ptr).collect(),
+            scratch: &self.scratch,
         };
-        let run = Run { memory, bound: &self.bound, stop: AtomicBool::new(false), error: Mutex::new(None), interrupt };
+        let (bound, packs) = (&self.bound, &self.packs);
+        let run = Run { memory, bound, packs, stop: AtomicBool::new(false), error: Mutex::new(None), interrupt };
         for stage in 0..self.program.stages.len() {
             // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
             unsafe { run.stage(stage)? };
@@ -176,7 +180,7 @@ struct Memory<'a> {
     results: &'a [*mut u8],
     arena: *mut u8,
     packed: *mut f32,
-    scratch: Vec<*mut u8>,
+    scratch: &'a [Buffer],
 }
 
 /// Where a step runs: which samples, by which worker.
@@ -201,9 +205,14 @@ impl Memory<'_> {
             Place::Arg(i) => self.args[i].cast_mut().wrapping_add(skip),
             Place::Result(r) => self.results[r].wrapping_add(skip),
             Place::Arena(offset) => self.arena.wrapping_add(offset + skip),
-            Place::Scratch(offset) => self.scratch[place.worker].wrapping_add(offset),
+            Place::Scratch(offset) => self.scratch(place.worker).wrapping_add(offset),
             Place::Partial { offset, stride } => self.arena.wrapping_add(offset + stride * place.task),
         }
+    }
+
+    /// The memory that only this worker writes.
+    fn scratch(&self, worker: usize) -> *mut u8 {
+        self.scratch[worker].as_ptr().cast_mut()
     }
 
     fn input(&self, o: &Operand, place: Where) -> *const u8 {
@@ -214,6 +223,7 @@ impl Memory<'_> {
 struct Run<'a> {
     memory: Memory<'a>,
     bound: &'a [Vec<Bound>],
+    packs: &'a [Vec<usize>],
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
     interrupt: &'a (dyn Fn() -> bool + Sync),
@@ -242,7 +252,7 @@ impl Run<'_> {
             }
             return self.outcome();
         }
-        let packs: Vec<usize> = (0..self.bound[stage].len()).filter(|&i| self.bound[stage][i].packed.is_some()).collect();
+        let packs = &self.packs[stage];
         pool.run(packs.len(), &|i, _| {
             // SAFETY: each step's packed kernel has memory of its own.
             unsafe { self.pack(&program.stages[stage].steps[packs[i]], &self.bound[stage][packs[i]], whole) };
@@ -286,7 +296,7 @@ impl Run<'_> {
         for (p, o) in outputs.iter_mut().zip(&step.outputs) {
             *p = m.at(*o, !step.term, place);
         }
-        let scratch = m.scratch[place.worker];
+        let scratch = m.scratch(place.worker);
         // The first shard of a task writes its term, the others add theirs.
         let adds = step.term && place.first != place.task * m.program.sharding.task;
         let term = outputs[0];

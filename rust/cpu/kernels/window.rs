@@ -1,5 +1,7 @@
 //! Pooling over `[n, spatial.., c]`: one walk over the windows, a loop over channels at each of their positions.
 
+#![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
+
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
 use std::ops::Range;
@@ -38,13 +40,10 @@ impl Walk {
             all[3 - v.len()..].copy_from_slice(v);
             all
         };
-        Self {
-            input: three(&w.input, 1),
-            output: three(&w.output(), 1),
-            size: three(&w.size, 1),
-            stride: three(&w.stride, 1),
-            low: three(&w.low, 0),
-        }
+        let (input, size, stride) = (three(&w.input, 1), three(&w.size, 1), three(&w.stride, 1));
+        let (low, high) = (three(&w.low, 0), three(&w.high, 0));
+        let output = [0, 1, 2].map(|a| (input[a] + low[a] + high[a] - size[a]) / stride[a] + 1);
+        Self { input, output, size, stride, low }
     }
 
     fn inputs(&self) -> usize {
@@ -289,6 +288,14 @@ fn check(walk: &Walk, c: usize, n: usize, inputs: usize, outputs: usize) {
 }
 
 /// Sample by sample: before and after pooling.
-fn samples<'a>(walk: &Walk, c: usize, x: &'a [f32], y: &'a mut [f32]) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
+fn samples<'a>(
+    walk: &Walk,
+    c: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
     x.chunks_exact((walk.inputs() * c).max(1)).zip(y.chunks_exact_mut((walk.outputs() * c).max(1)))
 }
+
+#[cfg(test)]
+mod tests;

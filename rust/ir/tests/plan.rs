@@ -3,7 +3,9 @@
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::plan::{Lifetime, Request, pack, plan};
 use oxiconv_ir::program::{ALIGN, Kind, Place, Program, ValueId};
-use oxiconv_ir::{Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window};
+use oxiconv_ir::{
+    Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window,
+};
 use proptest::prelude::*;
 
 /// A target that fuses whatever can be fused.
@@ -76,11 +78,8 @@ fn check(program: &Program) {
         for b in 0..a {
             let (Some(x), Some(y)) = (extent(program, a), extent(program, b)) else { continue };
             let (Some(ma), Some(mb), Some(la), Some(lb)) = (made[a], made[b], last[a], last[b]) else { continue };
-            let together = if x.0 {
-                ma.0 == mb.0 && ma.1 <= lb.1 && mb.1 <= la.1
-            } else {
-                ma.0 <= lb.0 && mb.0 <= la.0
-            };
+            let together =
+                if x.0 { ma.0 == mb.0 && ma.1 <= lb.1 && mb.1 <= la.1 } else { ma.0 <= lb.0 && mb.0 <= la.0 };
             let apart = x.1 + x.2 <= y.1 || y.1 + y.2 <= x.1;
             assert!(x.0 != y.0 || !together || apart, "%{a} and %{b} overlap\n{program}");
         }
@@ -140,7 +139,10 @@ fn a_training_step_is_one_pass_over_the_shards_and_one_update() -> Result<()> {
     assert_eq!(sharded, [true, false], "{program}");
     let text = program.to_string();
     // The convolution's result exists nowhere: pooled on the way out, its gradient read through the pooling.
-    assert!(text.contains("conv [3, 3] stride [1, 1] 1→32 output → max(in0 + in1, 0) → max-pool [2, 2]/[2, 2]"), "{text}");
+    assert!(
+        text.contains("conv [3, 3] stride [1, 1] 1→32 output → max(in0 + in1, 0) → max-pool [2, 2]/[2, 2]"),
+        "{text}"
+    );
     assert!(text.contains("conv [3, 3] stride [1, 1] 1→32 kernel through max-pool"), "{text}");
     assert!(program.values.iter().all(|v| v.ty.dims != [128, 26, 26, 32]), "{text}");
     // Each weight is replaced where it is.

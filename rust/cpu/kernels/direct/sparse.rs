@@ -60,8 +60,9 @@ impl SparsePlan {
                 _ => (listed * sample, Method::Kernel(kernel)),
             }
         };
-        // Dense kernels reach nine tenths of two multiply-adds a cycle.
-        let dense = conv.macs() / isa.lanes() * HALF_CYCLE * 10 / 9;
+        // Dense kernels have the result's channels in lanes, and reach nine tenths of two multiply-adds a cycle.
+        let channels = if solve == Seat::Input { conv.cin } else { conv.cout };
+        let dense = conv.macs() / channels * channels.div_ceil(isa.lanes()) * HALF_CYCLE * 10 / 9;
         (cost < dense).then_some(Self { isa, layout, method })
     }
 

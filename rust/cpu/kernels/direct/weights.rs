@@ -12,13 +12,16 @@ use super::geometry::{Geometry, Halo};
 use crate::simd::Isa;
 use tile::{Columns, Job};
 
-/// Bytes of input and output gradient in a band: three quarters of the smallest L2 among current cores (512 KiB), so
-/// that every pass over a band but the first reads L2.
-const BAND_BYTES: usize = 384 << 10;
+/// Bytes of input and output gradient in a band: under half of the smallest L2 among current cores (512 KiB), so that
+/// every pass over a band but the first reads L2, with room for the result.
+const BAND_BYTES: usize = 192 << 10;
 
-/// Pixels that a band has if there are as many, even if it takes more bytes: adding a tile to a result that lies in
-/// L3 costs about as much as ten pixels.
-const BAND_PIXELS: usize = 384;
+/// Pixels that a band has if there are as many, even if it takes more bytes, where the result takes no more than
+/// [`RESIDENT`] bytes, and where it takes more: adding a tile to memory costs about 3 pixels in L2, 10 beyond.
+const BAND_PIXELS: [usize; 2] = [128, 384];
+
+/// Bytes of result that stay in L2.
+const RESIDENT: usize = 256 << 10;
 
 /// How to compute a kernel gradient.
 #[derive(Debug, Clone)]
@@ -92,7 +95,8 @@ impl Weights {
     fn band(&self) -> (usize, usize, usize) {
         let sample = self.rows.len() * self.pixels;
         let bytes = (self.halo.len() + sample * self.groups * self.cout_padded()) * size_of::<f32>();
-        let pixels = (BAND_BYTES * sample / bytes).max(BAND_PIXELS);
+        let result = self.lines.len() * self.line_len * self.groups * self.cout * size_of::<f32>();
+        let pixels = (BAND_BYTES * sample / bytes).max(BAND_PIXELS[usize::from(result > RESIDENT)]);
         if self.rows.len() == 1 && (self.flat || pixels < self.pixels) {
             (1, 1, pixels)
         } else if pixels < sample {
@@ -107,8 +111,8 @@ impl Weights {
         self.cout.next_multiple_of(self.isa.lanes())
     }
 
-    /// Floats of scratch for the copy of the inputs, up to whole cache lines.
-    fn halos_len(&self) -> usize {
+    /// Floats of scratch for the copies of the inputs, up to whole cache lines.
+    fn copies_len(&self) -> usize {
         let (samples, _, _) = self.band();
         if self.halo.is_copied() { (samples * self.halo.len()).next_multiple_of(16) } else { 0 }
     }
@@ -116,28 +120,26 @@ impl Weights {
     /// Floats of scratch that [`Weights::run`] needs, for any number of samples.
     pub(super) fn scratch_len(&self) -> usize {
         let (samples, rows, pixels) = self.band();
-        self.halos_len() + if self.packed { samples * rows * pixels * self.cout_padded() } else { 0 }
+        self.copies_len() + if self.packed { samples * rows * pixels * self.cout_padded() } else { 0 }
     }
 
-    fn bands(&self, n: usize) -> Vec<Band> {
+    /// All samples, rows and pixels, band by band.
+    fn bands(&self, n: usize) -> impl Iterator<Item = Band> {
         let (samples, rows, pixels) = self.band();
         let (n, row_len) = if self.flat { (1, n * self.pixels) } else { (n, self.pixels) };
-        let mut bands = Vec::new();
-        for sample in (0..n).step_by(samples) {
-            for row in (0..self.rows.len()).step_by(rows) {
-                for pixel in (0..row_len).step_by(pixels) {
-                    bands.push(Band {
-                        sample,
-                        samples: samples.min(n - sample),
-                        row,
-                        rows: rows.min(self.rows.len() - row),
-                        pixel,
-                        pixels: pixels.min(row_len - pixel),
-                    });
-                }
-            }
-        }
-        bands
+        let all = self.rows.len();
+        (0..n).step_by(samples).flat_map(move |sample| {
+            (0..all).step_by(rows).flat_map(move |row| {
+                (0..row_len).step_by(pixels).map(move |pixel| Band {
+                    sample,
+                    samples: samples.min(n - sample),
+                    row,
+                    rows: rows.min(all - row),
+                    pixel,
+                    pixels: pixels.min(row_len - pixel),
+                })
+            })
+        })
     }
 
     /// Overwrites `out` with the kernel gradient summed over `n` samples.
@@ -159,20 +161,20 @@ impl Weights {
         }
 
         let copied = self.halo.is_copied();
-        let (halos, panels) = scratch.split_at_mut(self.halos_len());
+        let (copies, panels) = scratch.split_at_mut(self.copies_len());
         if copied {
-            halos.chunks_exact_mut(halo_len).take(n).for_each(|halo| self.halo.clear(halo));
+            copies.chunks_exact_mut(halo_len).take(n).for_each(|copy| self.halo.clear(copy));
         }
         let lanes = self.isa.lanes();
-        for (i, band) in self.bands(n).iter().enumerate() {
+        for (i, band) in self.bands(n).enumerate() {
             if copied && band.row == 0 && band.pixel == 0 {
-                for (s, halo) in halos.chunks_exact_mut(halo_len).take(band.samples).enumerate() {
-                    let from = (band.sample + s) * sample_len;
-                    self.halo.fill(&x[from..from + sample_len], halo);
+                let samples = x.chunks_exact(sample_len).skip(band.sample).take(band.samples);
+                for (sample, copy) in samples.zip(copies.chunks_exact_mut(halo_len)) {
+                    self.halo.fill(sample, copy);
                 }
             }
             let (x, x_sample) =
-                if copied { (&halos[..], halo_len) } else { (&x[band.sample * sample_len..], sample_len) };
+                if copied { (&*copies, halo_len) } else { (&x[band.sample * sample_len..], sample_len) };
             let y = &y[band.sample * y_len + (band.row * self.pixels + band.pixel) * channels..];
             let positions = band.samples * band.rows * band.pixels;
             for group in 0..self.groups {

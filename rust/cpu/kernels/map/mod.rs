@@ -37,6 +37,9 @@ pub struct MapKernel {
     block: usize,
 }
 
+/// Most outputs of one expression.
+const MAX_OUTPUTS: usize = 64;
+
 /// Where the slots of a run are.
 #[derive(Clone, Copy)]
 struct Slots {
@@ -109,7 +112,8 @@ impl MapKernel {
         let registers = periodic.wrapping_add(p.periodics * stride);
         let results = registers.wrapping_add(p.registers * stride);
         let slots = Slots { uniform, periodic, registers, results, stride };
-        let mut in_place = vec![false; outputs.len()];
+        assert!(outputs.len() <= MAX_OUTPUTS, "{} outputs", outputs.len());
+        let mut in_place = [false; MAX_OUTPUTS];
         for (k, plan) in p.results.iter().enumerate() {
             // The result's memory may serve as its block unless a later step still reads that memory as an input.
             in_place[k] = plan.dtype == if self.integer { DType::I32 } else { DType::F32 }

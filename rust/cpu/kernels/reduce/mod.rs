@@ -54,7 +54,7 @@ enum Source {
     /// The memory of an input.
     Input(usize),
     /// An expression, computed piece by piece.
-    Map(MapKernel),
+    Map(Box<MapKernel>),
 }
 
 /// Words of a piece of computed values: half of a 32 KiB L1 cache for them and what they are made of.
@@ -62,6 +62,9 @@ const PIECE: usize = 2048;
 
 /// Wide rows that are summed one after another before the tree begins.
 const CHUNK_ROWS: usize = 128;
+
+/// Most groups of axes: as many as NumPy has axes. Sizes are on the stack, a run allocates nothing.
+const MAX_GROUPS: usize = 64;
 
 /// Columns of one strip of a wide array read from memory: sums stay in L1.
 const STRIP: usize = 1024;
@@ -84,7 +87,7 @@ impl ReduceKernel {
             .find(|&i| prologue.is_input(i) && inputs[i].dtype == word && !inputs[i].repeat.contains(&true));
         let source = match plain {
             Some(i) => Source::Input(i),
-            None => Source::Map(MapKernel::new(isa, prologue, inputs, &[word], dims)),
+            None => Source::Map(Box::new(MapKernel::new(isa, prologue, inputs, &[word], dims))),
         };
         let mut groups: Vec<Group> = Vec::new();
         for (a, &size) in dims.iter().enumerate() {
@@ -99,6 +102,7 @@ impl ReduceKernel {
         if groups.is_empty() {
             groups.push(Group { size: 1, vanishes: false });
         }
+        assert!(groups.len() <= MAX_GROUPS, "a reduction over {} groups of axes", groups.len());
         let rows = dims.first().copied().unwrap_or(1);
         Self { isa, reduction, integer, dtype, groups, rows, source }
     }
@@ -106,9 +110,10 @@ impl ReduceKernel {
     /// Floats of scratch memory that a run with `n` up to `dims[0]` needs.
     pub fn scratch_len(&self) -> usize {
         let sizes = self.sizes(self.rows);
+        let sizes = &sizes[..self.groups.len()];
         let map = if let Source::Map(m) = &self.source { m.scratch_len() } else { 0 };
-        let words = if self.dtype.size() == 4 { 0 } else { outputs(&sizes, &self.groups) };
-        map + words + self.piece_len() + self.level_len(&sizes, 0)
+        let words = if self.dtype.size() == 4 { 0 } else { outputs(sizes, &self.groups) };
+        map + words + self.piece_len() + self.level_len(sizes, 0)
     }
 
     /// Computes the reduction of rows `0..n` of axis 0 (`n` replaces `dims[0]`; a scalar has `n = 1`).
@@ -134,11 +139,12 @@ impl ReduceKernel {
     #[allow(clippy::cast_ptr_alignment, reason = "the output is aligned to its type by contract")]
     unsafe fn run_fold<F: Fold>(&self, n: usize, inputs: &[*const u8], out: *mut u8, scratch: &mut [f32]) {
         let sizes = self.sizes(n);
-        let len = outputs(&sizes, &self.groups);
+        let sizes = &sizes[..self.groups.len()];
+        let len = outputs(sizes, &self.groups);
         let map = if let Source::Map(m) = &self.source { m.scratch_len() } else { 0 };
         let (map, rest) = scratch.split_at_mut(map);
         let (piece, rest) = rest.split_at_mut(self.piece_len());
-        let mut run = Run::<F> { kernel: self, inputs, sizes: &sizes, map, piece: piece.as_mut_ptr().cast() };
+        let mut run = Run::<F> { kernel: self, inputs, sizes, map, piece: piece.as_mut_ptr().cast() };
         if self.dtype == F::W::DTYPE {
             // SAFETY: passed on; the output is of words.
             unsafe { run.level(0, 0, out.cast(), rest) };
@@ -157,8 +163,12 @@ impl ReduceKernel {
     }
 
     /// Sizes of the groups for `n` rows.
-    fn sizes(&self, n: usize) -> Vec<usize> {
-        self.groups.iter().enumerate().map(|(i, g)| if i == 0 { g.size * n } else { g.size }).collect()
+    fn sizes(&self, n: usize) -> [usize; MAX_GROUPS] {
+        let mut sizes = [1; MAX_GROUPS];
+        for (i, (size, g)) in sizes.iter_mut().zip(&self.groups).enumerate() {
+            *size = if i == 0 { g.size * n } else { g.size };
+        }
+        sizes
     }
 
     /// Columns are read as rows of this many words: a narrow array's several rows at a time, so that vectors are full.
@@ -355,7 +365,7 @@ impl<F: Fold> Run<'_, F> {
                 // SAFETY: passed on; the piece holds `n` rows.
                 unsafe {
                     let p = self.values(start + done * len, n * len);
-                    dispatch(isa, Rows::<F> { p, len, rows: n, out: out.add(done) });
+                    dispatch(isa, Rows::<F> { p, len, count: n, out: out.add(done) });
                 }
                 done += n;
             }
@@ -370,7 +380,7 @@ impl<F: Fold> Run<'_, F> {
                 // SAFETY: passed on; the tree has a partial result per bit of any count.
                 unsafe {
                     let p = self.values(start + r * len + done, n);
-                    dispatch(isa, Rows::<F> { p, len: n, rows: 1, out: &raw mut leaf });
+                    dispatch(isa, Rows::<F> { p, len: n, count: 1, out: &raw mut leaf });
                     tree.push(&raw mut leaf);
                 }
             }

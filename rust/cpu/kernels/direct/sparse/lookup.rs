@@ -58,9 +58,10 @@ impl Lookup {
         layout.cout.next_multiple_of(self.nv * self.lanes)
     }
 
-    /// Gradient and index are read in place where blocks are whole.
-    fn is_padded(&self, layout: &Layout) -> bool {
-        self.padded(layout) != layout.cout
+    /// Windows at the end of all samples from which the last block would read past the end. What it reads past the
+    /// channels of other windows is dropped.
+    fn last(&self, layout: &Layout) -> usize {
+        (self.padded(layout) - layout.cout).div_ceil(layout.cout)
     }
 
     fn halo_len(layout: &Layout) -> usize {
@@ -72,9 +73,8 @@ impl Lookup {
     }
 
     pub(super) fn scratch_len(&self, layout: &Layout) -> usize {
-        let values = self.band * self.padded(layout);
-        let padded = if self.is_padded(layout) { values + values.div_ceil(size_of::<f32>()) } else { 0 };
-        Self::halo_len(layout) + self.table_len() + padded
+        let values = self.last(layout) * self.padded(layout);
+        Self::halo_len(layout) + self.table_len() + values + values.div_ceil(size_of::<f32>())
     }
 
     pub(super) fn run(
@@ -90,12 +90,13 @@ impl Lookup {
     ) {
         let (bordered, rest) = scratch.split_at_mut(Self::halo_len(layout));
         let (table, rest) = rest.split_at_mut(self.table_len());
-        let (cout, padded) = (layout.cout, self.padded(layout));
-        let values = if self.is_padded(layout) { self.band * padded } else { 0 };
-        let (padded_g, padded_index) = rest.split_at_mut(values);
+        let (cout, padded, last) = (layout.cout, self.padded(layout), self.last(layout));
+        let (last_g, last_index) = rest.split_at_mut(last * padded);
+        // SAFETY: scratch has a byte for each value of the last windows after their floats.
+        let last_index = unsafe { std::slice::from_raw_parts_mut(last_index.as_mut_ptr().cast(), last * padded) };
         dk.fill(0.0);
         bordered.fill(0.0);
-        let (sample_len, pooled) = (layout.halo.sample_len(), layout.windows.len() * cout);
+        let (sample_len, pooled) = (layout.halo.sample_len(), layout.windows.len());
         for sample in 0..n {
             let mut x = &x[sample * sample_len..(sample + 1) * sample_len];
             if layout.halo.is_copied() {
@@ -105,38 +106,30 @@ impl Lookup {
             for (band, windows) in layout.windows.chunks(self.band).enumerate() {
                 let range = range(layout, windows);
                 dispatch(isa, Table { layout, x, range: range.clone(), out: table });
-                let from = sample * pooled + band * self.band * cout;
-                let to = from + windows.len() * cout;
-                let (mut g, mut index) = (&g[from..to], index[from..to].as_ptr());
-                if values != 0 {
-                    let bytes: *mut u8 = padded_index.as_mut_ptr().cast();
-                    for w in 0..windows.len() {
-                        let row = &mut padded_g[w * padded..(w + 1) * padded];
-                        row[..cout].copy_from_slice(&g[w * cout..(w + 1) * cout]);
-                        row[cout..].fill(0.0);
-                        // SAFETY: scratch has a byte for each padded value of the band.
-                        unsafe {
-                            index.add(w * cout).copy_to_nonoverlapping(bytes.add(w * padded), cout);
-                            bytes.add(w * padded + cout).write_bytes(0, padded - cout);
-                        }
-                    }
-                    (g, index) = (&padded_g[..windows.len() * padded], bytes);
+                let first = sample * pooled + band * self.band;
+                let (g, index) = (&g[first * cout..], &index[first * cout..]);
+                let whole = windows.len().min((n * pooled - first).saturating_sub(last));
+                let rest = windows.len() - whole;
+                for w in 0..rest {
+                    let from = (whole + w) * cout..(whole + w + 1) * cout;
+                    last_g[w * padded..][..cout].copy_from_slice(&g[from.clone()]);
+                    last_g[w * padded..][cout..padded].fill(0.0);
+                    last_index[w * padded..][..cout].copy_from_slice(&index[from]);
+                    last_index[w * padded..][cout..padded].fill(0);
                 }
-                for pass in &self.passes {
-                    let job = Job {
-                        layout,
-                        windows,
-                        table: table.as_ptr(),
-                        first: range.start,
-                        g,
-                        index,
-                        padded,
-                        tiles: &pass.tiles,
-                        dk: dk.as_mut_ptr(),
-                    };
-                    // SAFETY: the table covers the lines of all windows of the band; `g` and `index` have whole
-                    // blocks of channels for each; `dk` has all rows of the layout.
-                    unsafe { enter(isa, pass.lines, pass.c, self.nv, &job) }
+                let whole = (&windows[..whole], g, index, cout);
+                let rest = (&windows[windows.len() - rest..], &*last_g, &*last_index, padded);
+                for (windows, g, index, channels) in [whole, rest] {
+                    if windows.is_empty() {
+                        continue;
+                    }
+                    for pass in &self.passes {
+                        let (table, first, tiles, dk) = (table.as_ptr(), range.start, &pass.tiles[..], dk.as_mut_ptr());
+                        let job = Job { layout, windows, table, first, g, index, channels, tiles, dk };
+                        // SAFETY: the table covers the lines of all windows of the band; from every window, `g` and
+                        // `index` have whole blocks of channels; `dk` has all rows of the layout.
+                        unsafe { enter(isa, pass.lines, pass.c, self.nv, &job) }
+                    }
                 }
             }
         }
@@ -190,9 +183,9 @@ struct Job<'a> {
     /// Element of the sample that the table starts with.
     first: usize,
     g: &'a [f32],
-    index: *const u8,
-    /// Channels of `g` and `index`.
-    padded: usize,
+    index: &'a [u8],
+    /// From a window to the next in `g` and `index`.
+    channels: usize,
     tiles: &'a [At],
     dk: *mut f32,
 }
@@ -225,12 +218,12 @@ unsafe fn sweep<S: Simd, const LINES: usize, const C: usize, const NV: usize>(s:
             // SAFETY: by contract.
             unsafe {
                 for (w, &window) in job.windows.iter().enumerate() {
-                    let values = w * job.padded + block;
+                    let values = w * job.channels + block;
                     let mut g = [s.splat(0.0); NV];
-                    let mut index = [s.load_bytes(job.index.add(values)); NV];
+                    let mut index = [s.load_bytes(job.index.as_ptr().add(values)); NV];
                     for v in 0..NV {
                         g[v] = s.load(job.g.as_ptr().add(values + v * S::LANES));
-                        index[v] = s.load_bytes(job.index.add(values + v * S::LANES));
+                        index[v] = s.load_bytes(job.index.as_ptr().add(values + v * S::LANES));
                     }
                     for l in 0..LINES {
                         let line = window as usize + layout.lines[at.line + l] + at.c - job.first;

@@ -1,0 +1,140 @@
+"""Layers that act in training only, by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from oxiconv import ops, random
+from oxiconv.layers.input_spec import InputSpec
+from oxiconv.layers.layer import Layer
+from oxiconv.ops.convolution import data_format_of
+from oxiconv.random.seed import SeedGenerator
+from oxiconv.tensor import Tensor
+
+
+def _rate(rate: Any, label: str) -> float:
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        raise ValueError(f"{label}: expected a rate from 0 to 1, got {rate!r}")
+    return rate
+
+
+class Dropout(Layer):
+    """In training, sets a share `rate` of the inputs to 0 and divides the rest by `1 - rate`.
+
+    Args:
+        rate: share of zeros, from 0 to 1.
+        noise_shape: sizes of the random choice, which broadcasts; None is the inputs' size of that axis.
+        seed: integer; None derives one from the global seed.
+        **kwargs: those of `Layer`.
+
+    Example:
+        >>> import numpy as np
+        >>> layer = Dropout(0.5, seed=1)
+        >>> x = np.ones((1, 1000), "float32")
+        >>> float(layer(x).numpy().mean()), sorted(set(layer(x, training=True).numpy().ravel().tolist()))
+        (1.0, [0.0, 2.0])
+    """
+
+    config_fields: ClassVar[tuple[str, ...]] = ("rate", "seed", "noise_shape")
+
+    def __init__(
+        self,
+        rate: float,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = _rate(rate, self._label)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The inputs with or without dropout."""
+        if not training or self.rate == 0:
+            return ops.convert_to_tensor(inputs)
+        return random.dropout(inputs, self.rate, self.noise_shape, self.seed_generator)
+
+
+class _SpatialDropout(Dropout):
+    """In training, sets a share `rate` of whole channels to 0 and divides the rest by `1 - rate`."""
+
+    rank: ClassVar[int]
+    config_fields: ClassVar[tuple[str, ...]] = ("data_format",)
+
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, seed=seed, **kwargs)
+        self.data_format = data_format_of(data_format, self._label)
+        ones = (1,) * self.rank
+        self.noise_shape = (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        del config["noise_shape"]
+        if self.rank == 1:
+            del config["data_format"]
+        return config
+
+
+class SpatialDropout1D(_SpatialDropout):
+    """Dropout of whole channels of `[n, steps, channels]`.
+
+    Args:
+        rate: share of channels set to 0.
+        seed: integer; None derives one from the global seed.
+        **kwargs: those of `Layer`.
+    """
+
+    rank = 1
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(rate, "channels_last", seed, **kwargs)
+
+
+class SpatialDropout2D(_SpatialDropout):
+    """Dropout of whole channels of images.
+
+    Args:
+        rate: share of channels set to 0.
+        data_format: "channels_last" or "channels_first"; None is the configured one.
+        seed: integer; None derives one from the global seed.
+        **kwargs: those of `Layer`.
+    """
+
+    rank = 2
+
+
+class SpatialDropout3D(_SpatialDropout):
+    """Dropout of whole channels of volumes. Arguments: see `SpatialDropout2D`."""
+
+    rank = 3
+
+
+class GaussianNoise(Layer):
+    """In training, adds normally distributed numbers of deviation `stddev`.
+
+    Args:
+        stddev: deviation, at least 0.
+        seed: integer; None derives one from the global seed.
+        **kwargs: those of `Layer`.
+    """
+
+    config_fields: ClassVar[tuple[str, ...]] = ("stddev", "seed")
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not stddev >= 0:
+            raise ValueError(f"{self._label}: expected stddev of at least 0, got {stddev!r}")
+        self.stddev = stddev
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The inputs with or without noise."""
+        if not training or self.stddev == 0:
+            return ops.convert_to_tensor(inputs)
+        return ops.add(inputs, random.normal(inputs.shape, 0.0, self.stddev, seed=self.seed_generator))

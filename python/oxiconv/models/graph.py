@@ -1,0 +1,153 @@
+"""The graph of a functional model: the nodes between its inputs and outputs, in an order to run them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oxiconv import ops, tree
+from oxiconv.layers.input_layer import InputLayer
+from oxiconv.layers.layer import Layer
+from oxiconv.symbolic import KerasTensor, Node, Operation
+from oxiconv.tensor import ShapeError, Tensor, convert
+
+
+class FunctionGraph:
+    """The operations that make `outputs` of `inputs`, both structures of symbolic tensors.
+
+    Raises:
+        TypeError: something else than symbolic tensors.
+        ValueError: outputs that do not follow from the inputs, or names that occur twice.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any) -> None:
+        self.inputs_structure = inputs
+        self.outputs_structure = outputs
+        self.inputs: list[KerasTensor] = _symbolic(inputs, "inputs")
+        self.outputs: list[KerasTensor] = _symbolic(outputs, "outputs")
+        self.nodes, self.operations = self._sort()
+        self.layers = [operation for operation in self.operations if isinstance(operation, Layer)]
+        names = [operation.name for operation in self.operations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"Model: expected unique layer names, got {', '.join(twice)} more than once")
+
+    def _sort(self) -> tuple[list[Node], list[Operation]]:
+        """Nodes and operations by falling distance from the outputs, then by discovery: Keras's order of layers."""
+        found, rank = self._discover()
+        distance: dict[int, int] = {}
+        farthest: dict[int, int] = {}
+        for node in reversed(found):
+            operation = id(node.operation)
+            depth = max(distance.get(id(node), 0), farthest.get(operation, 0))
+            distance[id(node)] = farthest[operation] = depth
+            for parent in self._parents(node):
+                distance[id(parent)] = max(distance.get(id(parent), 0), depth + 1)
+        nodes = sorted(found, key=lambda node: -distance[id(node)])  # stable: parents stay before their users
+        operations = {id(node.operation): node.operation for node in nodes}
+        order = sorted(operations, key=lambda key: (-farthest[key], rank[key]))
+        return nodes, [operations[key] for key in order]
+
+    def _parents(self, node: Node) -> list[Node]:
+        known = {id(t) for t in self.inputs}
+        return [t.node for t in node.inputs if t.node is not None and id(t) not in known]
+
+    def _discover(self) -> tuple[list[Node], dict[int, int]]:
+        """All nodes, each after those it needs; and the rank of operations, which counts them as they are met."""
+        found: list[Node] = []
+        rank: dict[int, int] = {}
+        done: set[int] = set()
+        given = {id(t) for t in self.inputs}
+        # An explicit stack: networks are deeper than Python's recursion limit.
+        stack = [(node, False) for node in self._roots()[::-1]]
+        while stack:
+            node, finished = stack.pop()
+            if finished:
+                found.append(node)
+                continue
+            if id(node) in done:
+                continue
+            done.add(id(node))
+            rank.setdefault(id(node.operation), len(rank))
+            stack.append((node, True))
+            for tensor in reversed(node.inputs):
+                if tensor.node is None:
+                    raise ValueError(
+                        f"Model: expected outputs that follow from the inputs, got {tensor!r} from elsewhere"
+                    )
+                if id(tensor) not in given or isinstance(tensor.node.operation, InputLayer):
+                    stack.append((tensor.node, False))
+            if not node.inputs and not any(id(t) in given for t in tree.flatten(node.outputs)):
+                raise ValueError(
+                    f"Model: expected {node.operation.name!r} among the inputs, since outputs depend on it"
+                )
+        for tensor in self.inputs:
+            if (
+                tensor.node is not None
+                and id(tensor.node) not in done
+                and isinstance(tensor.node.operation, InputLayer)
+            ):
+                rank.setdefault(id(tensor.node.operation), -1)
+                found.insert(0, tensor.node)
+        return found, rank
+
+    def _roots(self) -> list[Node]:
+        given = {id(t) for t in self.inputs}
+        return [
+            t.node
+            for t in self.outputs
+            if t.node is not None and (id(t) not in given or isinstance(t.node.operation, InputLayer))
+        ]
+
+    def run(self, inputs: Any, label: str) -> Any:
+        """The outputs for values of the inputs."""
+        values = dict(zip(map(id, self.inputs), self._match(inputs, label), strict=True))
+        for node in self.nodes:
+            if all(id(t) in values for t in tree.flatten(node.outputs)):
+                continue
+            node.run(values, node.operation)
+        return tree.map_structure(lambda t: values[id(t)], self.outputs_structure)
+
+    def _match(self, inputs: Any, label: str) -> list[Tensor]:
+        """The values of the inputs in order, in their declared types and ranks."""
+        structure = self.inputs_structure
+        if isinstance(inputs, dict):
+            names = list(structure) if isinstance(structure, dict) else [t.name for t in self.inputs]
+            missing = [name for name in names if name not in inputs]
+            if missing:
+                raise ValueError(f"{label}: expected inputs {names}, got {sorted(inputs)}")
+            flat = [inputs[name] for name in (sorted(names) if isinstance(structure, dict) else names)]
+            flat = tree.flatten(flat)
+        else:
+            flat = tree.flatten(inputs)
+        if len(flat) != len(self.inputs):
+            raise ValueError(f"{label}: expected {len(self.inputs)} inputs, got {len(flat)}")
+        return [self._fit(value, wanted, label) for value, wanted in zip(flat, self.inputs, strict=True)]
+
+    @staticmethod
+    def _fit(value: Any, wanted: KerasTensor, label: str) -> Any:
+        if value is None:
+            return None
+        x = convert(value, wanted.dtype)
+        if x.ndim == len(wanted.shape) + 1 and x.shape[-1] == 1:
+            x = ops.squeeze(x, -1)
+        elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
+            x = ops.expand_dims(x, -1)
+        if x.ndim != len(wanted.shape) or any(
+            n not in (None, m) for n, m in zip(wanted.shape[1:], x.shape[1:], strict=True)
+        ):
+            raise ShapeError(f"{label}: expected shape {wanted.shape} for input {wanted.name!r}, got {x.shape}")
+        return x
+
+    def names(self, tensors: list[KerasTensor]) -> list[str]:
+        """The names of the operations that make tensors."""
+        return [t.name if t.node is None else t.node.operation.name for t in tensors]
+
+
+def _symbolic(structure: Any, what: str) -> list[KerasTensor]:
+    flat = tree.flatten(structure)
+    for x in flat:
+        if not isinstance(x, KerasTensor):
+            raise TypeError(f"Model: expected symbolic tensors as {what}, got {type(x).__name__}")
+    if not flat:
+        raise ValueError(f"Model: expected at least one tensor as {what}, got none")
+    return flat

@@ -1,0 +1,247 @@
+"""The model: a layer that can be trained and saved."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from oxiconv import naming, tree
+from oxiconv.layers.layer import Layer, _map_shapes
+from oxiconv.models.configuration import graph_config, graph_from_config
+from oxiconv.models.graph import FunctionGraph
+from oxiconv.models.summary import print_summary
+from oxiconv.symbolic import KerasTensor
+from oxiconv.trainer import Trainer
+
+
+class Model(Trainer, Layer):
+    """A network with `compile`, `fit`, `evaluate`, `predict`, `save`.
+
+    Made of symbolic tensors, `Model(inputs, outputs)`: a tensor, a list or a dict each; layers may be shared, and
+    models are layers. Or subclassed, with `call`.
+
+    Args:
+        inputs: symbolic tensors from `Input`, or any within another model.
+        outputs: symbolic tensors made of them.
+        trainable: whether training changes the weights.
+        name: of the model.
+
+    Example:
+        >>> import oxiconv
+        >>> x = oxiconv.Input((4,))
+        >>> model = Model(x, oxiconv.layers.Dense(2)(x) * 2.0)
+        >>> model.output_shape, model.count_params()
+        ((None, 2), 10)
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        trainable: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        ends = dict(zip(("inputs", "outputs", "name"), args, strict=False))
+        ends.update({key: kwargs.pop(key) for key in ("inputs", "outputs") if key in kwargs})
+        name = ends.pop("name", name)
+        functional = set(ends) == {"inputs", "outputs"}
+        if (ends and not functional) or len(args) > 3:
+            raise TypeError(f"{type(self).__name__}: expected inputs and outputs, got {', '.join(ends) or args}")
+        graph = FunctionGraph(**ends) if functional else None
+        if name is None and functional and type(self) is Model:
+            name = naming.auto_name("Functional")
+        Layer.__init__(self, trainable=trainable, name=name, **kwargs)
+        self._graph = graph
+        self._graph_layers = [] if graph is None else graph.layers
+        if graph is not None:
+            self.built = True
+            if not trainable:
+                self.trainable = False
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The outputs for the inputs."""
+        if self._graph is None:
+            raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
+        return self._graph.run(inputs, self._label)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes all weights for inputs of a shape, by tracing the call."""
+        if self._graph is None and type(self).call is not Model.call:
+            inputs = _map_shapes(lambda shape: KerasTensor(shape, self.dtype), input_shape)
+            self.compute_output_spec(inputs)
+
+    def _build_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if type(self).build is not Model.build:
+            super()._build_for(args, kwargs)
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        # The default build would call the model: its layers build themselves in the call that follows.
+        if type(self).build is not Model.build or self.input_spec is not None:
+            super()._prepare(args, kwargs)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers: in topological order, or as attributes of a subclass."""
+        return list(self._graph.layers) if self._graph is not None else self._layers
+
+    @layers.setter
+    def layers(self, _: Any) -> None:
+        raise AttributeError(f"{self._label}: layers cannot be assigned; choose another attribute name")
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of a name, or at a place in `layers`."""
+        if (name is None) == (index is None):
+            raise ValueError(f"{self._label}: get_layer: expected a name or an index, got {name!r} and {index!r}")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"{self._label}: get_layer: expected an index below {len(layers)}, got {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"{self._label}: get_layer: expected one of {[x.name for x in layers]}, got {name!r}")
+
+    def _require_graph(self, what: str) -> FunctionGraph:
+        if self._graph is None:
+            raise AttributeError(f"{self._label}: {what} is known for functional and built sequential models only")
+        return self._graph
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs, in order."""
+        return self._require_graph("inputs").inputs
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The symbolic outputs, in order."""
+        return self._require_graph("outputs").outputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs, as the model was made of them."""
+        return self._require_graph("input").inputs_structure
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs, as the model was made of them."""
+        return self._require_graph("output").outputs_structure
+
+    @property
+    def input_shape(self) -> Any:
+        """The shapes of `input`."""
+        return tree.map_structure(lambda t: t.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """The shapes of `output`."""
+        return tree.map_structure(lambda t: t.shape, self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        graph = self._require_graph("input_names")
+        return graph.names(graph.inputs)
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names of the layers that make the outputs."""
+        graph = self._require_graph("output_names")
+        return graph.names(graph.outputs)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Sequence[str] | None = None,
+    ) -> None:
+        """Prints a table of the layers, their output shapes and parameters.
+
+        Args:
+            line_length: width of the table.
+            positions: ends of the columns, as fractions of the width.
+            print_fn: called with the text instead of `print`.
+            expand_nested: whether to list the layers of nested models.
+            show_trainable: whether to say which layers are trainable.
+            layer_range: names, or patterns of them, of the first and last layer to list.
+        """
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None) -> None:
+        """Writes architecture, weights and optimizer state to one file."""
+        from oxiconv.saving import save_model
+
+        save_model(self, filepath, overwrite=overwrite)
+
+    def save_weights(self, filepath: str | Path, overwrite: bool = True) -> None:
+        """Writes the weights to a file."""
+        from oxiconv.saving import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite)
+
+    def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Reads the weights from a file of `save_weights`."""
+        from oxiconv.saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal model.
+
+        Raises:
+            NotImplementedError: a subclass without `get_config`, whose constructor takes more than plain values.
+        """
+        if self._graph is None:
+            return super().get_config()
+        return {"name": self.name, "trainable": self.trainable, **graph_config(self._graph)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """A model of a configuration."""
+        if not {"layers", "input_layers", "output_layers"} <= set(config):
+            return cls(**config)
+        inputs, outputs = graph_from_config(config, custom_objects)
+        accepted = inspect.signature(cls.__init__).parameters
+        open_ended = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in accepted.values())
+        if not open_ended and not {"inputs", "outputs"} <= set(accepted):
+            raise ValueError(f"{cls.__name__}: from_config: expected a constructor that takes inputs and outputs")
+        return cls(inputs=inputs, outputs=outputs, name=config["name"], trainable=config.get("trainable", True))
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture, without weights, as JSON."""
+        from oxiconv.saving.serialization import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The model that `to_json` described, with new weights.
+
+    Only classes of oxiconv, registered ones and those of `custom_objects` are made.
+    """
+    from oxiconv.saving.serialization import deserialize_keras_object
+
+    return deserialize_keras_object(json.loads(json_string), custom_objects)
+
+
+def clone_model(model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None) -> Any:
+    """A model of new layers with the same configuration and new weights.
+
+    Args:
+        model: functional or sequential.
+        input_tensors: must be None.
+        clone_function: must be None.
+    """
+    if input_tensors is not None or clone_function is not None:
+        raise ValueError("clone_model: expected input_tensors=None and clone_function=None, the only supported values")
+    from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+    classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
+    custom = {name: cls for name, cls in classes.items() if not cls.__module__.startswith("oxiconv.")}
+    return deserialize_keras_object(serialize_keras_object(model), custom)

@@ -1,0 +1,163 @@
+"""Models that are a plain stack of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+from oxiconv import ops, tree
+from oxiconv.layers.input_layer import Input, InputLayer
+from oxiconv.layers.layer import Layer
+from oxiconv.models.graph import FunctionGraph
+from oxiconv.models.model import Model
+from oxiconv.symbolic import KerasTensor
+from oxiconv.tensor import ShapeError
+
+
+class Sequential(Model):
+    """Layers one after another. With an `Input` first, weights exist at once; else they are made by the first call.
+
+    Args:
+        layers: to add.
+        trainable: whether training changes the weights.
+        name: of the model.
+
+    Example:
+        >>> import oxiconv
+        >>> from oxiconv import layers
+        >>> model = Sequential([oxiconv.Input((28, 28, 1)), layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(10)])
+        >>> model.output_shape, model.count_params()
+        ((None, 10), 27090)
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self._stack: list[Layer] = []
+        self._input_layer: InputLayer | None = None
+        # The symbolic tensors between the layers; the first is the input.
+        self._tensors: list[KerasTensor] = []
+        for layer in layers or ():
+            self.add(layer)
+
+    def add(self, layer: Any) -> None:
+        """Puts a layer, an `Input`, or a function at the end."""
+        if isinstance(layer, KerasTensor):
+            layer = layer.node.operation if layer.node is not None else layer
+        if isinstance(layer, InputLayer):
+            if self._stack or self._input_layer is not None:
+                raise ValueError(f"{self._label}: add: expected an input as the first layer only")
+            self._input_layer = layer
+            self._tensors = [layer.output]
+            return
+        if not isinstance(layer, Layer):
+            if not callable(layer):
+                raise TypeError(f"{self._label}: add: expected a layer, got {type(layer).__name__}")
+            from oxiconv.layers.core import Lambda
+
+            layer = Lambda(layer)
+        if any(other.name == layer.name for other in self._stack):
+            raise ValueError(f"{self._label}: add: expected unique layer names, got {layer.name!r} twice")
+        declared = getattr(layer, "_declared_shape", None)
+        if not self._stack and not self._tensors:
+            if declared is not None:
+                self.add(Input(declared, name=f"{layer.name}_input"))
+            elif isinstance(layer, Model) and layer._graph is not None and not tree.is_nested(layer.input):
+                self.add(Input(batch_shape=layer.input_shape, dtype=layer.inputs[0].dtype))
+        self._stack.append(layer)
+        if self._tensors:
+            try:
+                self._extend([layer])
+            except Exception:
+                self._stack.pop()
+                raise
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Takes the last layer away and returns it."""
+        if not self._stack:
+            raise ValueError(f"{self._label}: pop: expected at least one layer, got none")
+        layer = self._stack.pop()
+        if len(self._tensors) > 1:
+            del self._tensors[-1]
+            self._finish()
+        return layer
+
+    def _extend(self, layers: Sequence[Layer]) -> None:
+        for layer in layers:
+            output = layer(self._tensors[-1])
+            if tree.is_nested(output):
+                raise ValueError(f"{self._label}: expected layers with one output, got several of {layer.name!r}")
+            self._tensors.append(output)
+        self._finish()
+
+    def _finish(self) -> None:
+        built = len(self._tensors) > 1
+        self._graph = FunctionGraph(self._tensors[0], self._tensors[-1]) if built else None
+        self.built = built
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the weights for inputs of a shape, batch axis included."""
+        if input_shape is None:
+            if self._tensors:
+                return
+            raise ValueError(f"{self._label}: build: expected an input_shape, since the first layer is no Input")
+        if not self._stack:
+            raise ValueError(f"{self._label}: build: expected at least one layer, got none")
+        if not self._tensors:
+            if not isinstance(input_shape, (list, tuple)) or any(isinstance(n, (list, tuple)) for n in input_shape):
+                raise ShapeError(f"{self._label}: build: expected one shape, got {input_shape}")
+            self._tensors = [Input(batch_shape=input_shape, dtype=self.dtype)]
+            try:
+                self._extend(self._stack)
+            except Exception:
+                self._tensors = []
+                raise
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not self.built:
+            inputs = args[0] if args else kwargs["inputs"]
+            shape = ops.shape(inputs)
+            if len(shape) == 0:
+                raise ShapeError(f"{self._label}: expected inputs with a batch axis, got a scalar")
+            self.build((None, *shape[1:]))
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The outputs for the inputs."""
+        if self._graph is None:
+            raise ValueError(f"{self._label}: expected at least one layer, got none")
+        return self._graph.run(inputs, self._label)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in order, without the input."""
+        return list(self._stack)
+
+    @layers.setter
+    def layers(self, _: Any) -> None:
+        raise AttributeError(f"{self._label}: layers cannot be assigned; use add and pop")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal model."""
+        from oxiconv.saving.serialization import serialize_keras_object
+
+        first = [] if self._input_layer is None else [self._input_layer]
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config["layers"] = [serialize_keras_object(layer) for layer in (*first, *self._stack)]
+        if self.built and self._input_layer is None:
+            config["build_input_shape"] = self.input_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Self:
+        """A model of a configuration."""
+        from oxiconv.saving.serialization import deserialize_keras_object
+
+        if "layers" not in config:
+            return cls(**config)
+        model = cls(name=config.get("name"), trainable=config.get("trainable", True))
+        for layer in config["layers"]:
+            model.add(deserialize_keras_object(layer, custom_objects))
+        if config.get("build_input_shape") and not model.built and model._stack:
+            model.build(tuple(config["build_input_shape"]))
+        if not config.get("trainable", True):
+            model.trainable = False
+        return model

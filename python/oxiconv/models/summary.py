@@ -1,0 +1,185 @@
+"""The table that `Model.summary` prints."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from oxiconv import tree
+from oxiconv.layers.layer import Layer
+from oxiconv.symbolic import Operation
+
+if TYPE_CHECKING:
+    from oxiconv.models.model import Model
+    from oxiconv.variable import Variable
+
+
+def print_summary(
+    model: Model,
+    line_length: int | None,
+    positions: Sequence[float] | None,
+    print_fn: Callable[[str], Any] | None,
+    expand_nested: bool,
+    show_trainable: bool,
+    layer_range: Sequence[str] | None,
+) -> None:
+    """Prints the layers of `model` and the totals of their parameters. Arguments: see `Model.summary`."""
+    plain = _is_plain(model)
+    operations = _listed(model)
+    header = ["Layer (type)", "Output Shape", "Param #"]
+    right = [2]
+    ends = list(positions) if positions is not None else [0.45, 0.80, 1.0] if plain else [0.3, 0.56, 0.74, 1.0]
+    length = 88 if plain else 108
+    if not plain:
+        header.append("Connected to")
+    if show_trainable:
+        header.append("Trainable")
+        length += 12
+        ends = [end * 0.85 for end in ends] + [1.0]
+    if len(ends) != len(header):
+        raise ValueError(f"summary: expected {len(header)} positions, got {len(ends)}")
+    line_length = line_length or min(length, shutil.get_terminal_size().columns - 4)
+    if layer_range is not None:
+        operations = _range(operations, layer_range)
+    rows = [row for op in operations for row in _rows(op, model, plain, expand_nested, show_trainable, 0)]
+    text = "\n".join([f'Model: "{model.name}"', *_table(header, rows, ends, line_length, right), *_totals(model)])
+    (print_fn or print)(text)
+
+
+def _listed(model: Any) -> list[Operation]:
+    from oxiconv.models.sequential import Sequential
+
+    if isinstance(model, Sequential) or model._graph is None:
+        return list(model.layers)
+    return list(model._graph.operations)
+
+
+def _is_plain(model: Any) -> bool:
+    """Whether the model is a chain, so that a column of connections would say nothing."""
+    from oxiconv.models.sequential import Sequential
+
+    if isinstance(model, Sequential) or model._graph is None:
+        return True
+    nodes = model._graph.nodes
+    used = [id(t) for node in nodes for t in node.inputs]
+    return len(nodes) == len(model._graph.operations) and len(set(used)) == len(used) == len(nodes) - 1
+
+
+def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level: int) -> list[list[str]]:
+    name = f"{'   ' * level + '└ ' if level else ''}{op.name} ({type(op).__name__})"
+    row = [name, _shape(op), _params(op)]
+    if not plain:
+        row.append(_connections(op, model) if level == 0 else "-")
+    if trainable:
+        row.append("-" if not getattr(op, "weights", None) else "Y" if op.trainable else "N")
+    rows = [row]
+    if nested and hasattr(op, "layers"):
+        for layer in op.layers:
+            rows += _rows(layer, model, plain, nested, trainable, level + 1)
+    return rows
+
+
+def _shape(op: Any) -> str:
+    graph = getattr(op, "_graph", None)
+    if op.nodes:
+        outputs = op.nodes[-1].outputs
+    elif graph is not None:
+        outputs = graph.outputs_structure
+    else:
+        return "?"
+    return str(tree.map_structure(lambda t: t.shape, outputs))
+
+
+def _params(op: Any) -> str:
+    if not isinstance(op, Layer):
+        return "0"
+    return f"{op.count_params():,}" if op.built else "0 (unbuilt)"
+
+
+def _connections(op: Operation, model: Any) -> str:
+    inside = {id(node) for node in model._graph.nodes}
+    parts = []
+    for node in op.nodes:
+        for tensor in node.inputs if id(node) in inside else ():
+            maker = tensor.node
+            if maker is not None:
+                index = [id(n) for n in maker.operation.nodes].index(id(maker))
+                parts.append(f"{maker.operation.name}[{index}][{tensor.index}]")
+    return ", ".join(parts) or "-"
+
+
+def _range(operations: list[Operation], bounds: Sequence[str]) -> list[Operation]:
+    if len(bounds) != 2:
+        raise ValueError(f"summary: expected a layer_range of two names, got {bounds!r}")
+    places = []
+    for bound in bounds:
+        found = [i for i, op in enumerate(operations) if re.fullmatch(bound, op.name)]
+        if not found:
+            raise ValueError(f"summary: expected a name of a layer in layer_range, got {bound!r}")
+        places += [found[0], found[-1]]
+    return operations[min(places) : max(places) + 1]
+
+
+def _table(header: list[str], rows: list[list[str]], ends: list[float], length: int, right: list[int]) -> list[str]:
+    available = length - len(header) - 1
+    edges = [0, *(round(end * available) for end in ends)]
+    widths = [b - a for a, b in itertools.pairwise(edges)]
+    if min(widths) < 6:
+        raise ValueError(f"summary: expected a line_length for columns of at least 6, got {length}")
+
+    def line(left: str, fill: str, cross: str, end: str) -> str:
+        return left + cross.join(fill * width for width in widths) + end
+
+    def cells(row: list[str], bar: str) -> list[str]:
+        columns = [_wrap(text, width - 2) for text, width in zip(row, widths, strict=True)]
+        height = max(map(len, columns))
+        lines = []
+        for i in range(height):
+            texts = [column[i] if i < len(column) else "" for column in columns]
+            padded = [
+                t.rjust(w - 2) if place in right else t.ljust(w - 2)
+                for place, (t, w) in enumerate(zip(texts, widths, strict=True))
+            ]
+            lines.append(bar + bar.join(f" {t} " for t in padded) + bar)
+        return lines
+
+    body = [line("┏", "━", "┳", "┓"), *cells(header, "┃"), line("┡", "━", "╇", "┩")]
+    for i, row in enumerate(rows):
+        body += [line("├", "─", "┼", "┤")] if i else []
+        body += cells(row, "│")
+    return [*body, line("└", "─", "┴", "┘")]
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    indent = len(text) - len(text.lstrip())
+    return textwrap.wrap(text, width, initial_indent=" " * indent, drop_whitespace=True) or [""]
+
+
+def _totals(model: Any) -> list[str]:
+    kinds = [("Trainable", model.trainable_weights), ("Non-trainable", model.non_trainable_weights)]
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and getattr(optimizer, "built", False):
+        kinds.append(("Optimizer", optimizer.variables))
+    counts = [(kind, *_count(variables)) for kind, variables in kinds]
+    total = ("Total", sum(n for _, n, _ in counts), sum(b for _, _, b in counts))
+    return [f" {kind} params: {n:,} ({_memory(size)})" for kind, n, size in (total, *counts)]
+
+
+def _count(variables: Sequence[Variable]) -> tuple[int, int]:
+    """Elements and bytes."""
+    sizes = [(int(np.prod(v.shape, dtype=np.int64)), np.dtype(v.dtype).itemsize) for v in variables]
+    return sum(n for n, _ in sizes), sum(n * width for n, width in sizes)
+
+
+def _memory(size: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1024:
+            return f"{size:.2f} {unit}"
+        size /= 1024
+    return f"{size:.2f} TB"

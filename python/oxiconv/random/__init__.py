@@ -1,0 +1,27 @@
+"""Counter-based random numbers: the same bits eager or compiled, for any number of threads."""
+
+from oxiconv.random.distributions import (
+    categorical,
+    dropout,
+    normal,
+    randint,
+    shuffle,
+    truncated_normal,
+    uniform,
+)
+from oxiconv.random.seed import SeedGenerator, draw_seed, global_seed, next_seed, set_global_seed
+
+__all__ = [
+    "SeedGenerator",
+    "categorical",
+    "draw_seed",
+    "dropout",
+    "global_seed",
+    "next_seed",
+    "normal",
+    "randint",
+    "set_global_seed",
+    "shuffle",
+    "truncated_normal",
+    "uniform",
+]
