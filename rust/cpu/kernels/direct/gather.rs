@@ -65,7 +65,7 @@ impl Gather {
     /// the caller has its own.
     pub(super) fn whole(geometry: &Geometry, pass: &Pass, with_positions: bool) -> Self {
         let offset = |at| geometry.halo.offset(at) as isize;
-        let steps = steps(pass, |at| offset(at));
+        let steps = steps(pass, offset);
         let (runs, run) = runs(geometry, &steps, |_| true);
         let mut positions = Vec::new();
         if with_positions {
