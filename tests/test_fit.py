@@ -226,8 +226,8 @@ def test_shuffling_is_new_each_epoch_and_repeats_with_the_seed() -> None:
     orders: list[list[float]] = []
 
     class Watch(keras.Model):
-        def call(self, x: Any) -> Any:  # type: ignore[override]
-            return x
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            return inputs
 
         def train_step(self, batch: Any) -> dict[str, Any]:
             orders[-1].extend(batch[0].numpy()[:, 0].tolist())
@@ -413,8 +413,8 @@ def test_custom_train_step_runs_with_a_tape() -> None:
             self.dense = layers.Dense(1, use_bias=False, kernel_initializer="zeros")
             self.seen = keras.metrics.Mean(name="seen")
 
-        def call(self, x: Any) -> Any:  # type: ignore[override]
-            return self.dense(x)
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            return self.dense(inputs)
 
         def train_step(self, batch: Any) -> dict[str, Any]:
             x, y = batch
