@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import oxiconv as keras
 from oxiconv import layers, ops
 from oxiconv._core import num_threads, set_num_threads
+from oxiconv.trainer.batches import ArrayBatches
 
 EPS = float(np.finfo(np.float32).eps)
 N, D, CLASSES = 50, 6, 3
@@ -23,6 +29,9 @@ def data(n: int = N) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(n, D)).astype(np.float32)
     return x, (x @ rng.normal(size=(D, CLASSES))).argmax(-1)
+
+
+X, Y = data()
 
 
 def classifier(seed: int = 1, **kwargs: Any) -> keras.Sequential:
@@ -217,8 +226,8 @@ def test_shuffling_is_new_each_epoch_and_repeats_with_the_seed() -> None:
     orders: list[list[float]] = []
 
     class Watch(keras.Model):
-        def call(self, x: Any) -> Any:  # type: ignore[override]
-            return x
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            return inputs
 
         def train_step(self, batch: Any) -> dict[str, Any]:
             orders[-1].extend(batch[0].numpy()[:, 0].tolist())
@@ -404,8 +413,8 @@ def test_custom_train_step_runs_with_a_tape() -> None:
             self.dense = layers.Dense(1, use_bias=False, kernel_initializer="zeros")
             self.seen = keras.metrics.Mean(name="seen")
 
-        def call(self, x: Any) -> Any:  # type: ignore[override]
-            return self.dense(x)
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+            return self.dense(inputs)
 
         def train_step(self, batch: Any) -> dict[str, Any]:
             x, y = batch
@@ -424,6 +433,53 @@ def test_custom_train_step_runs_with_a_tape() -> None:
     assert list(history) == ["seen"]
     assert history["seen"][0] == pytest.approx((y**2).mean(), rel=4 * EPS)
     assert history["seen"][1] < history["seen"][0]
+
+
+class Pair(keras.Model):
+    """Two networks with an optimizer each, trained against each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        keras.utils.set_random_seed(1)
+        self.maker = keras.Sequential([keras.Input((2,)), layers.Dense(4, activation="tanh"), layers.Dense(D)])
+        self.judge = keras.Sequential([keras.Input((D,)), layers.Dense(4, activation="tanh"), layers.Dense(1)])
+        self.noise = keras.random.SeedGenerator(1)
+        self.optimizers = [keras.optimizers.Adam(0.01), keras.optimizers.RMSprop(0.01)]
+        self.judged = keras.metrics.Mean(name="judged")
+        self.steps_in_python = 0
+
+    def train_step(self, real: Any) -> dict[str, Any]:
+        self.steps_in_python += 1
+        bce = keras.losses.BinaryCrossentropy(from_logits=True)
+        seeds = keras.random.normal((real.shape[0], 2), seed=self.noise)
+        with keras.GradientTape() as tape:
+            scores = self.judge(ops.concatenate([real, self.maker(seeds)], axis=0))
+            loss = bce(ops.concatenate([ops.ones((real.shape[0], 1)), ops.zeros((real.shape[0], 1))], axis=0), scores)
+        weights = self.judge.trainable_weights
+        self.optimizers[0].apply(tape.gradient(loss, weights), weights)
+        with keras.GradientTape() as tape:
+            fooled = bce(ops.ones((real.shape[0], 1)), self.judge(self.maker(seeds)))
+        weights = self.maker.trainable_weights
+        self.optimizers[1].apply(tape.gradient(fooled, weights), weights)
+        self.judged.update_state(loss)
+        return {"judged": self.judged.result(), "fooled": fooled}
+
+
+def test_custom_train_step_compiled_equals_eager() -> None:
+    results = []
+    for jit in ("auto", True):
+        model = Pair()
+        model.compile(optimizer=None, jit_compile=jit)
+        history = model.fit(X, batch_size=16, epochs=2, verbose=0).history
+        results.append((history, model.get_weights(), model.steps_in_python))
+    (eager, w1, every), (compiled, w2, once) = results
+    assert (every, once) == (8, 2)  # once per batch shape
+    assert list(eager) == list(compiled) == ["fooled", "judged"]
+    for name in eager:
+        # As in test_compiled_equals_eager, for 8 steps.
+        np.testing.assert_allclose(compiled[name], eager[name], rtol=0, atol=8 * 100 * EPS)
+    for a, b in zip(w1, w2, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=8 * 100 * EPS * 0.1)
 
 
 def test_overridden_compute_loss_and_metrics_are_compiled() -> None:
@@ -469,9 +525,6 @@ def test_unbuilt_model_is_built_by_fit() -> None:
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(x, y, verbose=0)
     assert [w.shape for w in model.get_weights()] == [(D, 4), (4,), (4, CLASSES), (CLASSES,)]
-
-
-X, Y = data()
 
 
 @pytest.mark.parametrize(
@@ -548,6 +601,63 @@ def test_several_inputs(spelling: str) -> None:
     x: Any = [first, second] if spelling == "list" else {"b": first, "a": second}
     np.testing.assert_array_equal(model.predict(x, verbose=0, batch_size=2), first - second)
     assert model.evaluate(x, np.zeros((5, 1)), verbose=0) == pytest.approx(np.abs(first - second).mean())
+
+
+def test_explain_plan() -> None:
+    model = classifier()
+    with pytest.raises(ValueError, match="no step has been compiled"):
+        model.explain_plan()
+    model.fit(X, Y, batch_size=40, validation_data=(X, Y), verbose=0)
+    printed: list[str] = []
+    model.explain_plan(print_fn=printed.append)
+    text = "".join(printed)
+    assert "train step for batches of float32[40, 6], int32[40]\n" in text
+    assert "train step for batches of float32[10, 6], int32[10]\n" in text
+    assert "test step for batches of float32[40, 6], int32[40]\n" in text
+    assert text.count(" MiB\n") == 4
+
+
+def test_ctrl_c_leaves_the_weights_of_a_whole_step() -> None:
+    """After an interrupt at any time the model is where that many whole steps lead."""
+    model = convolutional()
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, 12, 12, 1), dtype=np.float32), rng.integers(0, CLASSES, 64)
+    model.train_on_batch(x, y)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=64, epochs=10**6, shuffle=False, verbose=0)
+    steps = int(model.optimizer.iterations)
+    assert steps > 1
+    again = convolutional()
+    for _ in range(steps):
+        again.train_on_batch(x, y)
+    assert digest(again) == digest(model)
+
+
+@given(
+    samples=st.integers(1, 40),
+    size=st.integers(1, 50),
+    shuffle=st.sampled_from([True, False, "batch"]),
+    structured=st.booleans(),
+)
+def test_a_pass_gives_each_sample_once(samples: int, size: int, shuffle: bool | str, structured: bool) -> None:
+    x = np.arange(samples, dtype=np.int32)
+    inputs = {"b": x, "a": x * 10} if structured else x
+    source = ArrayBatches((inputs, x * 100, None), size, shuffle, np.random.default_rng(0).permutation)
+    seen: list[int] = []
+    sizes = []
+    for got, y, weight in source:
+        first = got["b"] if structured else got
+        np.testing.assert_array_equal(y, first * 100)
+        if structured:
+            np.testing.assert_array_equal(got["a"], first * 10)
+        assert weight is None
+        seen += first.tolist()
+        sizes.append(len(first))
+    assert sorted(seen) == list(range(samples))
+    assert seen == sorted(seen) or shuffle
+    assert len(sizes) == source.steps
+    assert sorted(sizes, reverse=True)[:-1] == [min(size, samples)] * (len(sizes) - 1)
 
 
 def test_many_shapes_keep_few_steps() -> None:

@@ -46,7 +46,8 @@ class Trainer(Steps):
             weighted_metrics: like `metrics`, but updated with sample weights.
             run_eagerly: run step by step in Python, for debugging. The results are equal up to rounding.
             steps_per_execution: accepted for Keras compatibility: a step is one call already.
-            jit_compile: accepted for Keras compatibility: steps are always compiled, unless `run_eagerly`.
+            jit_compile: True to compile an overridden `train_step`, `test_step` or `predict_step` too: its Python code
+                then runs once per batch shape, to be traced. The model's own steps are always compiled.
             auto_scale_loss: accepted for Keras compatibility: float32 needs no scaling.
 
         Raises:
@@ -325,6 +326,21 @@ class Trainer(Steps):
         outputs = self._runner("predict", None)(batch)
         return tree.map_structure(lambda t: np.array(t), outputs)
 
+    def explain_plan(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Prints the compiled steps: what runs, by which kernels, and in how much memory.
+
+        Args:
+            print_fn: called with the text.
+
+        Raises:
+            ValueError: nothing has been compiled yet: that happens at the first batch of each shape.
+        """
+        state = self._compiled_state
+        steps = self._prediction_steps() if state is None else state.steps
+        if not len(steps):
+            raise ValueError("explain_plan: no step has been compiled yet; call fit, evaluate or predict first.")
+        print_fn(str(steps))
+
     def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
         batch = _contiguous(batch)
         logs = as_floats(self._logs(self._runner(kind, None)(batch)))
@@ -410,16 +426,21 @@ class Trainer(Steps):
     def _runner(self, kind: str, source: Batches | None) -> Callable[[Batch], Any]:
         """A function that runs one step of a kind on a batch: eagerly where asked or overridden, else compiled."""
         step = getattr(self, f"{kind}_step")
-        if self.run_eagerly or getattr(type(self), f"{kind}_step") is not getattr(Trainer, f"{kind}_step"):
-            return lambda batch: step(pack(*tree.map_structure(_tensor, batch)))
         state = self._compiled_state
+        overridden = getattr(type(self), f"{kind}_step") is not getattr(Trainer, f"{kind}_step")
+        if state is not None and not state.compiles(overridden):
+            return lambda batch: step(pack(*tree.map_structure(_tensor, batch)))
         steps = self._prediction_steps() if state is None else state.steps
         model: Any = self
         layers = tuple(id(layer) for layer in model._flatten_layers())
         key = (kind, layers, "" if state is None else state.configuration())
-        own_results = kind == "predict" or any(
-            getattr(type(self), name) is not getattr(Trainer, name)
-            for name in ("compute_metrics", "get_metrics_result")
+        own_results = (
+            overridden
+            or kind == "predict"
+            or any(
+                getattr(type(self), name) is not getattr(Trainer, name)
+                for name in ("compute_metrics", "get_metrics_result")
+            )
         )
 
         def traced(x: Any, y: Any, sample_weight: Any) -> Any:
@@ -427,11 +448,12 @@ class Trainer(Steps):
             return results if own_results else None
 
         def make(batch: Batch) -> CompiledStep:
-            self._build(batch, kind)
-            return CompiledStep(traced, batch)
+            if not overridden:
+                self._build(batch, kind)
+            return CompiledStep(kind, traced, batch)
 
         whole = None if source is None else source.whole
-        checked = kind == "predict"
+        checked = overridden or kind == "predict"
 
         def run(batch: Batch) -> Any:
             nonlocal checked
