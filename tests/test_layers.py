@@ -135,7 +135,7 @@ class Block(layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stem = layers.Dense(2)
-        self.stages = [layers.Dense(3), [Scale(), {"inner": layers.Dense(4)}]]
+        self.stages: list[Any] = [layers.Dense(3), [Scale(), {"inner": layers.Dense(4)}]]
         self.free = Variable(1.0, name="free")
 
     def call(self, inputs: Any, training: Any = None) -> Any:

@@ -151,7 +151,10 @@ class GradientTape:
             self._stop()
         self._spent = True
         targets = [_value(t) for t in tree.flatten(target)]
-        seeds = [None] * len(targets) if output_gradients is None else tree.flatten(output_gradients)
+        if output_gradients is None:
+            seeds: list[Any] = [None] * len(targets)
+        else:
+            seeds = tree.flatten(output_gradients) if tree.is_nested(target) else [output_gradients]
         if len(seeds) != len(targets):
             raise ValueError(f"GradientTape.gradient: expected {len(targets)} output_gradients, got {len(seeds)}")
         flat = tree.flatten(sources)

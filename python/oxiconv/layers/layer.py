@@ -253,8 +253,8 @@ class Layer(Operation):
 
     # Calls.
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights for inputs of a shape (None where unknown)."""
+    def build(self, *shapes: Any, **named_shapes: Any) -> None:
+        """Makes the weights for inputs of a shape (None where unknown). Subclasses take `input_shape`, or several."""
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
