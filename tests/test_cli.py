@@ -11,6 +11,7 @@ import pytest
 
 import oxiconv
 from oxiconv import __main__, demo
+from oxiconv.datasets import glyphs, mnist
 
 QUICK = ["--samples", "256", "--epochs", "1"]
 
@@ -106,8 +107,8 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
 
 
 def test_too_many_samples_of_a_real_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = demo.glyphs.load_data(train=30, test=10)
-    monkeypatch.setattr(demo.mnist, "load_data", lambda: small)
+    small = glyphs.load_data(train=30, test=10)
+    monkeypatch.setattr(mnist, "load_data", lambda: small)
     with pytest.raises(ValueError, match="mnist has 30 training pictures, 31 were asked for"):
         demo.run(data="mnist", samples=31, folder=tmp_path)
 

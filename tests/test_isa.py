@@ -1,7 +1,4 @@
-"""The numerical tests pass on every instruction set that this machine has, not only on the best one.
-
-The instruction set is chosen once per process, so each runs in a process of its own.
-"""
+"""The numerical tests pass on every instruction set that this machine has, not only on the best one."""
 
 import os
 import subprocess
@@ -11,11 +8,15 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-NUMERICAL = ["test_ops.py"]
+NUMERICAL = sorted(
+    str(path) for pattern in ("test_core.py", "test_core_steps.py", "test_ops*.py") for path in TESTS.glob(pattern)
+)
 
 
 def test_an_unknown_name_is_refused() -> None:
-    done = _python("-c", "import oxiconv; oxiconv.ops.add(oxiconv.ops.ones(3), 1.0)", isa="mmx")
+    environment = os.environ | {"OXICONV_ISA": "mmx"}
+    command = [sys.executable, "-c", "import oxiconv; oxiconv.ops.add(oxiconv.ops.ones(3), 1.0)"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "OXICONV_ISA" in done.stderr
     assert "mmx" in done.stderr
@@ -23,19 +24,8 @@ def test_an_unknown_name_is_refused() -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "neon"])
-def test_numerical_tests_pass_on(isa: str) -> None:
-    probe = _python("-c", "import oxiconv; print(oxiconv.config.isa())", isa=isa)
-    if probe.returncode != 0:
-        assert "OXICONV_ISA" in probe.stderr
-        pytest.skip(f"this machine has no {isa}")
-    assert probe.stdout.strip() == isa
-    files = [str(TESTS / name) for name in NUMERICAL]
-    done = _python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=600", *files, isa=isa)
+def test_numerical_tests_pass(isa_environment: dict[str, str]) -> None:
+    assert NUMERICAL
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=600", *NUMERICAL]
+    done = subprocess.run(command, cwd=TESTS.parent, env=isa_environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-
-
-def _python(*arguments: str, isa: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OXICONV_ISA": isa}
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, check=False)

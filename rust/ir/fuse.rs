@@ -327,13 +327,14 @@ impl Fuser<'_> {
                 kind: Kind::Product { form: Form::Conv(conv), solve: Seat::Output, window: w, .. },
                 ..
             }) = conv
-                && self.target.pools(conv, window) {
-                    *w = Some(window.clone());
-                    let mut step = steps[source.index()].take().expect("found above");
-                    step.makes = vec![id, index];
-                    steps[id.index()] = Some(step);
-                    continue;
-                }
+                && self.target.pools(conv, window)
+            {
+                *w = Some(window.clone());
+                let mut step = steps[source.index()].take().expect("found above");
+                step.makes = vec![id, index];
+                steps[id.index()] = Some(step);
+                continue;
+            }
             step.kind = Kind::MaxPool(window.clone());
             step.reads.truncate(1);
             steps[id.index()] = Some(step);

@@ -54,10 +54,11 @@ impl Rewriter {
             // The zeros between the maxima add nothing.
             Op::Sum(axes) => {
                 if let Op::WindowPut(w) = self.op(args[0])
-                    && (1..=w.input.len()).all(|a| axes.contains(&a)) {
-                        let g = self.graph.node(args[0]).args[0];
-                        return self.graph.emit(node.op.clone(), &[g]);
-                    }
+                    && (1..=w.input.len()).all(|a| axes.contains(&a))
+                {
+                    let g = self.graph.node(args[0]).args[0];
+                    return self.graph.emit(node.op.clone(), &[g]);
+                }
                 self.graph.emit(node.op.clone(), args)
             }
             _ => self.graph.emit(node.op.clone(), args),
@@ -99,16 +100,18 @@ impl Rewriter {
         let (expr, used) = expr.substitute(inputs.len(), &feeds).compact();
         let mut inputs: Vec<NodeId> = used.iter().map(|&i| inputs[i]).collect();
         let mut expr = expr;
-        if inputs.is_empty() && !integers
-            && let Some(value) = expr.as_constant() {
-                let scalar = self.graph.emit(Op::Const { dtype, bits: convert(value, dtype).to_bits() }, &[])?;
-                let axes = (0..dims.len()).collect();
-                return if dims.is_empty() {
-                    Ok(scalar)
-                } else {
-                    self.graph.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[scalar])
-                };
-            }
+        if inputs.is_empty()
+            && !integers
+            && let Some(value) = expr.as_constant()
+        {
+            let scalar = self.graph.emit(Op::Const { dtype, bits: convert(value, dtype).to_bits() }, &[])?;
+            let axes = (0..dims.len()).collect();
+            return if dims.is_empty() {
+                Ok(scalar)
+            } else {
+                self.graph.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[scalar])
+            };
+        }
         if inputs.is_empty() {
             // Nothing is left to read the sizes from: keep one argument.
             inputs.push(args[0]);
@@ -118,9 +121,10 @@ impl Rewriter {
             return Ok(inputs[0]);
         }
         if dtype == DType::F32
-            && let Some(put) = self.map_behind_put(&expr, &inputs)? {
-                return Ok(put);
-            }
+            && let Some(put) = self.map_behind_put(&expr, &inputs)?
+        {
+            return Ok(put);
+        }
         self.graph.emit(Op::Map { expr, dtype }, &inputs)
     }
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from oxiconv import _core
 
 
-@dataclass
 class _Settings:
-    epsilon: float = 1e-7
-    image_data_format: str = "channels_last"
+    def __init__(self) -> None:
+        self.epsilon = 1e-7
+        self.image_data_format = "channels_last"
 
 
 _settings = _Settings()

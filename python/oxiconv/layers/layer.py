@@ -78,6 +78,8 @@ class Layer(Operation):
         super().__init__(name)
         if isinstance(dtype, Mapping):  # Keras writes a policy
             dtype = dtype.get("config", {}).get("name")
+        if str(dtype) in ("float16", "bfloat16", "float64"):
+            raise ValueError(f"{self._label}: expected dtype 'float32', the only real type supported, got {dtype!r}")
         self.dtype = standardize_dtype(dtype)
         self.autocast = autocast
         self.built = False
@@ -364,15 +366,18 @@ class Layer(Operation):
             for field in cls.__dict__.get("config_fields", ()):
                 config[field] = _serialized(getattr(self, field))
         owner = next(cls for cls in type(self).__mro__ if "__init__" in cls.__dict__)
-        if type(self).get_config is Layer.get_config and not owner.__module__.startswith("oxiconv."):
-            config.update(self._recorded_arguments(owner))
-        return config
+        ours = [f.__module__.startswith("oxiconv.") for f in (type(self).get_config, owner)]
+        return self._recorded_config(config, owner) if ours == [True, False] else config
 
-    def _recorded_arguments(self, owner: type) -> dict[str, Any]:
+    def _recorded_config(self, base: dict[str, Any], owner: type) -> dict[str, Any]:
+        """The arguments the layer was made with, and what else of `base` its constructor takes."""
         args, kwargs = self.__dict__["_arguments"]
         bound = inspect.signature(owner.__init__).bind(self, *args, **kwargs)  # type: ignore[misc]
-        config: dict[str, Any] = {}
-        for parameter in list(bound.signature.parameters.values())[1:]:
+        parameters = list(bound.signature.parameters.values())[1:]
+        names = {p.name for p in parameters}
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        config = {name: value for name, value in base.items() if open_ended or name in names}
+        for parameter in parameters:
             if parameter.name in bound.arguments:
                 value = bound.arguments[parameter.name]
                 config.update(value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value})

@@ -216,14 +216,19 @@ class Cropping1D(_Cropping):
 
     Args:
         cropping: one number or (before, after).
-        data_format: "channels_last" or "channels_first"; None is the configured one.
         **kwargs: those of `Layer`.
     """
 
     rank = 1
 
-    def __init__(self, cropping: Any = (1, 1), data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(cropping, data_format, **kwargs)
+    def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
+        super().__init__(cropping, "channels_last", **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        del config["data_format"]
+        return config
 
 
 class Cropping2D(_Cropping):

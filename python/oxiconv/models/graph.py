@@ -24,6 +24,8 @@ class FunctionGraph:
         self.outputs_structure = outputs
         self.inputs: list[KerasTensor] = _symbolic(inputs, "inputs")
         self.outputs: list[KerasTensor] = _symbolic(outputs, "outputs")
+        # Inputs that another operation than an `Input` makes: there the graph is cut off from what came before.
+        self._cut = {id(t) for t in self.inputs if t.node is None or not isinstance(t.node.operation, InputLayer)}
         self.nodes, self.operations = self._sort()
         self.layers = [operation for operation in self.operations if isinstance(operation, Layer)]
         names = [operation.name for operation in self.operations]
@@ -48,8 +50,7 @@ class FunctionGraph:
         return nodes, [operations[key] for key in order]
 
     def _parents(self, node: Node) -> list[Node]:
-        known = {id(t) for t in self.inputs}
-        return [t.node for t in node.inputs if t.node is not None and id(t) not in known]
+        return [t.node for t in node.inputs if t.node is not None and id(t) not in self._cut]
 
     def _discover(self) -> tuple[list[Node], dict[int, int]]:
         """All nodes, each after those it needs; and the rank of operations, which counts them as they are met."""
@@ -58,7 +59,7 @@ class FunctionGraph:
         done: set[int] = set()
         given = {id(t) for t in self.inputs}
         # An explicit stack: networks are deeper than Python's recursion limit.
-        stack = [(node, False) for node in self._roots()[::-1]]
+        stack = [(t.node, False) for t in reversed(self.outputs) if t.node is not None and id(t) not in self._cut]
         while stack:
             node, finished = stack.pop()
             if finished:
@@ -69,34 +70,18 @@ class FunctionGraph:
             done.add(id(node))
             rank.setdefault(id(node.operation), len(rank))
             stack.append((node, True))
-            for tensor in reversed(node.inputs):
-                if tensor.node is None:
-                    raise ValueError(
-                        f"Model: expected outputs that follow from the inputs, got {tensor!r} from elsewhere"
-                    )
-                if id(tensor) not in given or isinstance(tensor.node.operation, InputLayer):
-                    stack.append((tensor.node, False))
+            for tensor in node.inputs:
+                if tensor.node is None and id(tensor) not in given:
+                    raise ValueError(f"Model: expected outputs that follow from the inputs, got {tensor!r} too")
+            stack += [(parent, False) for parent in reversed(self._parents(node))]
             if not node.inputs and not any(id(t) in given for t in tree.flatten(node.outputs)):
-                raise ValueError(
-                    f"Model: expected {node.operation.name!r} among the inputs, since outputs depend on it"
-                )
+                raise ValueError(f"Model: expected {node.operation.name!r} among the inputs: outputs depend on it")
         for tensor in self.inputs:
-            if (
-                tensor.node is not None
-                and id(tensor.node) not in done
-                and isinstance(tensor.node.operation, InputLayer)
-            ):
-                rank.setdefault(id(tensor.node.operation), -1)
-                found.insert(0, tensor.node)
+            node_of = tensor.node
+            if node_of is not None and id(tensor) not in self._cut and id(node_of) not in done:
+                rank.setdefault(id(node_of.operation), -1)
+                found.insert(0, node_of)
         return found, rank
-
-    def _roots(self) -> list[Node]:
-        given = {id(t) for t in self.inputs}
-        return [
-            t.node
-            for t in self.outputs
-            if t.node is not None and (id(t) not in given or isinstance(t.node.operation, InputLayer))
-        ]
 
     def run(self, inputs: Any, label: str) -> Any:
         """The outputs for values of the inputs."""
@@ -121,26 +106,26 @@ class FunctionGraph:
             flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
             raise ValueError(f"{label}: expected {len(self.inputs)} inputs, got {len(flat)}")
-        return [self._fit(value, wanted, label) for value, wanted in zip(flat, self.inputs, strict=True)]
-
-    @staticmethod
-    def _fit(value: Any, wanted: KerasTensor, label: str) -> Any:
-        if value is None:
-            return None
-        x = convert(value, wanted.dtype)
-        if x.ndim == len(wanted.shape) + 1 and x.shape[-1] == 1:
-            x = ops.squeeze(x, -1)
-        elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
-            x = ops.expand_dims(x, -1)
-        if x.ndim != len(wanted.shape) or any(
-            n not in (None, m) for n, m in zip(wanted.shape[1:], x.shape[1:], strict=True)
-        ):
-            raise ShapeError(f"{label}: expected shape {wanted.shape} for input {wanted.name!r}, got {x.shape}")
-        return x
+        return [_fit(value, wanted) for value, wanted in zip(flat, self.inputs, strict=True)]
 
     def names(self, tensors: list[KerasTensor]) -> list[str]:
         """The names of the operations that make tensors."""
         return [t.name if t.node is None else t.node.operation.name for t in tensors]
+
+
+def _fit(value: Any, wanted: KerasTensor) -> Any:
+    """A value of an input in its declared type, with a last axis of 1 added or taken away as declared."""
+    if value is None:
+        return None
+    x = given = convert(value, wanted.dtype)
+    if x.ndim == len(wanted.shape) + 1 and x.shape[-1] == 1:
+        x = ops.squeeze(x, -1)
+    elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
+        x = ops.expand_dims(x, -1)
+    pairs = zip(wanted.shape[1:], x.shape[1:], strict=False)
+    if x.ndim != len(wanted.shape) or any(n not in (None, m) for n, m in pairs):
+        raise ShapeError(f"expected shape {wanted.shape} for input {wanted.name!r}, got {given.shape}")
+    return x
 
 
 def _symbolic(structure: Any, what: str) -> list[KerasTensor]:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from oxiconv import naming, tree
+from oxiconv import naming
 from oxiconv.layers.layer import Layer, _map_shapes
 from oxiconv.models.configuration import graph_config, graph_from_config
 from oxiconv.models.graph import FunctionGraph
 from oxiconv.models.summary import print_summary
 from oxiconv.symbolic import KerasTensor
 from oxiconv.trainer import Trainer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Model(Trainer, Layer):
@@ -132,13 +133,15 @@ class Model(Trainer, Layer):
 
     @property
     def input_shape(self) -> Any:
-        """The shapes of `input`."""
-        return tree.map_structure(lambda t: t.shape, self.input)
+        """The shape of the input, or a list of them."""
+        shapes = [t.shape for t in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
 
     @property
     def output_shape(self) -> Any:
-        """The shapes of `output`."""
-        return tree.map_structure(lambda t: t.shape, self.output)
+        """The shape of the output, or a list of them."""
+        shapes = [t.shape for t in self.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
 
     @property
     def input_names(self) -> list[str]:
@@ -215,6 +218,8 @@ class Model(Trainer, Layer):
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture, without weights, as JSON."""
+        import json
+
         from oxiconv.saving.serialization import serialize_keras_object
 
         return json.dumps(serialize_keras_object(self), **kwargs)
@@ -225,6 +230,8 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
     Only classes of oxiconv, registered ones and those of `custom_objects` are made.
     """
+    import json
+
     from oxiconv.saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(json.loads(json_string), custom_objects)

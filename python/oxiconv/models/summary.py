@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
-import shutil
-import textwrap
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +10,7 @@ import numpy as np
 
 from oxiconv import tree
 from oxiconv.layers.layer import Layer
-from oxiconv.symbolic import Operation
+from oxiconv.symbolic import Function, Operation
 
 if TYPE_CHECKING:
     from oxiconv.models.model import Model
@@ -44,7 +41,10 @@ def print_summary(
         ends = [end * 0.85 for end in ends] + [1.0]
     if len(ends) != len(header):
         raise ValueError(f"summary: expected {len(header)} positions, got {len(ends)}")
-    line_length = line_length or min(length, shutil.get_terminal_size().columns - 4)
+    if line_length is None:
+        import shutil
+
+        line_length = min(length, shutil.get_terminal_size().columns - 4)
     if layer_range is not None:
         operations = _range(operations, layer_range)
     rows = [row for op in operations for row in _rows(op, model, plain, expand_nested, show_trainable, 0)]
@@ -72,7 +72,7 @@ def _is_plain(model: Any) -> bool:
 
 
 def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level: int) -> list[list[str]]:
-    name = f"{'   ' * level + '└ ' if level else ''}{op.name} ({type(op).__name__})"
+    name = f"{'   ' * level + '└ ' if level else ''}{op.name} ({_kind(op)})"
     row = [name, _shape(op), _params(op)]
     if not plain:
         row.append(_connections(op, model) if level == 0 else "-")
@@ -83,6 +83,12 @@ def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level
         for layer in op.layers:
             rows += _rows(layer, model, plain, nested, trainable, level + 1)
     return rows
+
+
+def _kind(op: Operation) -> str:
+    """The class; that of a function is its name, as Keras writes it."""
+    name = type(op).__name__
+    return "".join(map(str.capitalize, op.function.__name__.split("_"))) if isinstance(op, Function) else name
 
 
 def _shape(op: Any) -> str:
@@ -117,6 +123,8 @@ def _connections(op: Operation, model: Any) -> str:
 def _range(operations: list[Operation], bounds: Sequence[str]) -> list[Operation]:
     if len(bounds) != 2:
         raise ValueError(f"summary: expected a layer_range of two names, got {bounds!r}")
+    import re
+
     places = []
     for bound in bounds:
         found = [i for i, op in enumerate(operations) if re.fullmatch(bound, op.name)]
@@ -128,7 +136,7 @@ def _range(operations: list[Operation], bounds: Sequence[str]) -> list[Operation
 
 def _table(header: list[str], rows: list[list[str]], ends: list[float], length: int, right: list[int]) -> list[str]:
     available = length - len(header) - 1
-    edges = [0, *(round(end * available) for end in ends)]
+    edges = [0, *(int(end * available) for end in ends)]
     widths = [b - a for a, b in itertools.pairwise(edges)]
     if min(widths) < 6:
         raise ValueError(f"summary: expected a line_length for columns of at least 6, got {length}")
@@ -157,6 +165,8 @@ def _table(header: list[str], rows: list[list[str]], ends: list[float], length: 
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    import textwrap
+
     indent = len(text) - len(text.lstrip())
     return textwrap.wrap(text, width, initial_indent=" " * indent, drop_whitespace=True) or [""]
 

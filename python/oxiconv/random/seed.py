@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
+import os
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,14 @@ from oxiconv.tensor import Tensor, convert
 from oxiconv.variable import Variable
 
 
-@dataclass
 class _Global:
-    seed: int
-    drawn: int = 0
-    generator: SeedGenerator | None = None
+    def __init__(self) -> None:
+        self.seed = int.from_bytes(os.urandom(4), "little") >> 1
+        self.drawn = 0
+        self.generator: SeedGenerator | None = None
 
 
-_global = _Global(secrets.randbits(31))
+_global = _Global()
 
 
 def global_seed() -> int:

@@ -1,10 +1,15 @@
-//! Elements per nanosecond of elementwise kernels on data that stays in L2.
+//! Elements per nanosecond of elementwise, reduction, pooling and random kernels on data that stays in L2.
 #![allow(clippy::print_stdout, reason = "the report is the purpose")]
 
 use oxiconv_cpu::kernels::map::{MapKernel, Operand};
+use oxiconv_cpu::kernels::random;
+use oxiconv_cpu::kernels::reduce::{ReduceKernel, Reduction};
+use oxiconv_cpu::kernels::window;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::DType;
+use oxiconv_ir::Window;
 use oxiconv_ir::expr::{Binary, Expr, ExprBuilder, Unary};
+use oxiconv_ir::op::Dist;
 use std::time::Instant;
 
 /// Best of 20 rounds; of one call with `--smoke`.
@@ -31,6 +36,38 @@ fn map(name: &str, isa: Isa, expr: &Expr, operands: &[Operand], dims: &[usize]) 
     // SAFETY: all arrays have the extent of the result.
     let rate = best(total, || unsafe { kernel.run(dims[0], &ins, &pointers, &mut scratch) });
     println!("{:8} {name:32} {dims:?}: {rate:.2} elements/ns", isa.name());
+}
+
+fn reduce(isa: Isa, reduction: Reduction, expr: &Expr, dims: &[usize], axes: &[usize]) {
+    let total: usize = dims.iter().product();
+    let x = vec![0.5f32; total];
+    let operands = [Operand::dense(DType::F32, dims.len())];
+    let kernel = ReduceKernel::new(isa, reduction, expr, &operands, dims, axes, DType::F32);
+    let mut out = vec![0.0f32; total];
+    let mut scratch = vec![0.0; kernel.scratch_len()];
+    let (ins, pointer) = ([x.as_ptr().cast()], out.as_mut_ptr().cast());
+    // SAFETY: the arrays have room for input and result.
+    let rate = best(total, || unsafe { kernel.run(dims[0], &ins, pointer, &mut scratch) });
+    println!("{:8} {reduction:?} {expr} {dims:?} over {axes:?}: {rate:.2} elements/ns", isa.name());
+}
+
+/// Input elements per nanosecond of 2x2 pooling.
+fn pool(isa: Isa, channels: usize) {
+    let w = Window { input: vec![26, 26], size: vec![2, 2], stride: vec![2, 2], low: vec![0, 0], high: vec![0, 0] };
+    let (ins, outs) = (26 * 26 * channels, 13 * 13 * channels);
+    let (x, mut y, mut back) = (vec![0.5; ins], vec![0.0; outs], vec![0.0; ins]);
+    let mut index = vec![0u8; outs];
+    let at = index.as_mut_ptr();
+    // SAFETY: a byte per result.
+    let max = best(ins, || unsafe { window::max_pool(isa, &w, channels, 1, &x, &mut y, at) });
+    // SAFETY: as above.
+    let put = best(ins, || unsafe { window::put(isa, &w, channels, 1, &y, at, &mut back) });
+    // SAFETY: as above.
+    let take = best(ins, || unsafe { window::take(isa, &w, channels, 1, &x, at, &mut y) });
+    let sum = best(ins, || window::sum(isa, &w, channels, 1, &x, &mut y));
+    let spread = best(ins, || window::spread(isa, &w, channels, 1, &y, &mut back));
+    let name = isa.name();
+    println!("{name:8} pool {channels}: max {max:.2}, put {put:.2}, take {take:.2}, sum {sum:.2}, spread {spread:.2}");
 }
 
 /// Three results of parameter, two moments and gradient; inputs 4 to 6 are scalars.
@@ -71,6 +108,29 @@ fn main() {
         map("adam", isa, &adam(), &operands, &[16384]);
         for f in [Unary::Exp, Unary::Tanh, Unary::Sigmoid, Unary::Log, Unary::Erf, Unary::Sin] {
             map(&format!("{f:?}"), isa, &Expr::unary(f), &[Operand::dense(DType::F32, 1)], &[65536]);
+        }
+        let (x, exp) = (Expr::input(1, 0), Expr::unary(Unary::Exp));
+        for (dims, axes) in [
+            (vec![65536], vec![0]),
+            (vec![6553, 10], vec![1]),
+            (vec![65, 1000], vec![1]),
+            (vec![6553, 10], vec![0]),
+            (vec![2048, 32], vec![0]),
+            (vec![256, 256], vec![0]),
+            (vec![4, 4096, 4], vec![0, 1]),
+            (vec![8, 128, 64], vec![1]),
+        ] {
+            reduce(isa, Reduction::Sum, &x, &dims, &axes);
+            reduce(isa, Reduction::Max, &x, &dims, &axes);
+            reduce(isa, Reduction::Sum, &exp, &dims, &axes);
+        }
+        for channels in [3, 16, 32, 64] {
+            pool(isa, channels);
+        }
+        for dist in [Dist::Uniform, Dist::Normal] {
+            let mut y = vec![0.0; 65536];
+            let rate = best(y.len(), || random::fill(isa, dist, [1, 2], 0, &mut y));
+            println!("{:8} {dist:?}: {rate:.2} elements/ns", isa.name());
         }
         let pow = Expr::binary(Binary::Pow);
         map("Pow", isa, &pow, &[Operand::dense(DType::F32, 1), Operand::dense(DType::F32, 1)], &[32768]);

@@ -199,7 +199,7 @@ impl Kernel for MaxPool {
 pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn Kernel> {
     match op {
         Op::Const { dtype, bits } => Box::new(Constant { dtype: *dtype, value: f64::from_bits(*bits) }),
-        Op::Random { dist, .. } => Box::new(Random { dist: *dist, out: out.clone() }),
+        Op::Random { dist, .. } => Box::new(Random { isa, dist: *dist, out: out.clone() }),
         Op::Broadcast { .. } | Op::Permute(_) | Op::Slice { .. } | Op::Pad { .. } | Op::Concat(_) => {
             Box::new(Layout::new(op, types, out))
         }
@@ -253,6 +253,7 @@ impl Kernel for Constant {
 
 /// Random numbers; a sample's place in the stream is its place in the batch.
 struct Random {
+    isa: Isa,
     dist: Dist,
     out: Type,
 }
@@ -263,7 +264,7 @@ impl Kernel for Random {
         let first = entries(&self.out) / call.of * call.first * entry(&self.out);
         // SAFETY: the state has two elements, the result `len`.
         let (state, out) = unsafe { (read::<i32>(call.inputs[0], 2), write(call.outputs[0], len)) };
-        random::fill(self.dist, [state[0], state[1]], first as u64, out);
+        random::fill(self.isa, self.dist, [state[0], state[1]], first as u64, out);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Elements to other places: every layout op is a copy between two strided views of one index space.
 
+#![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
+
 /// One side of a copy: steps per axis of the index space, in elements.
 pub type Strides = Vec<usize>;
 
@@ -90,7 +92,10 @@ unsafe fn copy<T: Copy>(axis: Axis, inner: &[Axis], from: *const T, to: *mut T) 
                     for ii in i..(i + TILE).min(axis.len) {
                         for jj in j..(j + TILE).min(last.len) {
                             // SAFETY: by the contract of `run`.
-                            unsafe { *to.add(ii * axis.to + jj * last.to) = *from.add(ii * axis.from + jj * last.from) };
+                            unsafe {
+                                let x = *from.add(ii * axis.from + jj * last.from);
+                                *to.add(ii * axis.to + jj * last.to) = x;
+                            }
                         }
                     }
                 }

@@ -1,5 +1,7 @@
 //! Pooling over `[n, spatial.., c]`: one walk over the windows, a loop over channels at each of their positions.
 
+#![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
+
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
 use std::ops::Range;
@@ -294,3 +296,6 @@ fn samples<'a>(
 ) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
     x.chunks_exact((walk.inputs() * c).max(1)).zip(y.chunks_exact_mut((walk.outputs() * c).max(1)))
 }
+
+#[cfg(test)]
+mod tests;

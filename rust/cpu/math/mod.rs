@@ -14,6 +14,7 @@ mod trig;
 
 pub use exp::{erf, exp, expm1, sigmoid, tanh};
 pub use log::{log, log1p, pow};
+pub(crate) use trig::sin_cos_of_turns;
 pub use trig::{atan2, cos, sin, tan};
 
 use crate::simd::Simd;

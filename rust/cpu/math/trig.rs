@@ -2,7 +2,7 @@
 
 use super::{MAX_LANES, polynomial, with_sign};
 use crate::simd::Simd;
-use std::f32::consts::{FRAC_2_PI, FRAC_PI_2, PI};
+use std::f32::consts::{FRAC_2_PI, FRAC_PI_2, PI, TAU};
 
 /// Up to here the quotient by π/2 is at most 2^16 and three f32 parts of π/2 suffice.
 const LIMIT: f32 = 102_943.0;
@@ -93,6 +93,19 @@ fn sin_of_quarters<S: Simd>(s: S, q: S::F, hi: S::F, lo: S::F) -> S::F {
     let odd = s.eq(s.fma(half, s.splat(-2.0), q), s.splat(1.0));
     let flip = s.select(s.eq(half, s.splat(1.0)), s.splat(-0.0), s.splat(0.0));
     s.xor(s.select(odd, cos, sin), flip)
+}
+
+/// Sine and cosine of `2π v` for `v` in `[0, 1]`, within 2 ULP: quarter turns come off exactly.
+#[inline(always)]
+pub(crate) fn sin_cos_of_turns<S: Simd>(s: S, v: S::F) -> (S::F, S::F) {
+    let q = s.round(s.mul(v, s.splat(4.0)));
+    let t = s.fma(q, s.splat(-0.25), v);
+    // 2π = 6.2831855 − 1.7484556e-7.
+    let hi = s.mul(t, s.splat(TAU));
+    let lo = s.fma(t, s.splat(TAU), s.xor(hi, s.splat(-0.0)));
+    let lo = s.fma(t, s.splat(-1.748_455_5e-7), lo);
+    let past = s.fma(s.floor(s.mul(q, s.splat(0.25))), s.splat(-4.0), q);
+    (sin_of_quarters(s, past, hi, lo), sin_of_quarters(s, s.add(past, s.splat(1.0)), hi, lo))
 }
 
 /// Sine, within 2 ULP over all floats.

@@ -68,12 +68,47 @@ impl Fold for MaxI32 {
     }
 }
 
-/// The vector forms of an f32 operation; `$combine` is an expression in `$s`, `$a`, `$b`.
+/// Positions of lanes in a vector.
+const POSITIONS: [f32; 16] = [0., 1., 2., 3., 4., 5., 6., 7., 8., 9., 10., 11., 12., 13., 14., 15.];
+
+impl SumF32 {
+    /// The first `n` words at `p`; the lanes past them add nothing.
+    ///
+    /// # Safety
+    /// They are readable.
+    #[inline(always)]
+    unsafe fn padded<S: Simd>(s: S, p: *const f32, n: usize) -> S::F {
+        // SAFETY: by contract; the other lanes are zero.
+        unsafe { s.load_partial(p, n) }
+    }
+}
+
+impl MaxF32 {
+    /// The first `n` words at `p`; the lanes past them are below all.
+    ///
+    /// # Safety
+    /// They are readable.
+    #[inline(always)]
+    unsafe fn padded<S: Simd>(s: S, p: *const f32, n: usize) -> S::F {
+        // SAFETY: by contract; positions are as many as the lanes of the widest vector.
+        unsafe {
+            let inside = s.lt(s.load(POSITIONS.as_ptr()), s.splat(n as f32));
+            s.select(inside, s.load_partial(p, n), s.splat(Self::IDENTITY))
+        }
+    }
+}
+
+/// The vector forms of an f32 operation: on two vectors, and across one.
 macro_rules! vector_fold {
-    (|$s:ident, $a:ident, $b:ident| $combine:expr) => {
+    (|$s:ident, $a:ident, $b:ident| $combine:expr, |$x:ident| $across:expr) => {
         #[inline(always)]
         unsafe fn row<S: Simd>($s: S, p: *const f32, n: usize) -> f32 {
-            const { assert!(S::LANES >= 4 && LANES % S::LANES == 0) };
+            const { assert!(S::LANES >= 4 && LANES.is_multiple_of(S::LANES)) };
+            if n < S::LANES {
+                // SAFETY: `n` words are readable.
+                let $x = unsafe { Self::padded($s, p, n) };
+                return $across;
+            }
             let vectors = LANES / S::LANES;
             let mut sums = [$s.splat(Self::IDENTITY); LANES / 4];
             let mut done = 0;
@@ -86,14 +121,16 @@ macro_rules! vector_fold {
                     }
                     done += LANES;
                 }
-                if done < n {
-                    // The lanes past the end add nothing.
-                    let mut rest = [Self::IDENTITY; LANES];
-                    rest[..n - done].copy_from_slice(std::slice::from_raw_parts(p.add(done), n - done));
-                    for j in 0..(n - done).div_ceil(S::LANES) {
-                        let ($a, $b) = (sums[j], $s.load(rest.as_ptr().add(j * S::LANES)));
-                        sums[j] = $combine;
-                    }
+                for j in 0..vectors {
+                    let ($a, $b) = if done + S::LANES <= n {
+                        (sums[j], $s.load(p.add(done)))
+                    } else if done < n {
+                        (sums[j], Self::padded($s, p.add(done), n - done))
+                    } else {
+                        break;
+                    };
+                    sums[j] = $combine;
+                    done += S::LANES;
                 }
             }
             // Halves of the lanes onto each other, from one vector on within it.
@@ -105,17 +142,8 @@ macro_rules! vector_fold {
                 }
                 half /= 2;
             }
-            let mut lanes = [0.0; LANES];
-            // SAFETY: a vector fits.
-            unsafe { $s.store(lanes.as_mut_ptr(), sums[0]) };
-            let mut half = S::LANES / 2;
-            while half > 0 {
-                for j in 0..half {
-                    lanes[j] = Self::combine(lanes[j], lanes[j + half]);
-                }
-                half /= 2;
-            }
-            lanes[0]
+            let $x = sums[0];
+            $across
         }
 
         #[inline(always)]
@@ -165,7 +193,7 @@ impl Fold for SumF32 {
     fn combine(a: f32, b: f32) -> f32 {
         a + b
     }
-    vector_fold!(|s, a, b| s.add(a, b));
+    vector_fold!(|s, a, b| s.add(a, b), |x| s.reduce_add(x));
 }
 
 impl Fold for MaxF32 {
@@ -176,16 +204,19 @@ impl Fold for MaxF32 {
         if a > b || a.is_nan() { a } else { b }
     }
     // The instruction gives `b` where either is NaN: right unless only `a` is.
-    vector_fold!(|s, a, b| s.select(s.eq(a, a), s.max(a, b), a));
+    vector_fold!(|s, a, b| s.select(s.eq(a, a), s.max(a, b), a), |x| {
+        let nans = s.reduce_add(s.select(s.eq(x, x), s.splat(0.0), s.splat(1.0)));
+        if nans > 0.0 { f32::NAN } else { s.reduce_max(x) }
+    });
 }
 
-/// Combines each of `rows` rows of `len <= CHUNK` words.
+/// Combines each of `count` rows of `len <= CHUNK` words.
 ///
 /// Made only with `p` and `out` valid for that.
 pub(super) struct Rows<F: Fold> {
     pub(super) p: *const F::W,
     pub(super) len: usize,
-    pub(super) rows: usize,
+    pub(super) count: usize,
     pub(super) out: *mut F::W,
 }
 
@@ -193,7 +224,7 @@ impl<F: Fold> Kernel for Rows<F> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for r in 0..self.rows {
+        for r in 0..self.count {
             // SAFETY: as the type says.
             unsafe { self.out.add(r).write(F::row(s, self.p.add(r * self.len), self.len)) }
         }

@@ -54,7 +54,7 @@ enum Source {
     /// The memory of an input.
     Input(usize),
     /// An expression, computed piece by piece.
-    Map(MapKernel),
+    Map(Box<MapKernel>),
 }
 
 /// Words of a piece of computed values: half of a 32 KiB L1 cache for them and what they are made of.
@@ -87,7 +87,7 @@ impl ReduceKernel {
             .find(|&i| prologue.is_input(i) && inputs[i].dtype == word && !inputs[i].repeat.contains(&true));
         let source = match plain {
             Some(i) => Source::Input(i),
-            None => Source::Map(MapKernel::new(isa, prologue, inputs, &[word], dims)),
+            None => Source::Map(Box::new(MapKernel::new(isa, prologue, inputs, &[word], dims))),
         };
         let mut groups: Vec<Group> = Vec::new();
         for (a, &size) in dims.iter().enumerate() {
@@ -365,7 +365,7 @@ impl<F: Fold> Run<'_, F> {
                 // SAFETY: passed on; the piece holds `n` rows.
                 unsafe {
                     let p = self.values(start + done * len, n * len);
-                    dispatch(isa, Rows::<F> { p, len, rows: n, out: out.add(done) });
+                    dispatch(isa, Rows::<F> { p, len, count: n, out: out.add(done) });
                 }
                 done += n;
             }
@@ -380,7 +380,7 @@ impl<F: Fold> Run<'_, F> {
                 // SAFETY: passed on; the tree has a partial result per bit of any count.
                 unsafe {
                     let p = self.values(start + r * len + done, n);
-                    dispatch(isa, Rows::<F> { p, len: n, rows: 1, out: &raw mut leaf });
+                    dispatch(isa, Rows::<F> { p, len: n, count: 1, out: &raw mut leaf });
                     tree.push(&raw mut leaf);
                 }
             }

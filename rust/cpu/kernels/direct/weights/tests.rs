@@ -179,6 +179,20 @@ fn plane(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout
     }
 }
 
+/// One channel per group: whole and partial vectors, tiles of all tap counts, strides, bands.
+#[test]
+fn depthwise() {
+    for (channels, kernel, stride) in [(2, 1, 1), (16, 3, 1), (37, 3, 2), (21, 5, 1), (8, 4, 3), (5, 7, 2)] {
+        let mut conv = plane(13, kernel, stride, 1, channels, channels);
+        conv.groups = channels;
+        check(&conv, 2);
+    }
+    let mut conv = plane(70, 3, 1, 1, 24, 24);
+    conv.groups = 24;
+    assert!(Weights::new(Isa::Scalar, &Geometry::new(&conv, Seat::Output)).bands(2).count() > 2);
+    check(&conv, 2);
+}
+
 /// Shapes whose samples exceed a band: by rows, by pixels of one row, several samples to a band.
 #[test]
 fn bands() {
