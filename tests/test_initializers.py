@@ -139,7 +139,7 @@ def test_regularizers() -> None:
         (regularizers.L2(0.5), 0.5 * 5.25),
         (regularizers.L1L2(0.1, 0.2), 0.1 * 3.5 + 0.2 * 5.25),
         (regularizers.get("l2"), 0.01 * 5.25),
-        (regularizers.l1_l2(), 0.01 * (3.5 + 5.25)),
+        (regularizers.l1_l2(0.01, 0.01), 0.01 * (3.5 + 5.25)),
     ]:
         assert float(regularizer(w)) == pytest.approx(wanted, rel=8 * 2**-24)
         again = regularizers.deserialize(regularizers.serialize(regularizer))

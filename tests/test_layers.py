@@ -167,6 +167,16 @@ def test_sublayers_are_found_in_lists_and_dicts() -> None:
     assert len({id(w) for w in block.weights}) == len(block.weights)
 
 
+def test_layers_may_refer_to_each_other() -> None:
+    outer = Block(name="outer")
+    outer(np.ones((1, 5)))
+    before = len(outer.weights)
+    outer.stem.parent = outer  # type: ignore[attr-defined]
+    assert len(outer.weights) == len(outer.variables) == before
+    dropout = layers.Dropout(0.5)
+    assert (len(dropout.weights), [v.shape for v in dropout.variables]) == (0, [(2,)])
+
+
 def test_trainable_is_recursive() -> None:
     block = Block()
     block(np.ones((1, 5)))
