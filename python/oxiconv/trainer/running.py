@@ -90,6 +90,9 @@ class Running(Steps):
         if not all(layer.built for layer in model._flatten_layers()):
             x = tree.map_structure(_tensor, take(batch[0], 0, 1))
             self._predict(self._as_input(x), training=False)
+        if model.get_build_config() is None:
+            # What a saved model of this class is built for when it is loaded.
+            model._build_shapes = tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0])
         state = self._compiled_state
         if kind == "train" and state is not None and state.optimizer is not None:
             variables = state.keep_trainable(model.trainable_variables)
