@@ -143,6 +143,8 @@ def test_terminate_on_nan(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert len(history.epoch) == 1
     assert "Batch 0: Invalid loss" in capsys.readouterr().out
+    with pytest.raises(RuntimeError, match="NaN or Inf loss"):
+        model().fit(X, y, verbose=0, callbacks=[callbacks.TerminateOnNaN(raise_error=True)])
 
 
 def test_reduce_lr_on_plateau() -> None:

@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, Groups] = {
     "metrics": OPS | {"losses", "saving"},
     "optimizers": OPS | {"saving"},
     "layers": OPS | PIECES | {"saving"},
-    "utils": OPS,
+    "utils": OPS | {"saving"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"layers", "trainer", "saving", "utils"},

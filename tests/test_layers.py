@@ -135,7 +135,7 @@ class Block(layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.stem = layers.Dense(2)
-        self.stages = [layers.Dense(3), [Scale(), {"inner": layers.Dense(4)}]]
+        self.stages: list[Any] = [layers.Dense(3), [Scale(), {"inner": layers.Dense(4)}]]
         self.free = Variable(1.0, name="free")
 
     def call(self, inputs: Any, training: Any = None) -> Any:
@@ -165,6 +165,16 @@ def test_sublayers_are_found_in_lists_and_dicts() -> None:
     block.stages.append(layers.Dense(1))
     assert len(block._layers) == 5
     assert len({id(w) for w in block.weights}) == len(block.weights)
+
+
+def test_layers_may_refer_to_each_other() -> None:
+    outer = Block(name="outer")
+    outer(np.ones((1, 5)))
+    before = len(outer.weights)
+    outer.stem.parent = outer  # type: ignore[attr-defined]
+    assert len(outer.weights) == len(outer.variables) == before
+    dropout = layers.Dropout(0.5)
+    assert (len(dropout.weights), [v.shape for v in dropout.variables]) == (0, [(2,)])
 
 
 def test_trainable_is_recursive() -> None:

@@ -45,15 +45,15 @@ def convolution(x: Array, k: Array, strides: Any, padding: str, dilation: Any, g
     x = np.pad(x, [(0, 0), *pads, (0, 0)])
     spans = [(k.shape[a] - 1) * dilation[a] + 1 for a in range(rank)]
     out = [(x.shape[a + 1] - spans[a]) // strides[a] + 1 for a in range(rank)]
-    y = np.zeros((x.shape[0], *out, k.shape[-1]))
+    y: Array = np.zeros((x.shape[0], *out, k.shape[-1]))
     per_group, filters = k.shape[-2], k.shape[-1] // groups
     for place in itertools.product(*map(range, out)):
         taps = tuple(slice(p * s, p * s + n, d) for p, s, n, d in zip(place, strides, spans, dilation, strict=True))
-        window = x[(slice(None), *taps)]
+        window = x[slice(None), *taps]
         for g in range(groups):
             part = window[..., g * per_group : (g + 1) * per_group]
             kernel = k[..., g * filters : (g + 1) * filters]
-            y[(slice(None), *place, slice(g * filters, (g + 1) * filters))] = np.tensordot(part, kernel, rank + 1)
+            y[slice(None), *place, slice(g * filters, (g + 1) * filters)] = np.tensordot(part, kernel, rank + 1)
     return y
 
 
@@ -168,9 +168,10 @@ def test_pooling(rank: int, shape: tuple[int, ...], strides: int | None, padding
     x = rng().standard_normal(shape).astype(np.float32)
     size, step = 3, strides or 3
     pads = [same(n, size, step, 1) if padding == "same" else (0, 0) for n in shape[1:-1]]
-    padded = np.pad(x.astype(np.float64), [(0, 0), *pads, (0, 0)], constant_values=np.nan)
+    padded: Array = np.pad(x.astype(np.float64), [(0, 0), *pads, (0, 0)], constant_values=np.nan)
     out = [(n - size) // step + 1 for n in padded.shape[1:-1]]
-    largest, mean = np.zeros((shape[0], *out, shape[-1])), np.zeros((shape[0], *out, shape[-1]))
+    largest: Array = np.zeros((shape[0], *out, shape[-1]))
+    mean: Array = np.zeros_like(largest)
     for place in itertools.product(*map(range, out)):
         window = padded[(slice(None), *(slice(p * step, p * step + size) for p in place))]
         axes = tuple(range(1, rank + 1))

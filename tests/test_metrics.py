@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from oxiconv import metrics
+from oxiconv.trace import Trace
 from oxiconv.trainer.compile_metrics import get_metric
 
 EPS = float(np.finfo(np.float32).eps)
@@ -147,3 +148,119 @@ def test_reset_and_variables() -> None:
     metric.reset_state()
     assert all(float(v) == 0.0 for v in metric.variables)
     assert float(metric([0, 0], [[0.0, 1.0], [1.0, 0.0]])) == 0.5
+
+
+def counts(labels: Any, positive: Any, weights: Any) -> tuple[float, float, float, float]:
+    """True and false positives, true and false negatives."""
+    a, p = labels.astype(bool), positive.astype(bool)
+    return tuple(float((weights * m).sum()) for m in (a & p, ~a & p, ~a & ~p, a & ~p))  # type: ignore[return-value]
+
+
+BINARY = rng().integers(0, 2, 60)
+CHANCES = np.clip(BINARY * 0.3 + rng().random(60) * 0.7, 0, 1).astype(np.float32)
+UNEVEN = rng().uniform(size=60).astype(np.float32)
+# Sums of 60 positive terms within a batch, and a quotient.
+TOLERANCE = 64 * EPS
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2, 0.9])
+def test_confusion_counts_and_ratios(threshold: float | None) -> None:
+    tp, fp, tn, fn = counts(BINARY, (0.5 if threshold is None else threshold) < CHANCES, UNEVEN.astype(np.float64))
+    batches = [(BINARY[i : i + 25], CHANCES[i : i + 25], UNEVEN[i : i + 25]) for i in (0, 25, 50)]
+    for metric, want in (
+        (metrics.TruePositives(threshold), tp),
+        (metrics.FalsePositives(threshold), fp),
+        (metrics.TrueNegatives(threshold), tn),
+        (metrics.FalseNegatives(threshold), fn),
+        (metrics.Precision(threshold), tp / (tp + fp)),
+        (metrics.Recall(threshold), tp / (tp + fn)),
+    ):
+        assert result(metric, *batches) == pytest.approx(want, rel=TOLERANCE)
+
+
+def test_several_thresholds_top_k_and_class() -> None:
+    recall = metrics.Recall(thresholds=[0.2, 0.9])
+    recall.update_state(BINARY, CHANCES)
+    want = [(BINARY * (t < CHANCES)).sum() / BINARY.sum() for t in (np.float32(0.2), np.float32(0.9))]
+    np.testing.assert_allclose(recall.result().numpy(), want, rtol=TOLERANCE)
+    assert result(metrics.Recall(top_k=3), (HOT, SCORES)) == pytest.approx((RANK < 3).mean(), rel=TOLERANCE)
+    chosen = SCORES[:, 4] > 0.5
+    assert result(metrics.Precision(class_id=4), (HOT, SCORES)) == pytest.approx(
+        (chosen & (LABELS == 4)).sum() / chosen.sum(), rel=TOLERANCE
+    )
+    with pytest.raises(ValueError, match="thresholds"):
+        metrics.Precision(thresholds=[2.0])
+
+
+def test_area_under_roc_is_the_chance_to_rank_a_pair_right() -> None:
+    """With a threshold between any two predictions the trapezoids sum to the Mann-Whitney statistic."""
+    p = CHANCES[:, None] - CHANCES[None, :]
+    pairs = (BINARY[:, None] == 1) & (BINARY[None, :] == 0)
+    want = ((p > 0) + 0.5 * (p == 0))[pairs].mean()
+    middle = np.sort(CHANCES.astype(np.float64))
+    auc = metrics.AUC(thresholds=((middle[1:] + middle[:-1]) / 2).tolist())
+    assert result(auc, (BINARY[:25], CHANCES[:25]), (BINARY[25:], CHANCES[25:])) == pytest.approx(want, rel=TOLERANCE)
+
+
+def test_areas_of_a_curve_by_hand() -> None:
+    """Predictions 0, 0.5, 0.3, 0.9 of targets 0, 0, 1, 1 at thresholds below 0, 0.5 and above 1."""
+    y, p = [0, 0, 1, 1], [0.0, 0.5, 0.3, 0.9]
+    assert result(metrics.AUC(num_thresholds=3), (y, p)) == pytest.approx(0.75, rel=TOLERANCE)
+    assert result(metrics.AUC(3, summation_method="minoring"), (y, p)) == pytest.approx(0.5, rel=TOLERANCE)
+    assert result(metrics.AUC(3, summation_method="majoring"), (y, p)) == pytest.approx(1.0, rel=TOLERANCE)
+    # tp 2, 1, 0; fp 2, 0, 0: 1/2 * (1 + slope 1/3 ...) of Davis and Goadrich.
+    slope, intercept = 1 / 3, 1 - 1 / 3
+    want = (slope * (1 + intercept * np.log(4)) / 2) + 1 * 1 / 2
+    assert result(metrics.AUC(3, curve="PR"), (y, p)) == pytest.approx(want, rel=TOLERANCE)
+    with pytest.raises(ValueError, match="curve"):
+        metrics.AUC(curve="ROCK")
+
+
+def test_mean_iou() -> None:
+    draw, shape = rng(), (2, 5, 6, 6)
+    y, p, w = draw.integers(0, 4, shape), draw.integers(0, 5, shape), draw.random(shape)
+    hit = [((y == c) & (p == c)) for c in range(5)]
+    union = [((y == c) | (p == c)) for c in range(5)]
+    want = np.mean([h.sum() / u.sum() for h, u in zip(hit, union, strict=True)])
+    got = result(metrics.MeanIoU(num_classes=6), (y[:1], p[:1]), (y[1:], p[1:]))
+    assert got == pytest.approx(want, rel=TOLERANCE)
+    weighted = np.mean([(w * h).sum() / (w * u).sum() for h, u in zip(hit, union, strict=True)])
+    # Sums of 180 positive terms.
+    assert result(metrics.MeanIoU(5), (y, p, w.astype(np.float32))) == pytest.approx(weighted, rel=400 * EPS)
+    assert result(metrics.IoU(5, [2]), (y, p)) == pytest.approx(hit[2].sum() / union[2].sum(), rel=TOLERANCE)
+    kept = y != 3
+    ignoring = [(h & kept).sum() / (u & kept).sum() for h, u in zip(hit, union, strict=True)]
+    assert result(metrics.MeanIoU(5, ignore_class=3), (y, p)) == pytest.approx(np.mean(ignoring), rel=TOLERANCE)
+    one_hot = metrics.MeanIoU(5, sparse_y_true=False, sparse_y_pred=False)
+    assert result(one_hot, (np.eye(5)[y], np.eye(5)[p])) == pytest.approx(result(metrics.MeanIoU(5), (y, p)))
+    with pytest.raises(ValueError, match=r"labels in \[0, 3\)"):
+        metrics.MeanIoU(3).update_state(y, np.minimum(p, 2))
+
+
+def test_a_compiled_iou_out_of_range_is_nan() -> None:
+    metric = metrics.MeanIoU(3)
+    with Trace() as trace:
+        y = trace.graph.input((4,), "int32")
+        metric.update_state(y, y)
+        step = trace.compile([])
+    step.run([np.array([0, 1, 2, 2], np.int32)])
+    assert float(metric.result()) == 1.0
+    step.run([np.array([0, 1, 2, 3], np.int32)])
+    assert np.isnan(float(metric.result()))
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        metrics.AUC(5, curve="PR"),
+        metrics.AUC(thresholds=[0.1, 0.4]),
+        metrics.Precision([0.1, 0.2], top_k=2),
+        metrics.TruePositives(0.3),
+        metrics.MeanIoU(4, ignore_class=1),
+        metrics.IoU(4, [1, 2], sparse_y_pred=False),
+    ],
+)
+def test_configurations(metric: metrics.Metric) -> None:
+    again = metrics.deserialize(metrics.serialize(metric))
+    assert again.get_config() == metric.get_config()
+    assert [v.shape for v in again.variables] == [v.shape for v in metric.variables]

@@ -283,9 +283,9 @@ def test_configuration_makes_an_equal_model(make: Any) -> None:
     assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]
     again.set_weights(model.get_weights())
     x = [rng(i).random((2, *t.shape[1:])) for i, t in enumerate(model.inputs)]
-    x = x if len(x) > 1 else x[0]
-    for got, wanted in zip(ops.unstack(again(x)[0]), ops.unstack(model(x)[0]), strict=True):
-        np.testing.assert_array_equal(got.numpy(), wanted.numpy())
+    got, wanted = (m(x if len(x) > 1 else x[0]) for m in (again, model))
+    for a, b in zip(oxiconv.tree.flatten(got), oxiconv.tree.flatten(wanted), strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
 def test_configuration_without_an_input() -> None:
@@ -368,7 +368,7 @@ def test_get_layer_and_weights() -> None:
     assert model.get_layer("dense") is model.layers[-1] is model.get_layer(index=-1)
     for arguments in ({"name": "none"}, {"index": 9}, {}, {"name": "dense", "index": 1}):
         with pytest.raises(ValueError, match="get_layer"):
-            model.get_layer(**arguments)  # type: ignore[arg-type]
+            model.get_layer(**arguments)
     weights = model.get_weights()
     other = mnist_convnet()
     other.set_weights(weights)
@@ -399,7 +399,8 @@ def test_errors_of_functional_models() -> None:
 
 
 def test_deep_models_need_no_recursion() -> None:
-    x = y = oxiconv.Input((2,))
+    x = oxiconv.Input((2,))
+    y: Any = x
     for _ in range(1500):
         y = y + 1.0
     np.testing.assert_array_equal(Model(x, y)(np.zeros((1, 2))).numpy(), [[1500, 1500]])

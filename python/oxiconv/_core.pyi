@@ -167,7 +167,7 @@ def random(state: Tensor, dims: Sequence[int], distribution: Literal["uniform", 
 
 @final
 class Cell:
-    """The mutable storage of a variable. `get` returns an immutable tensor that later `set`s and steps do not change."""
+    """The mutable storage of a variable. `get` returns an immutable tensor, unchanged by later `set`s and steps."""
 
     def __new__(cls, value: Tensor) -> Self: ...
     def get(self) -> Tensor: ...

@@ -173,7 +173,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if any_symbolic(args) or (kwargs and any_symbolic(kwargs.values())):
             outputs = infer(function, args, kwargs)
-            return cast("R", Function(call, kwargs.get("name")).record(args, kwargs, outputs))  # type: ignore[arg-type]
+            return cast("R", Function(call).record(args, kwargs, outputs))
         return function(*args, **kwargs)
 
     functions[function_name(call)] = call

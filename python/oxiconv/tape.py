@@ -151,7 +151,10 @@ class GradientTape:
             self._stop()
         self._spent = True
         targets = [_value(t) for t in tree.flatten(target)]
-        seeds = [None] * len(targets) if output_gradients is None else tree.flatten(output_gradients)
+        if output_gradients is None:
+            seeds: list[Any] = [None] * len(targets)
+        else:
+            seeds = tree.flatten(output_gradients) if tree.is_nested(target) else [output_gradients]
         if len(seeds) != len(targets):
             raise ValueError(f"GradientTape.gradient: expected {len(targets)} output_gradients, got {len(seeds)}")
         flat = tree.flatten(sources)
@@ -169,12 +172,17 @@ class GradientTape:
 
     def _differentiate(self, target: Tensor, sources: list[Tensor], seed: Any) -> list[Tensor | None]:
         weights = None if seed is None else _core.detach(convert(seed, "float32"))
+        # A value with data does not depend on one that is being traced, nor is it a source of the trace.
+        known = [s for s in sources if s.traced == target.traced]
         if not target.traced:
-            return self._tape.gradient(target, sources, weights)
-        active = trace.current()
-        if active is None:
-            raise _core.GraphError("GradientTape.gradient: the target belongs to a trace that has ended")
-        return active.graph.grad(target if weights is None else _core.binary("mul", target, weights), sources)
+            found = self._tape.gradient(target, known, weights)
+        else:
+            active = trace.current()
+            if active is None:
+                raise _core.GraphError("GradientTape.gradient: the target belongs to a trace that has ended")
+            found = active.graph.grad(target if weights is None else _core.binary("mul", target, weights), known)
+        gradients = iter(found)
+        return [next(gradients) if s.traced == target.traced else None for s in sources]
 
 
 class _Pause:

@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from oxiconv._core import Graph, Step, Tensor
+from oxiconv._core import Graph, Step, Tensor, detach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,7 +56,8 @@ class Trace:
     def read(self, variable: Variable) -> Tensor:
         """The variable's value at this point of the trace."""
         assigned = self.updates.get(variable)
-        return self.graph.state(variable.cell) if assigned is None else assigned
+        # As in eager code, no gradient passes through an assignment.
+        return self.graph.state(variable.cell) if assigned is None else detach(assigned)
 
     def write(self, variable: Variable, value: Tensor) -> None:
         """Makes `value` what the variable holds after this point."""

@@ -103,14 +103,23 @@ class EarlyStopping(Callback):
 class TerminateOnNaN(Callback):
     """Stops training when the loss is NaN or infinite.
 
+    Args:
+        raise_error: whether to raise a RuntimeError instead.
+
     Example:
         >>> import oxiconv
         >>> callbacks = [oxiconv.callbacks.TerminateOnNaN()]
     """
 
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error = raise_error
+
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Looks at the loss."""
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
+            if self.raise_error:
+                raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}.")
             print(f"Batch {batch}: Invalid loss, terminating training")
             self.model.stop_training = True

@@ -167,8 +167,7 @@ class Layer(Operation):
     @property
     def weights(self) -> list[Variable]:
         """All weights: the layer's own, then those of its sublayers."""
-        own = _unique(self._own_variables())
-        return _unique([*own, *(v for layer in self._layers for v in layer.weights)])
+        return _unique([v for layer in self._flatten_layers() for v in layer._own_variables()])
 
     @property
     def trainable_weights(self) -> list[Variable]:
@@ -183,12 +182,12 @@ class Layer(Operation):
     @property
     def variables(self) -> list[Variable]:
         """The weights, and the state of seed generators and metrics."""
-        found: list[Variable] = list(self._own_variables())
-        for value in self._tracked():
-            if isinstance(value, SeedGenerator):
-                found.append(value.state)
-            elif not isinstance(value, Variable):
-                found.extend(value.variables)
+        found: list[Variable] = []
+        for layer in self._flatten_layers():
+            found += layer._own_variables()
+            others = [value for value in layer._tracked() if not isinstance(value, Variable | Layer)]
+            for value in others:
+                found += [value.state] if isinstance(value, SeedGenerator) else value.variables
         return _unique(found)
 
     @property
@@ -251,10 +250,25 @@ class Layer(Operation):
         for variable, array in zip(variables, weights, strict=True):
             variable.assign(array)
 
+    @property
+    def compute_dtype(self) -> str:
+        """The element type of computations."""
+        return self.dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        """The element type of weights."""
+        return self.dtype
+
+    @property
+    def path(self) -> str:
+        """The name, under which the weights' paths stand."""
+        return self.name
+
     # Calls.
 
-    def build(self, input_shape: Any) -> None:
-        """Makes the weights for inputs of a shape (None where unknown)."""
+    def build(self, *shapes: Any, **named_shapes: Any) -> None:
+        """Makes the weights for inputs of a shape (None where unknown). Subclasses take `input_shape`, or several."""
         self.built = True
 
     def call(self, *args: Any, **kwargs: Any) -> Any:

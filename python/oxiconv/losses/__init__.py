@@ -127,11 +127,11 @@ def serialize(loss: Any) -> Any:
     return serialize_keras_object(loss)
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-    """The loss of a configuration."""
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The loss of a name or a configuration."""
     from oxiconv.saving.serialization import deserialize_keras_object
 
-    return get(config) if isinstance(config, str) else deserialize_keras_object(config, custom_objects)
+    return get(name) if isinstance(name, str) else deserialize_keras_object(name, custom_objects)
 
 
 __all__ = [

@@ -234,8 +234,8 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         self,
         from_logits: bool = False,
         ignore_class: int | None = None,
-        axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
+        axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
         dtype: str | None = None,
     ) -> None:

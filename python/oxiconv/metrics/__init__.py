@@ -5,6 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oxiconv.losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
 from oxiconv.metrics.accuracy_metrics import (
     Accuracy,
     BinaryAccuracy,
@@ -19,6 +35,17 @@ from oxiconv.metrics.accuracy_metrics import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+from oxiconv.metrics.auc import AUC
+from oxiconv.metrics.confusion_metrics import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
+from oxiconv.metrics.hinge_metrics import CategoricalHinge, Hinge, SquaredHinge
+from oxiconv.metrics.iou_metrics import IoU, MeanIoU
 from oxiconv.metrics.metric import Metric
 from oxiconv.metrics.probabilistic_metrics import (
     BinaryCrossentropy,
@@ -30,6 +57,7 @@ from oxiconv.metrics.probabilistic_metrics import (
 from oxiconv.metrics.reduction_metrics import Mean, MeanMetricWrapper, Sum
 from oxiconv.metrics.regression_metrics import (
     CosineSimilarity,
+    LogCoshError,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanSquaredError,
@@ -38,25 +66,38 @@ from oxiconv.metrics.regression_metrics import (
 )
 
 _CLASSES: tuple[type[Metric], ...] = (
+    AUC,
     Accuracy,
     BinaryAccuracy,
     BinaryCrossentropy,
     CategoricalAccuracy,
     CategoricalCrossentropy,
+    CategoricalHinge,
     CosineSimilarity,
+    FalseNegatives,
+    FalsePositives,
+    Hinge,
+    IoU,
     KLDivergence,
+    LogCoshError,
     Mean,
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
+    MeanIoU,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
     Poisson,
+    Precision,
+    Recall,
     RootMeanSquaredError,
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
+    SquaredHinge,
     Sum,
     TopKCategoricalAccuracy,
+    TrueNegatives,
+    TruePositives,
 )
 _ALIASES: dict[str, type[Metric]] = {
     "bce": BinaryCrossentropy,
@@ -128,34 +169,61 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 __all__ = [
+    "AUC",
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
+    "CategoricalHinge",
     "CosineSimilarity",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "IoU",
     "KLDivergence",
+    "LogCoshError",
     "Mean",
     "MeanAbsoluteError",
     "MeanAbsolutePercentageError",
+    "MeanIoU",
     "MeanMetricWrapper",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
     "Poisson",
+    "Precision",
+    "Recall",
     "RootMeanSquaredError",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
     "accuracy",
     "binary_accuracy",
+    "binary_crossentropy",
     "categorical_accuracy",
+    "categorical_crossentropy",
+    "categorical_hinge",
     "deserialize",
     "get",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "log_cosh",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_error",
+    "mean_squared_logarithmic_error",
+    "poisson",
     "serialize",
     "sparse_categorical_accuracy",
+    "sparse_categorical_crossentropy",
     "sparse_top_k_categorical_accuracy",
+    "squared_hinge",
     "top_k_categorical_accuracy",
 ]

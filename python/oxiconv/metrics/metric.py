@@ -112,15 +112,15 @@ class Metric:
 
 
 class Accumulator:
-    """A float32 sum with a second float32 for what rounding lost, so that an epoch of any size stays exact.
+    """Float32 sums with a second float32 for what rounding lost, so that an epoch of any size stays exact.
 
     Each addition finds its rounding error by Knuth's TwoSum and adds it to the second number. Counts stay exact beyond
     2**24, where a single float32 would stop growing by ones.
     """
 
-    def __init__(self, owner: Metric, name: str) -> None:
-        self.high = owner.add_variable((), "zeros", name=name)
-        self.low = owner.add_variable((), "zeros", name=f"{name}_rounding")
+    def __init__(self, owner: Metric, name: str, shape: Sequence[int] = ()) -> None:
+        self.high = owner.add_variable(shape, "zeros", name=name)
+        self.low = owner.add_variable(shape, "zeros", name=f"{name}_rounding")
 
     def add(self, x: Tensor) -> None:
         """Adds a value."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from oxiconv import ops
+from oxiconv.losses.loss import align_weight
 from oxiconv.losses.probabilistic import (
     binary_crossentropy,
     categorical_crossentropy,
+    class_labels,
     kl_divergence,
     poisson,
     sparse_categorical_crossentropy,
@@ -55,9 +60,22 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: str = "sparse_categorical_crossentropy",
         dtype: str | None = None,
         from_logits: bool = False,
+        ignore_class: int | None = None,
         axis: int = -1,
     ) -> None:
-        super().__init__(sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis)
+        kwargs = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
+        super().__init__(sparse_categorical_crossentropy, name, dtype, **kwargs)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Adds a batch. As in Keras, ignored samples have weight 0 where there are weights, else count as 0."""
+        ignored = self._fn_kwargs["ignore_class"]
+        if ignored is not None and sample_weight is not None:
+            counted = ops.not_equal(
+                class_labels(y_true, ops.convert_to_tensor(y_pred), self._fn_kwargs["axis"]), ignored
+            )
+            weight = ops.convert_to_tensor(sample_weight, dtype="float32")
+            sample_weight = ops.multiply(align_weight(counted, weight), ops.cast(counted, "float32"))
+        super().update_state(y_true, y_pred, sample_weight)
 
 
 class KLDivergence(MeanMetricWrapper):

@@ -8,6 +8,7 @@ from oxiconv import ops
 from oxiconv.losses.regression import (
     as_pair,
     cosine_similarity,
+    log_cosh,
     mean_absolute_error,
     mean_absolute_percentage_error,
     mean_squared_error,
@@ -51,6 +52,13 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
     def __init__(self, name: str = "mean_squared_logarithmic_error", dtype: str | None = None) -> None:
         super().__init__(mean_squared_logarithmic_error, name, dtype)
+
+
+class LogCoshError(MeanMetricWrapper):
+    """Mean of `losses.log_cosh`."""
+
+    def __init__(self, name: str = "logcosh", dtype: str | None = None) -> None:
+        super().__init__(log_cosh, name, dtype)
 
 
 class CosineSimilarity(MeanMetricWrapper):

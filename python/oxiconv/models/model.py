@@ -62,15 +62,15 @@ class Model(Trainer, Layer):
             if not trainable:
                 self.trainable = False
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """The outputs for the inputs."""
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for the inputs: `call(inputs, training=None)`."""
         if self._graph is None:
             raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
-        return self._graph.run(inputs, self._label)
+        return self._graph.run(args[0] if args else kwargs["inputs"], self._label)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Makes all weights for inputs of a shape, by tracing the call."""
-        if self._graph is None and type(self).call is not Model.call:
+        if input_shape is not None and self._graph is None and type(self).call is not Model.call:
             inputs = _map_shapes(lambda shape: KerasTensor(shape, self.dtype), input_shape)
             self.compute_output_spec(inputs)
 

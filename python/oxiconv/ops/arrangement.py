@@ -106,7 +106,7 @@ def broadcast_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
 
 
 @op
-def concatenate(xs: Sequence[TensorLike], axis: int = -1) -> Tensor:
+def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
     """Tensors one after another along `axis`; other sizes are equal."""
     tensors = [convert(x) for x in xs]
     if not tensors:

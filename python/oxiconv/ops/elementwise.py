@@ -329,12 +329,10 @@ def erfinv(x: TensorLike) -> Tensor:
     centre = _horner(_ERFINV_CENTRE, _core.binary("sub", w, 2.5))
     tail = _horner(_ERFINV_TAIL, _core.binary("sub", _core.unary("sqrt", _core.binary("max", w, 5.0)), 3.0))
     inside = _core.binary("mul", _core.select(_core.binary("lt", w, 5.0), centre, tail), x)
-    edge = _core.binary("ge", _core.unary("abs", x), 1.0)
-    return _core.select(
-        edge,
-        _core.binary("mul", x, _core.select(_core.binary("gt", _core.unary("abs", x), 1.0), math.nan, math.inf)),
-        inside,
-    )
+    size = _core.unary("abs", x)
+    # At 1 and beyond, constants: no gradient.
+    edge = _core.detach(_core.binary("mul", x, _core.select(_core.binary("gt", size, 1.0), math.nan, math.inf)))
+    return _core.select(_core.binary("ge", size, 1.0), edge, inside)
 
 
 def _horner(coefficients: tuple[float, ...], w: Tensor) -> Tensor:

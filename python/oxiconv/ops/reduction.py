@@ -49,7 +49,8 @@ def _max(name: str, x: Tensor, axes: list[int], keepdims: bool) -> Tensor:
     if builtins.any(x.shape[a] == 0 for a in axes):
         raise ShapeError(f"{name}: expected at least one element along axes {axes}, got shape {x.shape}")
     if axes:
-        x = _core.max(x, axes)
+        # Without elements, all that is left is the shape.
+        x = _core.max(x, axes) if x.size else _core.sum(x, axes)
     return restore(x, axes) if keepdims and axes else x
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxiconv.optimizers import schedules
@@ -40,7 +40,8 @@ def get(identifier: Any) -> Optimizer:
             raise ValueError(f"Unknown optimizer {identifier!r}; expected one of {sorted(_BY_NAME)}.")
         identifier = found
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        return identifier()
+        make: Callable[[], Optimizer] = identifier  # subclasses have a default learning rate
+        return make()
     raise ValueError(f"Could not interpret {identifier!r} as an optimizer.")
 
 

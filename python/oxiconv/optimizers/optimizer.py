@@ -36,7 +36,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: Any = 0.01,
+        learning_rate: Any,
         weight_decay: float | None = None,
         clipnorm: float | None = None,
         clipvalue: float | None = None,

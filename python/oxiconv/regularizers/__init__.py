@@ -92,13 +92,7 @@ def _factor(cls: str, name: str, value: Any) -> float:
     return float(value)
 
 
-l1, l2 = L1, L2
-
-
-def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
-    """`L1L2` with defaults of 0.01."""
-    return L1L2(l1, l2)
-
+l1, l2, l1_l2 = L1, L2, L1L2
 
 _KNOWN: dict[str, Any] = {"L1": L1, "L2": L2, "L1L2": L1L2, "l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
 

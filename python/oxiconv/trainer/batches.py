@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv import tree
-from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, leaves, unpack_x_y_sample_weight
+from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, leaves
 from oxiconv.utils.argument_validation import is_whole
+from oxiconv.utils.py_dataset import PyDataset
+from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 
 
 class Batches(Protocol):
@@ -121,8 +123,11 @@ class SourceBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         if self._indexed:
-            for i in range(len(self._source)):
-                yield self._standardize(self._source[i])
+            if hasattr(self._source, "on_epoch_begin"):
+                self._source.on_epoch_begin()
+            indexed = (self._source[i] for i in range(len(self._source)))
+            for item in self._source if isinstance(self._source, PyDataset) else indexed:
+                yield self._standardize(item)
             if hasattr(self._source, "on_epoch_end"):
                 self._source.on_epoch_end()
             return
@@ -130,10 +135,8 @@ class SourceBatches:
             yield self._standardize(item)
 
     def _standardize(self, item: Any) -> Batch:
-        x, y, w = (
-            as_arrays(name, part)
-            for name, part in zip(("x", "y", "sample_weight"), unpack_x_y_sample_weight(item), strict=True)
-        )
+        x, y, w = unpack_x_y_sample_weight(item)
+        x, y, w = as_arrays("x", x), as_arrays("y", y), as_arrays("sample_weight", w)
         count_samples(x, y, w)
         if self._class_weight is not None:
             w = class_weights(y, self._class_weight, w)

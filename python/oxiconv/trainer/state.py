@@ -52,6 +52,10 @@ class CompiledState:
             return {}
         return {id(m): name for m, name in zip(self.metrics.metrics, self.metrics.names(), strict=True)}
 
+    def compiles(self, overridden: bool) -> bool:
+        """Whether a step is compiled: the model's own unless it runs eagerly, an overridden one only if asked for."""
+        return not self.run_eagerly and (not overridden or self.config["jit_compile"] is True)
+
     def keep_trainable(self, variables: Sequence[Variable]) -> list[Variable]:
         """The variables to train: those that were trainable at `compile`, or at the first step of an unbuilt model."""
         if self._trainable is None:

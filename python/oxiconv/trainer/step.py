@@ -25,7 +25,9 @@ _FILLED = object()
 class CompiledStep:
     """A function of a batch, traced once and compiled: variables it assigns are updated by each call."""
 
-    def __init__(self, function: Callable[..., Any], batch: Batch) -> None:
+    def __init__(self, kind: str, function: Callable[..., Any], batch: Batch) -> None:
+        arrays = ", ".join(f"{a.dtype}{list(a.shape)}" for a in leaves(batch))
+        self.title = f"{kind} step for batches of {arrays}"
         with Trace() as trace:
             inputs = [None if a is None else trace.graph.input(a.shape, a.dtype.name) for a in tree.flatten(batch)]
             results = function(*tree.pack_sequence_as(batch, inputs))
@@ -54,16 +56,18 @@ class StepCache:
     def __len__(self) -> int:
         return len(self._steps)
 
-    def clear(self) -> None:
-        """Forgets all steps."""
-        self._steps.clear()
+    def __str__(self) -> str:
+        """For each step its kind, the shapes of its batches, its memory, and its program."""
+        return "\n".join(
+            f"{step.title}\n{step.step.memory / 2**20:.1f} MiB\n{step.step}" for step in self._steps.values()
+        )
 
-    def get(self, key: Hashable, batch: Batch, make: Callable[[Batch], CompiledStep]) -> CompiledStep:
+    def get(self, key: Hashable, batch: Batch, make: Callable[[], CompiledStep]) -> CompiledStep:
         """The step of a configuration `key` for batches like `batch`."""
         key = (key, signature(batch))
         step = self._steps.get(key)
         if step is None:
-            step = self._steps[key] = make(batch)
+            step = self._steps[key] = make()
             if len(self._steps) > CAPACITY:
                 self._steps.popitem(last=False)
         else:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from oxiconv import ops, trace, tree
 from oxiconv.metrics.metric import Metric
 from oxiconv.tape import GradientTape
-from oxiconv.trainer.arrays import unpack_x_y_sample_weight
 from oxiconv.trainer.state import CompiledState
+from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 from oxiconv.variable import Variable
 
 if TYPE_CHECKING:

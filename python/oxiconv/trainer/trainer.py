@@ -8,20 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from oxiconv import ops, tree
+from oxiconv import tree
 from oxiconv.callbacks import CallbackList, History
-from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split, take
-from oxiconv.trainer.arrays import pack_x_y_sample_weight as pack
+from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split
 from oxiconv.trainer.batches import ArrayBatches, Batches, Epochs, SourceBatches
-from oxiconv.trainer.logs import LazyLogs, as_floats
+from oxiconv.trainer.logs import as_floats
 from oxiconv.trainer.predictions import Predictions
+from oxiconv.trainer.running import Running
 from oxiconv.trainer.state import CompiledState
-from oxiconv.trainer.step import CompiledStep, StepCache
-from oxiconv.trainer.steps import Steps
 from oxiconv.utils.argument_validation import is_whole
 
 
-class Trainer(Steps):
+class Trainer(Running):
     """The training methods of `Model`."""
 
     def compile(
@@ -46,7 +44,8 @@ class Trainer(Steps):
             weighted_metrics: like `metrics`, but updated with sample weights.
             run_eagerly: run step by step in Python, for debugging. The results are equal up to rounding.
             steps_per_execution: accepted for Keras compatibility: a step is one call already.
-            jit_compile: accepted for Keras compatibility: steps are always compiled, unless `run_eagerly`.
+            jit_compile: True to compile an overridden `train_step`, `test_step` or `predict_step` too: its Python code
+                then runs once per batch shape, to be traced. The model's own steps are always compiled.
             auto_scale_loss: accepted for Keras compatibility: float32 needs no scaling.
 
         Raises:
@@ -325,24 +324,25 @@ class Trainer(Steps):
         outputs = self._runner("predict", None)(batch)
         return tree.map_structure(lambda t: np.array(t), outputs)
 
+    def explain_plan(self, print_fn: Callable[[str], Any] = print) -> None:
+        """Prints the compiled steps: what runs, by which kernels, and in how much memory.
+
+        Args:
+            print_fn: called with the text.
+
+        Raises:
+            ValueError: nothing has been compiled yet: that happens at the first batch of each shape.
+        """
+        state = self._compiled_state
+        steps = self._prediction_steps() if state is None else state.steps
+        if not len(steps):
+            raise ValueError("explain_plan: no step has been compiled yet; call fit, evaluate or predict first.")
+        print_fn(str(steps))
+
     def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
         batch = _contiguous(batch)
         logs = as_floats(self._logs(self._runner(kind, None)(batch)))
         return logs if return_dict else self._in_order(logs)
-
-    def _run_epoch(
-        self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList, kind: str
-    ) -> Mapping[str, Any]:
-        """Runs the batches of an epoch; returns the logs after the last."""
-        begin, end = (getattr(callbacks, f"on_{kind}_batch_{when}") for when in ("begin", "end"))
-        result: Any = None
-        for index, batch in enumerate(epochs.epoch()):
-            begin(index)
-            result = run(batch)
-            end(index, self._logs(result))
-            if self.stop_training and kind == "train":
-                break
-        return self._logs(result)
 
     def _evaluate(self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList) -> dict[str, Any]:
         self.reset_metrics()
@@ -350,12 +350,6 @@ class Trainer(Steps):
         logs = as_floats(self._run_epoch(epochs, run, callbacks, "test"))
         callbacks.on_test_end(logs)
         return logs
-
-    def _logs(self, result: Any) -> Mapping[str, Any]:
-        """Logs of a step: what it returned, or the metrics, which are then read only if somebody looks."""
-        if isinstance(result, dict):
-            return LazyLogs(lambda: as_floats(result))
-        return LazyLogs(lambda: as_floats(self.get_metrics_result()))
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """Results as a list: in the order of the metrics; with several outputs their metrics by name, as Keras does."""
@@ -406,63 +400,6 @@ class Trainer(Steps):
         return CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, epochs=1, steps=epochs.steps, verbose=verbose
         )
-
-    def _runner(self, kind: str, source: Batches | None) -> Callable[[Batch], Any]:
-        """A function that runs one step of a kind on a batch: eagerly where asked or overridden, else compiled."""
-        step = getattr(self, f"{kind}_step")
-        if self.run_eagerly or getattr(type(self), f"{kind}_step") is not getattr(Trainer, f"{kind}_step"):
-            return lambda batch: step(pack(*tree.map_structure(_tensor, batch)))
-        state = self._compiled_state
-        steps = self._prediction_steps() if state is None else state.steps
-        model: Any = self
-        layers = tuple(id(layer) for layer in model._flatten_layers())
-        key = (kind, layers, "" if state is None else state.configuration())
-        own_results = kind == "predict" or any(
-            getattr(type(self), name) is not getattr(Trainer, name)
-            for name in ("compute_metrics", "get_metrics_result")
-        )
-
-        def traced(x: Any, y: Any, sample_weight: Any) -> Any:
-            results = step(pack(x, y, sample_weight))
-            return results if own_results else None
-
-        def make(batch: Batch) -> CompiledStep:
-            self._build(batch, kind)
-            return CompiledStep(traced, batch)
-
-        whole = None if source is None else source.whole
-        checked = kind == "predict"
-
-        def run(batch: Batch) -> Any:
-            nonlocal checked
-            compiled = steps.get(key, batch, make)
-            if not checked and state is not None and state.loss is not None:
-                state.loss.check_labels(batch[1] if whole is None else whole[1])
-                checked = whole is not None
-            return compiled(batch)
-
-        return run
-
-    def _prediction_steps(self) -> StepCache:
-        """The compiled steps of a model that predicts without having been compiled."""
-        cache: StepCache = self.__dict__.setdefault("_uncompiled_steps", StepCache())
-        return cache
-
-    def _build(self, batch: Batch, kind: str) -> None:
-        """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""
-        model: Any = self
-        if not all(layer.built for layer in model._flatten_layers()):
-            x = tree.map_structure(_tensor, take(batch[0], 0, 1))
-            self._predict(self._as_input(x), training=False)
-        state = self._compiled_state
-        if kind == "train" and state is not None and state.optimizer is not None:
-            variables = state.keep_trainable(model.trainable_variables)
-            if variables and not state.optimizer.built:
-                state.optimizer.build(variables)
-
-
-def _tensor(array: Any) -> Any:
-    return None if array is None else ops.convert_to_tensor(array)
 
 
 def _contiguous(data: Any) -> Any:

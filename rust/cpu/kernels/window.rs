@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
 
+use crate::math::MAX_LANES;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
 use std::ops::Range;
@@ -62,23 +63,27 @@ impl Walk {
         low.saturating_sub(start)..self.size[axis].min(self.input[axis] + low - start)
     }
 
-    /// Calls `f(window, input position, position within the window, whether it is the window's first)`, windows in
+    /// Where position `k` of window `o` lies along an axis.
+    #[inline(always)]
+    fn position(&self, axis: usize, o: usize, k: usize) -> usize {
+        o * self.stride[axis] + k - self.low[axis]
+    }
+
+    /// Calls `f(window, input position, position within the window)`, windows in
     /// order, positions in row-major order within each.
     #[inline(always)]
-    fn visit(&self, mut f: impl FnMut(usize, usize, usize, bool)) {
-        let at = |axis: usize, o: usize, k: usize| o * self.stride[axis] + k - self.low[axis];
+    fn visit(&self, mut f: impl FnMut(usize, usize, usize)) {
+        let at = |axis: usize, o: usize, k: usize| self.position(axis, o, k);
         let mut window = 0;
         for o0 in 0..self.output[0] {
             for o1 in 0..self.output[1] {
                 for o2 in 0..self.output[2] {
-                    let mut first = true;
                     for k0 in self.inside(0, o0) {
                         for k1 in self.inside(1, o1) {
                             for k2 in self.inside(2, o2) {
                                 let row = at(0, o0, k0) * self.input[1] + at(1, o1, k1);
                                 let k = (k0 * self.size[1] + k1) * self.size[2] + k2;
-                                f(window, row * self.input[2] + at(2, o2, k2), k, first);
-                                first = false;
+                                f(window, row * self.input[2] + at(2, o2, k2), k);
                             }
                         }
                     }
@@ -127,7 +132,7 @@ pub fn sum(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], y: &mut [f32]) {
                     y.fill(0.0);
                     walk.visit(
                         #[inline(always)]
-                        |o, i, _, _| at_mut(y, o, c).iter_mut().zip(at(x, i, c)).for_each(|(y, x)| *y += x),
+                        |o, i, _| at_mut(y, o, c).iter_mut().zip(at(x, i, c)).for_each(|(y, x)| *y += x),
                     );
                 },
             ),
@@ -148,7 +153,7 @@ pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]
                     y.fill(0.0);
                     walk.visit(
                         #[inline(always)]
-                        |o, i, _, _| at_mut(y, i, c).iter_mut().zip(at(g, o, c)).for_each(|(y, g)| *y += g),
+                        |o, i, _| at_mut(y, i, c).iter_mut().zip(at(g, o, c)).for_each(|(y, g)| *y += g),
                     );
                 },
             ),
@@ -175,31 +180,72 @@ fn maxima<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], values:
     check(&walk, c, n, x.len(), values.len());
     let outputs = (walk.outputs() * c).max(1);
     for ((x, values), index) in samples(&walk, c, x, values).zip(index.chunks_exact_mut(outputs)) {
-        dispatch(
-            isa,
-            Each(
-                #[inline(always)]
-                || {
-                    walk.visit(
-                        #[inline(always)]
-                        |o, i, k, first| {
-                            let (best, at_best, x) = (at_mut(values, o, c), at_mut(index, o, c), at(x, i, c));
-                            if first {
-                                best.copy_from_slice(x);
-                                at_best.fill(I::new(k));
-                                return;
+        dispatch(isa, Maxima { walk: &walk, c, x, values, index });
+    }
+}
+
+/// Maxima of one sample: window by window, a vector of channels at a time.
+struct Maxima<'a, I> {
+    walk: &'a Walk,
+    c: usize,
+    x: &'a [f32],
+    values: &'a mut [f32],
+    index: &'a mut [I],
+}
+
+impl<I: Index> Kernel for Maxima<'_, I> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { walk, c, x, values, index } = self;
+        let [_, in1, in2] = walk.input;
+        let [_, size1, size2] = walk.size;
+        let mut window = 0;
+        for o0 in 0..walk.output[0] {
+            for o1 in 0..walk.output[1] {
+                for o2 in 0..walk.output[2] {
+                    let [r0, r1, r2] = [walk.inside(0, o0), walk.inside(1, o1), walk.inside(2, o2)];
+                    let first = (r0.start * size1 + r1.start) * size2 + r2.start;
+                    for ch in (0..c).step_by(S::LANES) {
+                        let m = S::LANES.min(c - ch);
+                        let (mut best, mut place) = (s.splat(f32::NEG_INFINITY), s.splat(first as f32));
+                        for k0 in r0.clone() {
+                            for k1 in r1.clone() {
+                                for k2 in r2.clone() {
+                                    let row = walk.position(0, o0, k0) * in1 + walk.position(1, o1, k1);
+                                    let position = row * in2 + walk.position(2, o2, k2);
+                                    let x = &x[position * c + ch..][..m];
+                                    // SAFETY: the slice has `m` values.
+                                    let x = unsafe {
+                                        if m == S::LANES { s.load(x.as_ptr()) } else { s.load_partial(x.as_ptr(), m) }
+                                    };
+                                    let k = s.splat(((k0 * size1 + k1) * size2 + k2) as f32);
+                                    // "Not at most" lets NaN win; then it stays.
+                                    let (keep, number) = (s.le(x, best), s.eq(best, best));
+                                    place = s.select(number, s.select(keep, place, k), place);
+                                    best = s.select(number, s.select(keep, best, x), best);
+                                }
                             }
-                            for ((best, at_best), &x) in best.iter_mut().zip(at_best).zip(x) {
-                                // Not `<=` in reverse: NaN must win, and the first NaN must stay.
-                                let better = x > *best || (x.is_nan() && !best.is_nan());
-                                *best = if better { x } else { *best };
-                                *at_best = if better { I::new(k) } else { *at_best };
+                        }
+                        let (to, mut places) = (window * c + ch, [0.0; MAX_LANES]);
+                        let values = &mut values[to..][..m];
+                        // SAFETY: the slice has `m` values, the array those of the widest vector.
+                        unsafe {
+                            s.store(places.as_mut_ptr(), place);
+                            if m == S::LANES {
+                                s.store(values.as_mut_ptr(), best);
+                            } else {
+                                s.store_partial(values.as_mut_ptr(), best, m);
                             }
-                        },
-                    );
-                },
-            ),
-        );
+                        }
+                        for (to, place) in index[to..][..m].iter_mut().zip(places) {
+                            *to = I::new(place as i32 as usize);
+                        }
+                    }
+                    window += 1;
+                }
+            }
+        }
     }
 }
 
@@ -230,7 +276,7 @@ fn taken<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: &
                     y.fill(0.0);
                     walk.visit(
                         #[inline(always)]
-                        |o, i, k, _| {
+                        |o, i, k| {
                             for ((y, at_k), &x) in at_mut(y, o, c).iter_mut().zip(at(index, o, c)).zip(at(x, i, c)) {
                                 *y = if *at_k == I::new(k) { x } else { *y };
                             }
@@ -270,7 +316,7 @@ fn placed<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], index: 
                     y.fill(0.0);
                     walk.visit(
                         #[inline(always)]
-                        |o, i, k, _| {
+                        |o, i, k| {
                             for ((y, at_k), &g) in at_mut(y, i, c).iter_mut().zip(at(index, o, c)).zip(at(g, o, c)) {
                                 *y += if *at_k == I::new(k) { g } else { 0.0 };
                             }

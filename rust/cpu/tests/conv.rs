@@ -199,6 +199,24 @@ fn strides_kernels_and_paddings_in_both_directions() {
 }
 
 #[test]
+fn depthwise_and_other_groups_in_both_directions() {
+    // One channel in and out per group (from 8 groups on: vectors across groups), and several.
+    for (groups, cin, cout) in
+        [(7, 1, 1), (8, 1, 1), (11, 1, 1), (16, 1, 1), (20, 1, 1), (37, 1, 1), (9, 1, 2), (9, 2, 1)]
+    {
+        for (size, kernel, stride, pad) in [(6, 3, 1, 1), (7, 3, 2, 1), (5, 1, 1, 0), (5, 2, 3, 0)] {
+            let conv = Conv { groups, ..square(size, kernel, stride, pad, groups * cin, groups * cout) };
+            Case::new(&conv, Seat::Output, 2).check();
+            Case::new(&conv, Seat::Input, 2).check();
+            if kernel == 3 {
+                check_pooled(&Case::new(&conv, Seat::Output, 2), &window2(&conv, 2, 2, 0));
+                check_pooled(&Case::new(&conv, Seat::Output, 2), &window2(&conv, 3, 2, 1));
+            }
+        }
+    }
+}
+
+#[test]
 fn weights_larger_than_the_caches_are_shared_by_a_round_of_samples() {
     // 9·128·96 weights: several samples per round, the last one short.
     for pad in [0, 1] {

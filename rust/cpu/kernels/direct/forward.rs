@@ -1,55 +1,12 @@
 //! Runs a plan: samples, passes, groups and blocks of channels around the tile sweeps.
 
-use super::geometry::{Geometry, Pass};
-use super::pack::{self, Block, Runs};
+use super::gather::{Gather, Region};
+use super::pack::Block;
 use super::tile::{Positions, Sink, Store, Sweep, sweep};
 use super::{ConvPlan, Epilogue};
 
 /// Floats that the source rows of one round of blocks may take: half of a small L2 cache.
 const RESIDENT: usize = 64 * 1024;
-
-/// One pass of a plan, with offsets resolved.
-#[derive(Debug)]
-pub(super) struct Gather {
-    pub(super) runs: Runs,
-    /// Source and result offset of each position of a sample; none for matrix rows, and where pooling has its own.
-    positions: Vec<[u32; 2]>,
-    /// Where the pass's packed weights start.
-    pub(super) packed: usize,
-    /// Floats in the packed weights of one group.
-    pub(super) group_len: usize,
-}
-
-/// Offsets of a sample fit 32 bits.
-pub(super) fn narrow(offset: usize) -> u32 {
-    u32::try_from(offset).expect("convolution: expected samples of at most 2^32 elements")
-}
-
-impl Gather {
-    pub(super) fn new(geometry: &Geometry, pass: &Pass, blocks: &[Block], packed: usize, whole: bool) -> Self {
-        let runs = Runs::new(geometry, pass);
-        let group_len = pack::group_len(blocks, &runs);
-        let positions = if whole && !geometry.is_pointwise() { positions(geometry, pass) } else { Vec::new() };
-        Self { runs, positions, packed, group_len }
-    }
-}
-
-fn positions(geometry: &Geometry, pass: &Pass) -> Vec<[u32; 2]> {
-    let [_, height, width] = geometry.result;
-    let channels = geometry.groups * geometry.result_channels;
-    let mut table = Vec::with_capacity(pass.size.iter().product());
-    for d in 0..pass.size[0] {
-        for h in 0..pass.size[1] {
-            for w in 0..pass.size[2] {
-                let i = [d, h, w];
-                let source = geometry.halo.offset(std::array::from_fn(|a| pass.step[a] * i[a]));
-                let [d, h, w]: [usize; 3] = std::array::from_fn(|a| pass.origin[a] + pass.stride[a] * i[a]);
-                table.push([narrow(source), narrow(((d * height + h) * width + w) * channels)]);
-            }
-        }
-    }
-    table
-}
 
 impl ConvPlan {
     /// Samples whose haloed copies are made together, so that weights larger than the caches are read once for all.
@@ -79,32 +36,34 @@ impl ConvPlan {
         }
         self.with_halo(n, a, scratch, |first, source, stride, count, _| {
             let out = &mut out[first * g.result_len()..][..count * g.result_len()];
-            for (pass, gather) in g.passes.iter().zip(&self.gathers) {
-                if pass.taps.is_empty() {
-                    self.untouched(gather, out, epilogue);
-                    continue;
+            for gather in &self.gathers {
+                for region in gather.regions.iter().filter(|r| r.runs.is_empty()) {
+                    self.untouched(region, out, epilogue);
                 }
                 self.each_block(gather, packed, epilogue, |block, group, part| {
+                    let (from, to) = (self.source_channel(group, block), group * g.result_channels + block.first);
                     for i in 0..count {
-                        // SAFETY: offsets of the geometry lie inside one sample of source and result, whose lengths
-                        // `check` and this function asserted; `part` holds the block's weights.
-                        unsafe {
-                            let channel = group * g.result_channels + block.first;
-                            sweep(
-                                block.isa,
-                                block.mr,
-                                block.nv,
-                                part.sweep(
-                                    source[i * stride..].as_ptr().add(group * g.source_channels),
-                                    Positions::Table(&gather.positions),
-                                    Store { result: out[i * g.result_len()..].as_mut_ptr().add(channel) },
-                                ),
-                            );
+                        let source = source[i * stride..].as_ptr();
+                        let result = out[i * g.result_len()..].as_mut_ptr();
+                        for region in gather.regions.iter().filter(|r| !r.runs.is_empty()) {
+                            let positions = Positions::Table(&region.positions);
+                            // SAFETY: the regions' offsets lie inside one sample of source and result, whose lengths
+                            // were asserted; `part` holds the block's weights.
+                            unsafe {
+                                let sink = Store { result: result.add(to) };
+                                let part = part.sweep(region, source.add(from), positions, sink);
+                                sweep(block.isa, block.mr, block.nv, part);
+                            }
                         }
                     }
                 });
             }
         });
+    }
+
+    /// First source channel that a block reads.
+    pub(super) fn source_channel(&self, group: usize, block: &Block) -> usize {
+        if self.geometry.depthwise { block.first } else { group * self.geometry.source_channels }
     }
 
     /// Asserts the lengths that every run shares.
@@ -136,12 +95,12 @@ impl ConvPlan {
         for first in (0..n).step_by(batch) {
             let count = batch.min(n - first);
             let samples = &a[first * halo.sample_len()..][..count * halo.sample_len()];
-            if halo.is_copied() {
+            if self.bordered {
                 let pairs = samples.chunks_exact(halo.sample_len()).zip(bordered.chunks_exact_mut(halo.len()));
                 pairs.for_each(|(sample, bordered)| halo.fill(sample, bordered));
                 body(first, bordered, halo.len(), count, rest);
             } else {
-                body(first, samples, halo.len(), count, rest);
+                body(first, samples, halo.sample_len(), count, rest);
             }
         }
     }
@@ -158,14 +117,14 @@ impl ConvPlan {
         for group in 0..g.groups {
             let mut start = gather.packed + group * gather.group_len;
             for block in &self.blocks {
-                let len = block.width() * gather.runs.depth();
+                let len = block.width() * gather.depth;
                 let channel = group * g.result_channels + block.first;
                 let part = Part {
-                    runs: &gather.runs,
                     weights: &packed[start..start + len],
                     bias: epilogue.bias.map(|b| &b[channel..channel + block.channels]),
                     relu: epilogue.relu,
                     channels: block.channels,
+                    depthwise: g.depthwise,
                 };
                 body(block, group, part);
                 start += len;
@@ -184,20 +143,24 @@ impl ConvPlan {
             let count = round.min(rows - first);
             let a = &a[first * source..][..count * source];
             let out = &mut out[first * result..][..count * result];
-            self.each_block(&self.gathers[0], packed, epilogue, |block, _, part| {
+            let gather = &self.gathers[0];
+            self.each_block(gather, packed, epilogue, |block, _, part| {
                 let positions = Positions::Rows { count, source, result };
                 let sink = Store { result: out[block.first..].as_mut_ptr() };
                 // SAFETY: `count` rows of both matrices were just sliced; `part` holds the block's weights.
-                unsafe { sweep(block.isa, block.mr, block.nv, part.sweep(a.as_ptr(), positions, sink)) };
+                unsafe {
+                    let part = part.sweep(&gather.regions[0], a.as_ptr(), positions, sink);
+                    sweep(block.isa, block.mr, block.nv, part);
+                }
             });
         }
     }
 
     /// Positions that no tap reaches: the epilogue of zero.
-    fn untouched(&self, gather: &Gather, out: &mut [f32], epilogue: &Epilogue) {
+    fn untouched(&self, region: &Region, out: &mut [f32], epilogue: &Epilogue) {
         let channels = self.geometry.groups * self.geometry.result_channels;
         for sample in out.chunks_exact_mut(self.geometry.result_len()) {
-            for [_, at] in &gather.positions {
+            for [_, at] in &region.positions {
                 let result = &mut sample[*at as usize..][..channels];
                 match epilogue.bias {
                     None => result.fill(0.0),
@@ -213,20 +176,27 @@ impl ConvPlan {
 
 /// A block's weights and epilogue.
 pub(super) struct Part<'a> {
-    runs: &'a Runs,
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
     relu: bool,
     channels: usize,
+    depthwise: bool,
 }
 
 impl<'a> Part<'a> {
-    /// The sweep of this block over `positions`.
-    pub(super) fn sweep<K: Sink>(&self, source: *const f32, positions: Positions<'a>, sink: K) -> Sweep<'a, K> {
+    /// The sweep of this block over `positions`, with the runs of `region`.
+    pub(super) fn sweep<K: Sink>(
+        &self,
+        region: &'a Region,
+        source: *const f32,
+        positions: Positions<'a>,
+        sink: K,
+    ) -> Sweep<'a, K> {
         Sweep {
             source,
-            runs: &self.runs.offsets,
-            run: self.runs.len,
+            runs: &region.runs,
+            run: region.run,
+            depthwise: self.depthwise,
             weights: self.weights.as_ptr(),
             bias: self.bias,
             relu: self.relu,

@@ -4,6 +4,7 @@
 
 mod cover;
 mod forward;
+mod gather;
 pub(crate) mod geometry;
 mod pack;
 mod pooled;
@@ -12,13 +13,16 @@ mod tile;
 mod weights;
 
 use crate::simd::Isa;
-use forward::Gather;
-use geometry::Geometry;
+use gather::Gather;
+use geometry::{Geometry, Pass};
 use oxiconv_ir::{Conv, Seat, Window};
 use pack::Block;
 use pooled::Pool;
 pub use sparse::SparsePlan;
 use weights::Weights;
+
+/// Groups of one channel from which they are vectorised over groups: a vector of the narrower x86 kind.
+const DEPTHWISE: usize = 8;
 
 /// What happens to a result element before it is stored: `relu(sum + bias)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +45,8 @@ pub struct ConvPlan {
     /// The same for every group.
     blocks: Vec<Block>,
     gathers: Vec<Gather>,
+    /// Whether samples are copied into their halo.
+    bordered: bool,
     pool: Option<Pool>,
     packed: usize,
     /// For the kernel gradient, in place of blocks and gathers.
@@ -89,26 +95,41 @@ impl ConvPlan {
             let geometry = Geometry::new(conv, Seat::Output);
             let weights = Some(Weights::new(isa, &geometry));
             let (blocks, gathers) = (Vec::new(), Vec::new());
-            return Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, pool: None, packed: 0, weights };
+            return Self {
+                isa,
+                conv: conv.clone(),
+                solve,
+                geometry,
+                blocks,
+                gathers,
+                bordered: false,
+                pool: None,
+                packed: 0,
+                weights,
+            };
         }
-        let geometry = Geometry::new(conv, solve);
-        let largest = geometry.passes.iter().map(|p| p.size.iter().product()).max().unwrap_or(0);
-        // Rows of a matrix product are many; how many is not known yet.
-        let positions = if geometry.is_pointwise() { 0 } else { largest };
+        let geometry = Geometry::new(conv, solve).merge_groups(DEPTHWISE);
         let pool = window.map(|w| Pool::new(isa, &geometry, w));
         let unit = pool.as_ref().map_or(1, Pool::unit);
-        let blocks = pack::blocks(isa, geometry.result_channels, positions, unit);
-        let mut packed = 0;
-        let gathers = geometry
-            .passes
-            .iter()
-            .map(|pass| {
-                let gather = Gather::new(&geometry, pass, &blocks, packed, pool.is_none());
-                packed += geometry.groups * gather.group_len;
-                gather
-            })
-            .collect();
-        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, pool, packed, weights: None }
+        let own_positions = pool.is_none() && !geometry.is_pointwise();
+        let with_blocks = |gather: &dyn Fn(&Pass) -> Gather| {
+            let gathers: Vec<_> = geometry.passes.iter().map(gather).collect();
+            // Tile heights suit the largest region; of matrix rows there are many, how many is not known yet.
+            let largest = gathers.iter().flat_map(|g| &g.regions).map(|r| r.positions.len()).max().unwrap_or(0);
+            let cut = if geometry.depthwise { pack::depthwise_blocks } else { pack::blocks };
+            let blocks = cut(isa, geometry.result_channels, largest, unit);
+            (gather::cost(&gathers, &blocks), gathers, blocks)
+        };
+        let (cost, mut gathers, mut blocks) = with_blocks(&|pass| Gather::whole(&geometry, pass, own_positions));
+        let mut bordered = geometry.halo.is_copied();
+        if bordered && pool.is_none() {
+            let split = with_blocks(&|pass| Gather::split(&geometry, pass));
+            if split.0 < cost {
+                (gathers, blocks, bordered) = (split.1, split.2, false);
+            }
+        }
+        let packed = gathers.iter_mut().fold(0, |end, gather| gather.place(&geometry, &blocks, end));
+        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, pool, packed, weights: None }
     }
 
     /// Floats in the packed weights; none for the kernel gradient.
@@ -126,9 +147,15 @@ impl ConvPlan {
         let taps: usize = conv.kernel.iter().product();
         assert_eq!(kernel.len(), taps * conv.cin / conv.groups * conv.cout, "kernel of {conv:?}");
         assert_eq!(packed.len(), self.packed, "packed weights of {conv:?}");
+        // Depthwise channels are packed in order either way, as those of one source channel.
+        let (conv, solve) = if self.geometry.depthwise {
+            (&Conv { cin: 1, groups: 1, ..conv.clone() }, Seat::Output)
+        } else {
+            (conv, self.solve)
+        };
         for gather in &self.gathers {
             let part = &mut packed[gather.packed..gather.packed + conv.groups * gather.group_len];
-            pack::pack(conv, self.solve, &self.blocks, &gather.runs, kernel, part);
+            pack::pack(conv, solve, &self.blocks, &gather.taps, kernel, part);
         }
     }
 
@@ -141,7 +168,7 @@ impl ConvPlan {
     }
 
     fn halo_len(&self) -> usize {
-        if self.geometry.halo.is_copied() { self.batch() * self.geometry.halo.len() } else { 0 }
+        if self.bordered { self.batch() * self.geometry.halo.len() } else { 0 }
     }
 
     /// The kernel and its tiles, for people.
@@ -154,6 +181,7 @@ impl ConvPlan {
         let form = match (&self.pool, self.geometry.is_pointwise()) {
             (Some(pool), _) if pool.unit() > 1 => "direct, pooled in registers,",
             (Some(_), _) => "direct, pooled by bands,",
+            (None, _) if self.geometry.depthwise => "depthwise",
             (None, true) => "pointwise",
             (None, false) => "direct",
         };

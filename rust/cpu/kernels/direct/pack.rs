@@ -1,7 +1,6 @@
 //! Packed weights: per pass, group and block of result channels, `[tap][source channel][vectors · LANES]`, in the
 //! order in which tiles read them. Lanes past the last channel are zero.
 
-use super::geometry::{Geometry, Pass};
 use crate::simd::Isa;
 use oxiconv_ir::{Conv, Seat};
 
@@ -53,6 +52,25 @@ pub(super) fn blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -
     found
 }
 
+/// Cuts at least eight depthwise channels into blocks of whole vectors; the last overlaps others if it must.
+pub(super) fn depthwise_blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -> Vec<Block> {
+    let mut found = Vec::new();
+    let mut next = 0;
+    while next < channels {
+        let left = channels - next;
+        let isa = if isa == Isa::Avx512 && left < isa.lanes() { Isa::Avx2 } else { isa };
+        let nv = (left / isa.lanes()).clamp(1, 2);
+        let width = nv * isa.lanes();
+        let mr = match height(isa, nv, positions, unit) {
+            12 | 16 => 8,
+            mr => mr,
+        };
+        found.push(Block { isa, mr, nv, first: next.min(channels - width), channels: width });
+        next += width;
+    }
+    found
+}
+
 /// Vectors of the next block when `left` remain.
 fn width(isa: Isa, left: usize, unit: usize) -> usize {
     match isa {
@@ -82,61 +100,14 @@ fn height(isa: Isa, nv: usize, positions: usize, unit: usize) -> usize {
     *candidates.iter().min_by_key(waste).expect("at least one height")
 }
 
-/// The order in which a pass sums: runs of channels that are contiguous in the source.
-#[derive(Debug, Clone)]
-pub(super) struct Runs {
-    /// Source offset of each run.
-    pub(super) offsets: Vec<usize>,
-    /// Channels per run.
-    pub(super) len: usize,
-    /// Kernel positions of the taps, in summing order.
-    taps: Vec<usize>,
-}
-
-impl Runs {
-    /// Taps in source order, merged where all their channels follow each other: the taps of a kernel row usually.
-    pub(super) fn new(geometry: &Geometry, pass: &Pass) -> Self {
-        let channels = geometry.source_channels;
-        let mut taps: Vec<_> = pass.taps.iter().map(|t| (geometry.halo.offset(t.at), t.kernel)).collect();
-        taps.sort_unstable();
-        let mut offsets: Vec<usize> = Vec::new();
-        let mut lens: Vec<usize> = Vec::new();
-        for &(offset, _) in &taps {
-            match (offsets.last(), lens.last_mut()) {
-                (Some(start), Some(len)) if start + *len == offset => *len += channels,
-                _ => {
-                    offsets.push(offset);
-                    lens.push(channels);
-                }
-            }
-        }
-        if lens.iter().any(|len| *len != lens[0]) {
-            offsets = taps.iter().map(|t| t.0).collect();
-            lens = vec![channels; taps.len()];
-        }
-        let len = lens.first().copied().unwrap_or(0);
-        Self { offsets, len, taps: taps.into_iter().map(|t| t.1).collect() }
-    }
-
-    /// Products per result element.
-    pub(super) fn depth(&self) -> usize {
-        self.offsets.len() * self.len
-    }
-}
-
-/// Floats that the packed weights of one group take.
-pub(super) fn group_len(blocks: &[Block], runs: &Runs) -> usize {
-    blocks.iter().map(|b| b.width() * runs.depth()).sum()
-}
-
-/// Packs the weights of one pass. `kernel` is `[taps.., cin / groups, cout]`.
-pub(super) fn pack(conv: &Conv, solve: Seat, blocks: &[Block], runs: &Runs, kernel: &[f32], out: &mut [f32]) {
+/// Packs the weights of one pass, its taps in the order given. `kernel` is `[taps.., cin / groups, cout]`.
+pub(super) fn pack(conv: &Conv, solve: Seat, blocks: &[Block], taps: &[usize], kernel: &[f32], out: &mut [f32]) {
     let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
     let mut start = 0;
     for group in 0..conv.groups {
         for block in blocks {
             let width = block.width();
-            for &tap in &runs.taps {
+            for &tap in taps {
                 let tap = &kernel[tap * cin * conv.cout..][..cin * conv.cout];
                 // Rows of `out`: one per source channel.
                 let (sources, of_source) = if solve == Seat::Output { (cin, conv.cout) } else { (cout, 1) };
@@ -187,30 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn taps_of_a_row_merge_when_their_channels_follow_each_other() {
-        let mut conv = Conv {
-            input: vec![8, 8],
-            kernel: vec![3, 3],
-            stride: vec![1, 1],
-            dilation: vec![1, 1],
-            low: vec![0, 0],
-            high: vec![0, 0],
-            cin: 4,
-            cout: 4,
-            groups: 1,
-        };
-        let runs = |conv: &Conv, solve| {
-            let g = Geometry::new(conv, solve);
-            let r = Runs::new(&g, &g.passes[0]);
-            (r.offsets.len(), r.len, r.taps)
-        };
-        assert_eq!(runs(&conv, Seat::Output), (3, 12, (0..9).collect()));
-        // Backward data walks the kernel from its far end.
-        assert_eq!(runs(&conv, Seat::Input), (3, 12, (0..9).rev().collect()));
-        conv.dilation = vec![1, 2];
-        assert_eq!(runs(&conv, Seat::Output), (9, 4, (0..9).collect()));
-        conv.dilation = vec![1, 1];
-        conv.groups = 2;
-        assert_eq!(runs(&conv, Seat::Output), (9, 2, (0..9).collect()));
+    fn depthwise_blocks_are_whole_and_cover_all_channels() {
+        for isa in [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512] {
+            for channels in 8..200 {
+                let mut next = 0;
+                for b in depthwise_blocks(isa, channels, 100, 1) {
+                    assert!(b.first <= next && b.channels == b.width());
+                    next = b.first + b.channels;
+                }
+                assert_eq!(next, channels);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! all others, a band of the rows that some windows need is computed into scratch and pooled from there. Positions
 //! that no window reads are not computed.
 
-use super::forward::narrow;
+use super::gather::narrow;
 use super::geometry::Geometry;
 use super::tile::{Positions, Sink, Store, load_channels, store_channels, sweep};
 use super::{ConvPlan, Epilogue};
@@ -215,6 +215,7 @@ impl ConvPlan {
         assert_eq!(values.len(), n * pool.len, "pooled result of {:?}", self.conv);
         assert_eq!(index.len(), n * pool.len, "positions of the pooled result of {:?}", self.conv);
         let gather = &self.gathers[0];
+        let region = &gather.regions[0];
         self.with_halo(n, x, scratch, |first, source, stride, count, scratch| {
             let values = &mut values[first * pool.len..][..count * pool.len];
             let index = &mut index[first * pool.len..][..count * pool.len];
@@ -225,8 +226,8 @@ impl ConvPlan {
                         let start = i * pool.len + channel;
                         let sink =
                             MaxOfFour { values: values[start..].as_mut_ptr(), index: index[start..].as_mut_ptr() };
-                        let source = source[i * stride + group * g.source_channels..].as_ptr();
-                        let part = part.sweep(source, Positions::Table(table), sink);
+                        let source = source[i * stride + self.source_channel(group, block)..].as_ptr();
+                        let part = part.sweep(region, source, Positions::Table(table), sink);
                         // SAFETY: the table's offsets lie inside one sample of the source and one of the result,
                         // whose lengths were asserted; `part` holds the block's weights.
                         unsafe { sweep(block.isa, block.mr, block.nv, part) };
@@ -239,8 +240,8 @@ impl ConvPlan {
                             self.each_block(gather, packed, epilogue, |block, group, part| {
                                 let channel = group * g.result_channels + block.first;
                                 let sink = Store { result: scratch[channel..].as_mut_ptr() };
-                                let source = source[i * stride + group * g.source_channels..].as_ptr();
-                                let part = part.sweep(source, Positions::Table(&band.positions), sink);
+                                let source = source[i * stride + self.source_channel(group, block)..].as_ptr();
+                                let part = part.sweep(region, source, Positions::Table(&band.positions), sink);
                                 // SAFETY: as above, the result being the band, which scratch holds by its length.
                                 unsafe { sweep(block.isa, block.mr, block.nv, part) };
                             });

@@ -4,6 +4,7 @@
 //! of every result element runs in one fixed order, whatever the tile, so results do not depend on how positions are
 //! cut into tiles.
 
+use super::gather::Run;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// What a tile does with its sums.
@@ -54,11 +55,14 @@ pub(super) enum Positions<'a> {
 pub(super) struct Sweep<'a, K> {
     /// First element of the source.
     pub(super) source: *const f32,
-    /// Source offsets of the runs of channels that are summed.
-    pub(super) runs: &'a [usize],
+    /// Runs of source channels that are summed.
+    pub(super) runs: &'a [Run],
     /// Channels per run.
     pub(super) run: usize,
-    /// Packed weights of the block: `[runs][run][NV · LANES]`.
+    /// Whether result channel `c` sums source channel `c` alone, at the same place; otherwise every source channel of
+    /// a run goes to all result channels.
+    pub(super) depthwise: bool,
+    /// Packed weights of the block: rows of `NV · LANES`.
     pub(super) weights: *const f32,
     /// Start value per channel of the block.
     pub(super) bias: Option<&'a [f32]>,
@@ -115,18 +119,18 @@ impl Positions<'_> {
 }
 
 /// The part of a sweep that tiles of one size compute.
-struct Tiles<'a, K, const MR: usize, const NV: usize> {
+struct Tiles<'a, K, const MR: usize, const NV: usize, const DEPTHWISE: bool> {
     sweep: Sweep<'a, K>,
     from: usize,
     to: usize,
 }
 
-impl<K: Sink, const MR: usize, const NV: usize> Tiles<'_, K, MR, NV> {
+impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Tiles<'_, K, MR, NV, DEPTHWISE> {
     /// Vector registers in use at the peak: sums, weights, and one broadcast.
     const REGISTERS: usize = MR * NV + NV + 1;
 }
 
-impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> {
+impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Kernel for Tiles<'_, K, MR, NV, DEPTHWISE> {
     type Output = ();
 
     #[inline(always)]
@@ -150,7 +154,8 @@ impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> 
             // SAFETY: offsets and sizes are in range by the contract of `run`, under which alone `Tiles` is made.
             unsafe {
                 let at = sweep.positions.offsets::<0, MR>(first, K::UNIT);
-                let sums = accumulate(s, sweep.source, at, sweep.runs, sweep.run, sweep.weights, start);
+                let Sweep { source, runs, run, weights, .. } = sweep;
+                let sums = accumulate::<S, MR, NV, DEPTHWISE>(s, source, at, runs, run, weights, start);
                 let at = sweep.positions.offsets::<1, MR>(first, K::UNIT);
                 sweep.sink.put(s, sums, at, sweep.channels, sweep.relu);
             }
@@ -162,31 +167,37 @@ impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> 
 /// The hot loop.
 ///
 /// # Safety
-/// `run` floats are readable from `source` at every sum of one of `at` and one of `runs`; `weights` holds
-/// `runs.len() · run · NV` vectors.
+/// `run` floats (depthwise: `NV` vectors) are readable from `source` at every sum of one of `at` and one of `runs`;
+/// `weights` holds `NV` vectors for each of the runs' rows.
 #[inline(always)]
-unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
+unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize, const DEPTHWISE: bool>(
     s: S,
     source: *const f32,
     at: [usize; MR],
-    runs: &[usize],
+    runs: &[Run],
     run: usize,
-    mut weights: *const f32,
+    weights: *const f32,
     start: [S::F; NV],
 ) -> [[S::F; NV]; MR] {
     let mut sums = [start; MR];
-    for &offset in runs {
+    for &Run { source: offset, row } in runs {
+        // Position and run offsets are inside the source together, not each alone.
+        let source = source.wrapping_offset(offset);
+        // SAFETY: a row of the weights, by contract.
+        let mut weights = unsafe { weights.add(row * NV * S::LANES) };
         for c in 0..run {
             // SAFETY: within a run and within the weights, by contract.
             unsafe {
-                let x = source.add(offset + c);
+                let x = source.wrapping_add(c);
                 let mut w = start;
                 for j in 0..NV {
                     w[j] = s.load(weights.add(j * S::LANES));
                 }
                 for i in 0..MR {
-                    let x = s.splat(*x.add(at[i]));
+                    let x = x.wrapping_add(at[i]);
+                    let all = s.splat(*x);
                     for j in 0..NV {
+                        let x = if DEPTHWISE { s.load(x.add(j * S::LANES)) } else { all };
                         sums[i][j] = s.fma(x, w[j], sums[i][j]);
                     }
                 }
@@ -286,12 +297,19 @@ const fn heights(nv: usize) -> &'static [usize] {
     }
 }
 
+/// The smallest height of at most `mr`, a multiple of `unit`, that holds the `rest` positions after whole tiles.
+pub(super) fn finish(mr: usize, nv: usize, rest: usize, unit: usize) -> usize {
+    let fits = |h: &&usize| **h >= rest && **h <= mr && h.is_multiple_of(unit);
+    heights(nv).iter().rev().find(fits).copied().unwrap_or(mr)
+}
+
 /// Computes all positions of `sweep` in tiles of `mr` positions by `nv` vectors, and the rest in the smallest that
 /// holds it.
 ///
 /// # Safety
-/// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source;
-/// `weights` holds `runs.len() · run · nv` vectors; every result offset leaves `channels` writable elements in the
+/// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source, or
+/// `channels`, a multiple of the vector length, if it is depthwise;
+/// `weights` holds `nv` vectors for each of the runs' rows; every result offset leaves `channels` writable elements in the
 /// sink's result.
 pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>) {
     let count = sweep.positions.count();
@@ -302,8 +320,7 @@ pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep
         unsafe { tiles(isa, mr, nv, sweep, 0, whole) };
     }
     if rest > 0 {
-        let fits = |h: &&usize| **h >= rest && **h <= mr && h.is_multiple_of(K::UNIT);
-        let height = heights(nv).iter().rev().find(fits).copied().unwrap_or(mr);
+        let height = finish(mr, nv, rest, K::UNIT);
         // SAFETY: the contract is the same.
         unsafe { tiles(isa, height, nv, sweep, whole, count) };
     }
@@ -315,14 +332,18 @@ pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep
 /// As for [`sweep`].
 unsafe fn tiles<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>, from: usize, to: usize) {
     macro_rules! instances {
-        ($($mr:literal x $nv:literal),+) => {
+        ($depthwise:literal: $($mr:literal x $nv:literal),+) => {
             match (mr, nv) {
-                $(($mr, $nv) => dispatch(isa, Tiles::<K, $mr, $nv> { sweep, from, to }),)+
+                $(($mr, $nv) => dispatch(isa, Tiles::<K, $mr, $nv, $depthwise> { sweep, from, to }),)+
                 _ => unreachable!("no tile {mr}x{nv}"),
             }
         };
     }
-    instances!(
+    if sweep.depthwise {
+        instances!(true: 8 x 1, 4 x 1, 2 x 1, 1 x 1, 8 x 2, 6 x 2, 4 x 2, 2 x 2, 1 x 2);
+        return;
+    }
+    instances!(false:
         16 x 1, 12 x 1, 8 x 1, 4 x 1, 2 x 1, 1 x 1, 8 x 2, 6 x 2, 4 x 2, 2 x 2, 1 x 2, 8 x 3, 4 x 3, 2 x 3, 1 x 3,
         6 x 4, 5 x 4, 4 x 4, 2 x 4, 1 x 4
     );
