@@ -57,7 +57,7 @@ fn inputs_from_memory_of_any_alignment() {
     let ty = Type::f32([3]);
     let x = trace.input(ty.clone(), false).unwrap();
     let step = trace.compile(&[&ops::unary(Unary::Neg, &x).unwrap()], &[]).unwrap();
-    let mut bytes = vec![0u8; 16];
+    let mut bytes = [0u8; 16];
     for shift in 0..4 {
         for (i, v) in [1f32, 2.0, 3.0].into_iter().enumerate() {
             bytes[shift + 4 * i..][..4].copy_from_slice(&v.to_ne_bytes());

@@ -229,12 +229,16 @@ def test_a_layer_added_after_predicting_takes_part() -> None:
     assert model.predict(x, verbose=0).item() == 6.0
 
 
-def test_unbuilt_model_is_built_by_fit() -> None:
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_unbuilt_model_is_built_by_fit(eagerly: bool) -> None:
     x, y = data()
     model = keras.Sequential([layers.Dense(4, activation="relu"), layers.Dense(CLASSES, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=eagerly)
     model.fit(x, y, verbose=0)
     assert [w.shape for w in model.get_weights()] == [(D, 4), (4,), (4, CLASSES), (CLASSES,)]
+    before = digest(model)
+    model.fit(x, y, verbose=0)
+    assert digest(model) != before
 
 
 def test_not_compiled() -> None:

@@ -165,6 +165,39 @@ def test_custom_objects(tmp_path: Path) -> None:
     assert not saving.load_model(path, custom_objects={"Doubled": Doubled}, compile=False).compiled
 
 
+class Custom(keras.Model):
+    def __init__(self, units: int) -> None:
+        super().__init__()
+        self.units = units
+        self.hidden = layers.Dense(units, activation="relu")
+        self.head = layers.Dense(2, activation="softmax")
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return self.head(self.hidden(layers.Flatten()(inputs)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"units": self.units}
+
+
+@pytest.mark.parametrize("built_by", ["fit", "build"])
+def test_a_subclassed_model(tmp_path: Path, built_by: str) -> None:
+    path = tmp_path / "m.oxiconv"
+    model = Custom(3)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    if built_by == "fit":
+        fit(model, 1)
+    else:
+        model.build((None, 6, 6, 2))
+    model.save(path)
+    again = saving.load_model(path, custom_objects={"Custom": Custom})
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    tensors, metadata = load_safetensors(str(path))
+    for damaged in ({**metadata, "build": "{}"}, {k: v for k, v in metadata.items() if k != "build"}):
+        save_safetensors(str(path), tensors, damaged)
+        with pytest.raises(FileFormatError, match=r"m\.oxiconv: "):
+            saving.load_model(path, custom_objects={"Custom": Custom})
+
+
 def test_registered_objects() -> None:
     @saving.register_keras_serializable(package="tests", name="Thrice")
     class Thrice(layers.Layer):

@@ -142,10 +142,11 @@ impl Pool {
     /// # Panics
     /// If a task panics: the rest is skipped, and the panic continues here once no task runs any more.
     pub fn run(&self, tasks: usize, task: Task<'_>) {
-        self.run_on(num_threads(), tasks, task);
+        self.run_with(num_threads(), tasks, task);
     }
 
-    fn run_on(&self, threads: usize, tasks: usize, task: Task<'_>) {
+    /// [`Self::run`] on this many threads: worker numbers stay below it, whatever [`num_threads`] is by then.
+    pub fn run_with(&self, threads: usize, tasks: usize, task: Task<'_>) {
         let _mode = FlushSubnormals::new();
         if let Some(worker) = CURRENT.get() {
             return (0..tasks).for_each(|i| task(i, worker));
@@ -354,7 +355,7 @@ mod tests {
         for threads in 1..=5 {
             for tasks in [0, 1, 2, 3, 7, 64, 1000] {
                 let ran = counters(tasks);
-                pool.run_on(threads, tasks, &|i, worker| {
+                pool.run_with(threads, tasks, &|i, worker| {
                     assert!(worker < threads.min(tasks).max(1));
                     ran[i].fetch_add(1, Ordering::Relaxed);
                 });
@@ -368,7 +369,7 @@ mod tests {
         let pool = Pool::new();
         let (together, busy) = (Barrier::new(3), counters(3));
         // Would hang if fewer than three threads took part.
-        pool.run_on(3, 3, &|_, worker| {
+        pool.run_with(3, 3, &|_, worker| {
             busy[worker].fetch_add(1, Ordering::Relaxed);
             together.wait();
         });
@@ -380,7 +381,7 @@ mod tests {
         let pool = Pool::new();
         let sum = AtomicUsize::new(0);
         for run in 0..3000 {
-            pool.run_on(3, 4, &|i, _| {
+            pool.run_with(3, 4, &|i, _| {
                 sum.fetch_add(i + 1, Ordering::Relaxed);
             });
             if run % 100 == 0 {
@@ -395,7 +396,7 @@ mod tests {
         let pool = Pool::new();
         let together = Barrier::new(2);
         let done = AtomicUsize::new(0);
-        pool.run_on(2, 2, &|_, worker| {
+        pool.run_with(2, 2, &|_, worker| {
             together.wait();
             if worker == 1 {
                 std::thread::sleep(Duration::from_millis(5));
@@ -409,11 +410,11 @@ mod tests {
     fn a_panic_reaches_the_caller_and_leaves_the_pool_usable() {
         let pool = Pool::new();
         for guilty in [0, 5, 99] {
-            let run = || pool.run_on(3, 100, &|i, _| assert!(i != guilty, "task {i}"));
+            let run = || pool.run_with(3, 100, &|i, _| assert!(i != guilty, "task {i}"));
             let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
             assert_eq!(panic.downcast_ref::<String>().unwrap(), &format!("task {guilty}"));
             let ran = counters(50);
-            pool.run_on(3, 50, &|i, _| {
+            pool.run_with(3, 50, &|i, _| {
                 ran[i].fetch_add(1, Ordering::Relaxed);
             });
             assert!(ran.iter().all(|c| c.load(Ordering::Relaxed) == 1));
@@ -424,8 +425,8 @@ mod tests {
     fn a_nested_run_stays_on_its_worker() {
         let pool = Pool::new();
         let inner = AtomicUsize::new(0);
-        pool.run_on(3, 8, &|_, worker| {
-            pool.run_on(3, 10, &|_, same| {
+        pool.run_with(3, 8, &|_, worker| {
+            pool.run_with(3, 10, &|_, same| {
                 assert_eq!(same, worker);
                 inner.fetch_add(1, Ordering::Relaxed);
             });
@@ -441,7 +442,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        pool.run_on(2, 3, &|i, _| {
+                        pool.run_with(2, 3, &|i, _| {
                             sum.fetch_add(i, Ordering::Relaxed);
                         });
                     }
@@ -457,14 +458,14 @@ mod tests {
         // Other tests may hold the global pool of this process, so only the child can insist on two threads.
         let sum = || {
             let sum = AtomicUsize::new(0);
-            Pool::global().run_on(2, 100, &|i, _| {
+            Pool::global().run_with(2, 100, &|i, _| {
                 sum.fetch_add(i, Ordering::Relaxed);
             });
             sum.into_inner()
         };
         let meet = || {
             let together = Barrier::new(2);
-            Pool::global().run_on(2, 2, &|_, _| {
+            Pool::global().run_with(2, 2, &|_, _| {
                 together.wait();
             });
         };

@@ -47,6 +47,9 @@ def save_model(
         raise ValueError(f"save: the model {model.name!r} is not built. Call it on data, or build(input_shape), first.")
     tensors = weight_arrays(model)
     metadata = {"format": FORMAT, "version": VERSION, "architecture": json.dumps(serialize_keras_object(model))}
+    build = model.get_build_config()
+    if build is not None:
+        metadata["build"] = json.dumps(serialize_keras_object(build))
     generators = _generators(model)
     tensors |= as_arrays(_numbered("seed", generators), generators)
     state = model._compiled_state
@@ -90,6 +93,8 @@ def load_model(
         raise FileFormatError(f"{path}: expected format version {VERSION}, got {metadata.get('version')!r}.")
     with CustomObjectScope(custom_objects or {}):
         model = _architecture(path, _json(path, metadata, "architecture"), custom_objects)
+        if not model.built:
+            _build(path, model, metadata)
         stored = {name: array for name, array in tensors.items() if not name.startswith(STATE)}
         assign(path, dict(zip(weight_names(model), model.weights, strict=True)), stored)
         generators = _generators(model)
@@ -106,9 +111,19 @@ def _architecture(path: str, config: dict[str, Any], custom_objects: Mapping[str
         raise FileFormatError(f"{path}: architecture: {error}") from error
     if not hasattr(model, "compile_from_config"):
         raise FileFormatError(f"{path}: architecture: expected a model, got {type(model).__name__}.")
-    if not model.built:
-        raise FileFormatError(f"{path}: architecture: {type(model).__name__} does not know its input shape.")
     return model
+
+
+def _build(path: str, model: Any, metadata: Mapping[str, str]) -> None:
+    who = type(model).__name__
+    if "build" not in metadata:
+        raise FileFormatError(
+            f"{path}: {who} was saved without its input shape: fit it, or call build(input_shape), before."
+        )
+    try:
+        model.build_from_config(deserialize_keras_object(_json(path, metadata, "build")))
+    except (ValueError, TypeError, KeyError, AttributeError, MemoryError) as error:
+        raise FileFormatError(f"{path}: build: {error}") from error
 
 
 def _compile(path: str, model: Any, metadata: Mapping[str, str], slots: dict[str, Any]) -> None:

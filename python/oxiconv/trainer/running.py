@@ -42,43 +42,42 @@ class Running(Steps):
         """A function that runs one step of a kind on a batch: eagerly where asked or overridden, else compiled."""
         step = getattr(self, f"{kind}_step")
         state = self._compiled_state
-        overridden = getattr(type(self), f"{kind}_step") is not getattr(Steps, f"{kind}_step")
-        if state is not None and not state.compiles(overridden):
-            return lambda batch: step(pack(*tree.map_structure(_tensor, batch)))
+        overridden = self._overrides(f"{kind}_step")
+        own_results = overridden or kind == "predict" or self._overrides("compute_metrics", "get_metrics_result")
+        eager = state is not None and not state.compiles(overridden)
         steps = self._prediction_steps() if state is None else state.steps
-        model: Any = self
-        layers = tuple(id(layer) for layer in model._flatten_layers())
-        key = (kind, layers, "" if state is None else state.configuration())
-        own_results = (
-            overridden
-            or kind == "predict"
-            or any(
-                getattr(type(self), name) is not getattr(Steps, name)
-                for name in ("compute_metrics", "get_metrics_result")
-            )
-        )
+        whole = None if source is None else source.whole
+        checked = overridden or kind == "predict"
+        key: tuple[Any, ...] | None = None
 
         def traced(x: Any, y: Any, sample_weight: Any) -> Any:
             results = step(pack(x, y, sample_weight))
             return results if own_results else None
 
-        def make(batch: Batch) -> CompiledStep:
-            if not overridden:
-                self._build(batch, kind)
-            return CompiledStep(kind, traced, batch)
-
-        whole = None if source is None else source.whole
-        checked = overridden or kind == "predict"
-
         def run(batch: Batch) -> Any:
-            nonlocal checked
-            compiled = steps.get(key, batch, make)
+            nonlocal checked, key
+            if key is None:
+                if not overridden:
+                    self._build(batch, kind)
+                key = (kind, *self._configuration())
+            if eager:
+                return step(pack(*tree.map_structure(_tensor, batch)))
+            compiled = steps.get(key, batch, lambda: CompiledStep(kind, traced, batch))
             if not checked and state is not None and state.loss is not None:
                 state.loss.check_labels(batch[1] if whole is None else whole[1])
                 checked = whole is not None
             return compiled(batch)
 
         return run
+
+    def _overrides(self, *names: str) -> bool:
+        return any(getattr(type(self), name) is not getattr(Steps, name) for name in names)
+
+    def _configuration(self) -> tuple[Any, ...]:
+        """What is written into a compiled step: a change needs a new one."""
+        model: Any = self
+        state = self._compiled_state
+        return (*map(id, model._flatten_layers()), "" if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
         """The compiled steps of a model that predicts without having been compiled."""
@@ -91,6 +90,9 @@ class Running(Steps):
         if not all(layer.built for layer in model._flatten_layers()):
             x = tree.map_structure(_tensor, take(batch[0], 0, 1))
             self._predict(self._as_input(x), training=False)
+        if model.get_build_config() is None:
+            # What a saved model of this class is built for when it is loaded.
+            model._build_shapes = tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0])
         state = self._compiled_state
         if kind == "train" and state is not None and state.optimizer is not None:
             variables = state.keep_trainable(model.trainable_variables)

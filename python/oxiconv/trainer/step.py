@@ -62,12 +62,12 @@ class StepCache:
             f"{step.title}\n{step.step.memory / 2**20:.1f} MiB\n{step.step}" for step in self._steps.values()
         )
 
-    def get(self, key: Hashable, batch: Batch, make: Callable[[Batch], CompiledStep]) -> CompiledStep:
+    def get(self, key: Hashable, batch: Batch, make: Callable[[], CompiledStep]) -> CompiledStep:
         """The step of a configuration `key` for batches like `batch`."""
         key = (key, signature(batch))
         step = self._steps.get(key)
         if step is None:
-            step = self._steps[key] = make(batch)
+            step = self._steps[key] = make()
             if len(self._steps) > CAPACITY:
                 self._steps.popitem(last=False)
         else:

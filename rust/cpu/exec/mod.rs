@@ -32,6 +32,8 @@ pub struct Executable {
     /// Per worker: the plan's scratch, then the kernels'.
     scratch: Vec<Buffer>,
     scratch_bytes: usize,
+    /// Whether results overwrite arguments.
+    updates: bool,
     /// Per stage: the steps with a packed kernel.
     packs: Vec<Vec<usize>>,
 }
@@ -124,6 +126,7 @@ impl Executable {
             packed: Buffer::zeroed(packed * size_of::<f32>(), "packed kernels")?,
             scratch: Vec::new(),
             scratch_bytes,
+            updates: !request.updates.is_empty(),
             packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packed.is_some()).collect()).collect(),
             bound,
             program,
@@ -163,8 +166,9 @@ impl Executable {
             packed: self.packed.as_mut_ptr().cast(),
             scratch: &self.scratch,
         };
-        let (bound, packs) = (&self.bound, &self.packs);
-        let run = Run { memory, bound, packs, stop: AtomicBool::new(false), error: Mutex::new(None), interrupt };
+        let (bound, packs, updates) = (&self.bound, &self.packs, self.updates);
+        let (stop, error) = (AtomicBool::new(false), Mutex::new(None));
+        let run = Run { memory, bound, packs, updates, stop, error, interrupt };
         for stage in 0..self.program.stages.len() {
             // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
             unsafe { run.stage(stage)? };
@@ -224,6 +228,8 @@ struct Run<'a> {
     memory: Memory<'a>,
     bound: &'a [Vec<Bound>],
     packs: &'a [Vec<usize>],
+    /// Whether the program updates arguments.
+    updates: bool,
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
     interrupt: &'a (dyn Fn() -> bool + Sync),
@@ -235,16 +241,22 @@ unsafe impl Sync for Run<'_> {}
 impl Run<'_> {
     unsafe fn stage(&self, stage: usize) -> Result<()> {
         let program = self.memory.program;
-        let pool = Pool::global();
+        // The number may be changed meanwhile; there is scratch for this many.
+        let (pool, threads) = (Pool::global(), self.memory.scratch.len());
         let whole = Where { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
         if !program.stages[stage].sharded {
+            // The last stage may be writing updates, and then runs through.
+            let stops = !self.updates || stage + 1 < program.stages.len();
             for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
+                if stops && (self.interrupt)() {
+                    return Err(Error::Interrupted);
+                }
                 // SAFETY: forwarded.
                 unsafe {
                     self.pack(step, bound, whole);
                     match bound.pieces {
                         1 => self.step(step, bound, whole)?,
-                        pieces => pool.run(pieces, &|piece, worker| {
+                        pieces => pool.run_with(threads, pieces, &|piece, worker| {
                             self.note(self.step(step, bound, Where { worker, piece: (piece, pieces), ..whole }));
                         }),
                     }
@@ -253,11 +265,11 @@ impl Run<'_> {
             return self.outcome();
         }
         let packs = &self.packs[stage];
-        pool.run(packs.len(), &|i, _| {
+        pool.run_with(threads, packs.len(), &|i, _| {
             // SAFETY: each step's packed kernel has memory of its own.
             unsafe { self.pack(&program.stages[stage].steps[packs[i]], &self.bound[stage][packs[i]], whole) };
         });
-        pool.run(program.sharding.tasks(), &|task, worker| {
+        pool.run_with(threads, program.sharding.tasks(), &|task, worker| {
             // SAFETY: forwarded; tasks have disjoint samples.
             self.note(unsafe { self.task(stage, task, worker) });
         });
@@ -270,15 +282,15 @@ impl Run<'_> {
         let cut = program.sharding;
         let end = ((task + 1) * cut.task).min(cut.samples);
         for first in (task * cut.task..end).step_by(cut.shard) {
-            if worker == 0 && (self.interrupt)() {
-                return Err(Error::Interrupted);
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                return Ok(());
-            }
             let samples = cut.shard.min(end - first);
             let place = Where { first, samples, of: cut.samples, task, worker, piece: (0, 1) };
             for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
+                if worker == 0 && (self.interrupt)() {
+                    return Err(Error::Interrupted);
+                }
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
                 // SAFETY: forwarded.
                 unsafe { self.step(step, bound, place)? };
             }
