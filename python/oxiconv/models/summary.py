@@ -86,9 +86,11 @@ def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level
 
 
 def _kind(op: Operation) -> str:
-    """The class; that of a function is its name, as Keras writes it."""
+    """The class as Keras writes it: functions have their own names, models of a graph are functional."""
+    if isinstance(op, Function):
+        return "".join(map(str.capitalize, op.function.__name__.split("_")))
     name = type(op).__name__
-    return "".join(map(str.capitalize, op.function.__name__.split("_"))) if isinstance(op, Function) else name
+    return "Functional" if name == "Model" else name
 
 
 def _shape(op: Any) -> str:
