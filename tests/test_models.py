@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -311,6 +313,16 @@ class Scaled(layers.Layer):
 
     def call(self, x: Any) -> Any:
         return x * self.factor
+
+
+def test_copies_and_pickles() -> None:
+    model = mnist_convnet()
+    x = rng().random((2, 28, 28, 1))
+    wanted = model(x).numpy()
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(twin(x).numpy(), wanted)
+        twin.set_weights([0 * w for w in twin.get_weights()])
+        np.testing.assert_array_equal(model(x).numpy(), wanted)
 
 
 def test_configuration_names_no_code() -> None:
