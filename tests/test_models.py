@@ -404,7 +404,7 @@ def test_errors_of_functional_models() -> None:
         float(x)
     with pytest.raises(TypeError, match="has no value"):
         bool(x > 0)
-    with pytest.raises(ShapeError, match=r"concatenate: expected equal shapes"):
+    with pytest.raises(ShapeError, match=r"concatenate: expected equal shapes.*unknown sizes are tried as 2 for"):
         layers.Concatenate(axis=1)([x[:, :, None], oxiconv.Input((3, 2))])
     with pytest.raises(TypeError, match="expected inputs and outputs"):
         Model(inputs=x)
@@ -416,3 +416,10 @@ def test_deep_models_need_no_recursion() -> None:
     for _ in range(1500):
         y = y + 1.0
     np.testing.assert_array_equal(Model(x, y)(np.zeros((1, 2))).numpy(), [[1500, 1500]])
+
+
+def test_summary_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert max(map(len, summary_of(two_ends()))) == 60
+    with pytest.raises(ValueError, match="expected a line_length for columns of at least 6, got 20"):
+        summary_of(two_ends(), line_length=20)

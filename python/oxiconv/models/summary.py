@@ -44,7 +44,7 @@ def print_summary(
     if line_length is None:
         import shutil
 
-        line_length = min(length, shutil.get_terminal_size().columns - 4)
+        line_length = max(60, min(length, shutil.get_terminal_size().columns - 4))
     if layer_range is not None:
         operations = _range(operations, layer_range)
     rows = [row for op in operations for row in _rows(op, model, plain, expand_nested, show_trainable, 0)]
