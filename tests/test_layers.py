@@ -73,6 +73,7 @@ KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
     (layers.Cropping1D, {}, (None, 5, 2), (None, 3, 2), 0),
     (layers.Cropping2D, {"cropping": 1}, (None, 5, 6, 2), (None, 3, 4, 2), 0),
     (layers.UpSampling2D, {}, (None, 5, 6, 2), (None, 10, 12, 2), 0),
+    (layers.UpSampling2D, {"size": 3, "interpolation": "bilinear"}, (None, 5, 6, 2), (None, 15, 18, 2), 0),
     (layers.Activation, {"activation": "relu"}, (None, 3), (None, 3), 0),
     (layers.ReLU, {"max_value": 6.0}, (None, 3), (None, 3), 0),
     (layers.LeakyReLU, {}, (None, 3), (None, 3), 0),
@@ -351,7 +352,7 @@ def test_inputs_of_another_size_than_built_for() -> None:
         (lambda: layers.Dense(4, dtype="float16"), "dtype 'float32', the only real type"),
         (lambda: layers.Dense(4, name="a/b"), "name without '/'"),
         (lambda: layers.BatchNormalization(renorm=True), "renorm=False"),
-        (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation 'nearest'"),
+        (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation 'nearest' or 'bilinear'"),
         (lambda: layers.Input((2, -3)), "sizes of at least 0"),
     ],
 )

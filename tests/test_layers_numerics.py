@@ -368,3 +368,48 @@ def test_convolution_of_bytes_and_of_a_variable() -> None:
     np.testing.assert_array_equal(byte, layer(x.astype(np.float32)).numpy())
     np.testing.assert_array_equal(byte, layer(Variable(x.astype(np.float32))).numpy())
     np.testing.assert_array_equal(byte, layer(ops.convert_to_tensor(x)).numpy())
+
+
+def resampled(x: Array, new: int, interpolation: str, antialias: bool) -> Array:
+    """The first axis resampled, pixel by pixel, with half-pixel centres; the edge is repeated outside."""
+    size = len(x)
+    y = np.zeros((new, *x.shape[1:]))
+    for i in range(new):
+        centre = (i + 0.5) * size / new - 0.5
+        if interpolation == "nearest":
+            y[i] = x[min(math.floor(centre + 0.5), size - 1)]
+        elif antialias:
+            width = max(size / new, 1)
+            weights = [max(0.0, 1 - abs(j - centre) / width) for j in range(size)]
+            y[i] = sum(w * x[j] for j, w in enumerate(weights)) / sum(weights)
+        else:
+            low = math.floor(centre)
+            left, right = (x[min(max(j, 0), size - 1)] for j in (low, low + 1))
+            y[i] = left + (right - left) * (centre - low)
+    return y
+
+
+@pytest.mark.parametrize("size", [(10, 14), (3, 4), (5, 9), (13, 2), (1, 1)])
+@pytest.mark.parametrize(("interpolation", "antialias"), [("nearest", False), ("bilinear", False), ("bilinear", True)])
+def test_resize(size: tuple[int, int], interpolation: str, antialias: bool) -> None:
+    x = rng().standard_normal((2, 5, 7, 3)).astype(np.float32)
+    wanted = np.moveaxis(x.astype(np.float64), 1, 0)
+    wanted = np.moveaxis(resampled(wanted, size[0], interpolation, antialias), 0, 1)
+    wanted = np.moveaxis(resampled(np.moveaxis(wanted, 2, 0), size[1], interpolation, antialias), 0, 2)
+    # Two sums of at most 7 products of values below 4, with rounded weights.
+    bound = 2 * 2 * 7 * 4 * U
+    got = ops.image.resize(x, size, interpolation, antialias)
+    np.testing.assert_allclose(got.numpy(), wanted, atol=bound)
+    first = ops.image.resize(np.moveaxis(x, -1, 1), size, interpolation, antialias, data_format="channels_first")
+    np.testing.assert_allclose(np.moveaxis(first.numpy(), 1, -1), wanted, atol=bound)
+    np.testing.assert_array_equal(ops.image.resize(x[0], size, interpolation, antialias).numpy(), got.numpy()[0])
+
+
+def test_bilinear_upsampling() -> None:
+    x = rng().standard_normal((1, 3, 4, 2)).astype(np.float32)
+    layer = layers.UpSampling2D((2, 3), interpolation="bilinear")
+    np.testing.assert_array_equal(layer(x).numpy(), ops.image.resize(x, (6, 12)).numpy())
+    with pytest.raises(ValueError, match="resize: expected interpolation"):
+        ops.image.resize(x, (2, 2), "cubic")
+    with pytest.raises(ValueError, match="images with 3 or 4 axes"):
+        ops.image.resize(x[0, 0], (2, 2))

@@ -97,7 +97,8 @@ impl Split {
         }
         match &node.op {
             Op::Random { .. } => true,
-            Op::Broadcast { axes, .. } => axes.contains(&0),
+            // What is repeated along axis 0 must not itself be cut: each sample reads all of it.
+            Op::Broadcast { axes, .. } => axes.contains(&0) && !self.is_batched(node.args[0]),
             Op::Map { .. } => node.args.iter().all(|a| self.can_adopt(graph, *a)),
             _ => false,
         }

@@ -33,6 +33,8 @@ class BatchNormalization(Layer):
         beta_constraint: applied to `beta` after each step.
         gamma_constraint: applied to `gamma` after each step.
         renorm: must be false.
+        renorm_clipping: unused without `renorm`.
+        renorm_momentum: unused without `renorm`.
         synchronized: must be false.
         **kwargs: those of `Layer`.
 
@@ -58,6 +60,9 @@ class BatchNormalization(Layer):
         "gamma_regularizer",
         "beta_constraint",
         "gamma_constraint",
+        "renorm",
+        "renorm_clipping",
+        "renorm_momentum",
         "synchronized",
     )
 
@@ -77,6 +82,8 @@ class BatchNormalization(Layer):
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
         renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -92,6 +99,7 @@ class BatchNormalization(Layer):
         self.epsilon = float(epsilon)
         self.center = center
         self.scale = scale
+        self.renorm, self.renorm_clipping, self.renorm_momentum = renorm, renorm_clipping, renorm_momentum
         self.synchronized = synchronized
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)

@@ -47,7 +47,18 @@ class BasePooling(Layer):
 
 
 class BaseMaxPooling(BasePooling):
-    """The largest value of each window. Arguments: see `BasePooling`."""
+    """The largest value of each window; `pool_size` is 2 by default. Arguments: see `BasePooling`."""
+
+    def __init__(
+        self,
+        pool_size: int | Sequence[int] = 2,
+        strides: int | Sequence[int] | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
 
     def call(self, inputs: Tensor) -> Tensor:
         """The pooled inputs."""
@@ -63,16 +74,13 @@ class BaseAveragePooling(BasePooling):
 
 
 class MaxPooling1D(BaseMaxPooling):
-    """Max pooling over one axis; `pool_size` is 2 by default. Arguments: see `BasePooling`."""
+    """Max pooling over one axis. Arguments: see `BaseMaxPooling`."""
 
     rank = 1
 
-    def __init__(self, pool_size: int | Sequence[int] = 2, *args: Any, **kwargs: Any) -> None:
-        super().__init__(pool_size, *args, **kwargs)
-
 
 class MaxPooling2D(BaseMaxPooling):
-    """Max pooling over two axes; `pool_size` is (2, 2) by default. Arguments: see `BasePooling`.
+    """Max pooling over two axes. Arguments: see `BaseMaxPooling`.
 
     Example:
         >>> import numpy as np
@@ -82,17 +90,11 @@ class MaxPooling2D(BaseMaxPooling):
 
     rank = 2
 
-    def __init__(self, pool_size: int | Sequence[int] = (2, 2), *args: Any, **kwargs: Any) -> None:
-        super().__init__(pool_size, *args, **kwargs)
-
 
 class MaxPooling3D(BaseMaxPooling):
-    """Max pooling over three axes; `pool_size` is (2, 2, 2) by default. Arguments: see `BasePooling`."""
+    """Max pooling over three axes. Arguments: see `BaseMaxPooling`."""
 
     rank = 3
-
-    def __init__(self, pool_size: int | Sequence[int] = (2, 2, 2), *args: Any, **kwargs: Any) -> None:
-        super().__init__(pool_size, *args, **kwargs)
 
 
 class AveragePooling1D(BaseAveragePooling):

@@ -247,12 +247,12 @@ class Cropping2D(_Cropping):
 
 
 class UpSampling2D(Layer):
-    """Each position repeated `size` times: nearest-neighbour enlargement.
+    """Height and width enlarged `size` times.
 
     Args:
         size: factors of height and width.
         data_format: "channels_last" or "channels_first"; None is the configured one.
-        interpolation: "nearest".
+        interpolation: "nearest" repeats each position; "bilinear" goes from one to the next.
         **kwargs: those of `Layer`.
     """
 
@@ -268,14 +268,17 @@ class UpSampling2D(Layer):
         super().__init__(**kwargs)
         self.data_format = data_format_of(data_format, self._label)
         self.size = tuple_of(size, 2, self._label, "size")
-        if interpolation != "nearest":
-            raise ValueError(f"{self._label}: expected interpolation 'nearest', got {interpolation!r}")
+        if interpolation not in ("nearest", "bilinear"):
+            raise ValueError(f"{self._label}: expected interpolation 'nearest' or 'bilinear', got {interpolation!r}")
         self.interpolation = interpolation
         self.input_spec = InputSpec(ndim=4)
 
     def call(self, inputs: Tensor) -> Tensor:
         """The enlarged inputs."""
         first = 1 if self.data_format == "channels_last" else 2
+        if self.interpolation == "bilinear":
+            sizes = [n * times for n, times in zip(inputs.shape[first : first + 2], self.size, strict=True)]
+            return ops.image.resize(inputs, sizes, "bilinear", data_format=self.data_format)
         for axis, times in enumerate(self.size, first):
             inputs = ops.repeat(inputs, times, axis)
         return inputs

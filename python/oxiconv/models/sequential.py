@@ -39,8 +39,8 @@ class Sequential(Model):
         for layer in layers or ():
             self.add(layer)
 
-    def add(self, layer: Any) -> None:
-        """Puts a layer, an `Input`, or a function at the end."""
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Puts a layer, an `Input`, or a function at the end. `rebuild` changes nothing: no work is repeated."""
         if isinstance(layer, KerasTensor):
             layer = layer.node.operation if layer.node is not None else layer
         if isinstance(layer, InputLayer):

@@ -1,5 +1,10 @@
 """Functions of tensors: of eager ones, of values being traced, of symbolic ones and of arrays."""
 
+from oxiconv.ops import image as image
+from oxiconv.ops import linalg as linalg
+from oxiconv.ops import math as math
+from oxiconv.ops import nn as nn
+from oxiconv.ops import numpy as numpy
 from oxiconv.ops.arrangement import (
     broadcast_to,
     concatenate,

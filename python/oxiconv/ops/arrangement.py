@@ -278,11 +278,11 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None)
 
 
 @op
-def cumsum(x: TensorLike, axis: int | None = None) -> Tensor:
+def cumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Running sums along `axis` (default: of the flattened tensor)."""
     from oxiconv.ops.reduction import _numbers
 
-    x = _numbers(x)
+    x = _numbers(x) if dtype is None else convert(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0
     (place,) = axes_of(axis, x.ndim, "cumsum")

@@ -22,9 +22,16 @@ impl Dice {
     }
 }
 
+/// A graph, the types of its arguments, and what to compute.
+struct Case {
+    graph: Graph,
+    types: Vec<Type>,
+    request: Request,
+}
+
 /// Batched `[n, 6, 6, 4]` inputs, an unbatched tensor of the same sizes, kernels, and `steps` random ops on them. All
 /// functions are continuous and bounded in growth, so that rounding is the only difference.
-fn build(dice: &mut Dice, n: usize, steps: usize) -> Result<(Graph, Vec<Type>, Vec<bool>, Vec<NodeId>)> {
+fn build(dice: &mut Dice, n: usize, steps: usize) -> Result<Case> {
     let mut g = Graph::new();
     let image = Type::f32([n, 6, 6, 4]);
     let types = vec![
@@ -92,7 +99,8 @@ fn build(dice: &mut Dice, n: usize, steps: usize) -> Result<(Graph, Vec<Type>, V
             }
             12 => {
                 let size = vec![2, 2];
-                let w = Window { input: vec![6, 6], size: size.clone(), stride: size, low: vec![0, 0], high: vec![0, 0] };
+                let w =
+                    Window { input: vec![6, 6], size: size.clone(), stride: size, low: vec![0, 0], high: vec![0, 0] };
                 let pooled = g.emit(Op::WindowSum(w.clone()), &[x])?;
                 others.push(pooled);
                 images.push(g.emit(Op::WindowSpread(w), &[pooled])?);
@@ -120,7 +128,7 @@ fn build(dice: &mut Dice, n: usize, steps: usize) -> Result<(Graph, Vec<Type>, V
     let mut results = vec![bounded, loss, dice.pick(&images), dice.pick(&vectors)];
     results.extend(others.last());
     results.extend(g.grad(loss, &args)?.into_iter().flatten());
-    Ok((g, types, batched, results))
+    Ok(Case { graph: g, types, request: Request { results, batched, updates: vec![] } })
 }
 
 fn values(ty: &Type, seed: u64) -> Vec<f32> {
@@ -144,13 +152,12 @@ proptest! {
     #[test]
     fn programs_compute_their_graphs(seed: u64, n in 1usize..20, steps in 1usize..14) {
         let mut dice = Dice(seed);
-        let (graph, types, batched, results) = build(&mut dice, n, steps).unwrap();
+        let Case { graph, types, request } = build(&mut dice, n, steps).unwrap();
         let args: Vec<Vec<f32>> = types.iter().enumerate().map(|(i, t)| values(t, seed ^ (i as u64 * 77))).collect();
         let wide = |v: &Vec<f32>| v.iter().map(|x| f64::from(*x)).collect();
         let arrays: Vec<Array> =
             types.iter().zip(&args).map(|(t, v)| Array::new(t.clone(), wide(v)).unwrap()).collect();
-        let want = reference::run(&graph, &arrays, &results).unwrap();
-        let request = Request { results, batched, updates: vec![] };
+        let want = reference::run(&graph, &arrays, &request.results).unwrap();
         set_num_threads(1);
         let got = run(&graph, &request, &args).unwrap();
         set_num_threads(2);

@@ -184,6 +184,21 @@ fn statistics_of_the_batch_are_a_barrier() -> Result<()> {
     Ok(())
 }
 
+/// A value that is repeated along axis 0 is read by every sample: if it is itself made in shards, all of them come first.
+#[test]
+fn a_repeated_batch_is_needed_whole() -> Result<()> {
+    let mut g = Graph::new();
+    let x = g.arg(0, Type::f32([10]))?;
+    let y = g.unary(Unary::Exp, &x)?;
+    let columns = g.emit(Op::Broadcast { dims: vec![10, 10], axes: vec![1] }, &[y])?;
+    let rows = g.emit(Op::Broadcast { dims: vec![10, 10], axes: vec![0] }, &[y])?;
+    let pairs = g.mul(&columns, &rows)?;
+    let program = plan(&g, &Request { results: vec![pairs], batched: vec![true], updates: vec![] }, &Everything)?;
+    check(&program);
+    assert!(program.stages.len() > 1, "{program}");
+    Ok(())
+}
+
 /// An update whose old value a sharded stage reads is copied at the end, not written early.
 #[test]
 fn updates_wait_for_all_reads() -> Result<()> {

@@ -1,0 +1,34 @@
+"""The op table: every op with its definition in float64.
+
+Rows are in `op_table`, by kind. `test_ops.py` runs each, and fails for an op without one.
+"""
+
+from __future__ import annotations
+
+from op_table import arrangement, elementwise, nn, pooling, primitives, products, reduction
+from op_table.case import Case
+
+CASES: list[Case] = [
+    *elementwise.CASES,
+    *reduction.CASES,
+    *arrangement.CASES,
+    *products.CASES,
+    *pooling.CASES,
+    *nn.CASES,
+    *primitives.CASES,
+]
+
+# Functions without a row, and why.
+NOT_IN_TABLE: dict[str, str] = {
+    **dict.fromkeys(
+        ["ops.convert_to_numpy", "ops.dtype", "ops.is_tensor", "ops.ndim", "ops.shape", "ops.size"],
+        "tells of a tensor rather than making one: test_what_tells_of_a_tensor",
+    ),
+    **dict.fromkeys(
+        ["activations.deserialize", "activations.get", "activations.serialize"],
+        "names of functions: test_activations.py",
+    ),
+    "_core.tensor": "makes every row's inputs",
+    **dict.fromkeys(["_core.isa", "_core.num_threads", "_core.set_num_threads"], "a setting: test_core_steps.py"),
+    **dict.fromkeys(["_core.load_safetensors", "_core.save_safetensors"], "files: test_core.py"),
+}
