@@ -1,7 +1,7 @@
 """Start-up and memory: import time over NumPy's, import to ten training steps, page faults and growth in steady state.
 
-    python benches/footprint.py              # 10,000 steps, about a minute
-    python benches/footprint.py --smoke
+python benches/footprint.py              # 10,000 steps, about a minute
+python benches/footprint.py --smoke
 """
 
 from __future__ import annotations

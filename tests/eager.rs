@@ -187,3 +187,18 @@ fn an_index_past_the_end_is_an_error() {
         assert!(matches!(Eager.emit(Op::Gather { axis: 0 }, &[x.clone(), index]), Err(Error::Value { .. })), "{bad}");
     }
 }
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[test]
+fn subnormals_are_zero_whoever_computes() {
+    // Few elements are left to the calling thread, many are shared.
+    for n in [1, 7, 1 << 18] {
+        let x = Tensor::from_f32(&[n], &vec![f32::MIN_POSITIVE; n]).unwrap();
+        let half = Expr::build(1, |b| {
+            let (x, half) = (b.input(0), b.constant(0.5));
+            b.mul(x, half)
+        });
+        let y = Eager.emit(Op::Map { expr: half, dtype: DType::F32 }, &[x]).unwrap();
+        assert!(y.to_f32().unwrap().iter().all(|&y| y == 0.0), "{n} elements");
+    }
+}

@@ -318,6 +318,27 @@ def test_steps_on_shared_cells_from_many_threads() -> None:
         np.testing.assert_array_equal(cell.get().numpy(), 600)
 
 
+def test_ops_on_many_threads_while_the_number_of_workers_changes() -> None:
+    x, kernel = tensor(f32(64, 16, 16, 8)), tensor(f32(3, 3, 8, 8))
+
+    def convolved() -> bytes:
+        return _core.conv(x, kernel, [1, 1], [1, 1], [1, 1], [1, 1], 1).numpy().tobytes()
+
+    expected, before = convolved(), _core.num_threads()
+    results: list[bytes] = []
+    threads = [threading.Thread(target=lambda: results.extend(convolved() for _ in range(20))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            for n in (1, 5, 2):
+                _core.set_num_threads(n)
+    finally:
+        _core.set_num_threads(before)
+    assert len(results) == 80
+    assert set(results) == {expected}
+
+
 # Forked children
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxiconv import Variable, layers, ops
+from oxiconv import GradientTape, Variable, layers, losses, ops
 from oxiconv.trace import Trace
 
 Array = Any
@@ -301,6 +301,48 @@ def test_activation(name: str) -> None:
     wanted = ACTIVATIONS[name](x.astype(np.float64))
     # Elementary functions within 4 ULP, up to eight operations on values of at most 8 (exp: relative).
     np.testing.assert_allclose(got, wanted, rtol=32 * U, atol=64 * U)
+
+
+SLOPES_AT_ZERO = {
+    "relu": 0.0,
+    "relu6": 0.0,
+    "leaky_relu": 0.2,
+    "elu": 1.0,
+    "celu": 1.0,
+    "selu": 1.0507009873554805,
+    "softplus": 0.5,
+    "log_sigmoid": 0.5,
+    "mish": 0.6,  # tanh(log 2)
+    "silu": 0.5,
+    "gelu": 0.5,
+    "softsign": 1.0,
+    "hard_tanh": 1.0,
+}
+
+
+@pytest.mark.parametrize("name", SLOPES_AT_ZERO)
+def test_gradient_at_zero(name: str) -> None:
+    """Where the pieces of a formula meet: biases begin at 0, so this is where networks begin."""
+    x = ops.zeros((3,))
+    with GradientTape() as tape:
+        tape.watch(x)
+        y = layers.Activation(name)(x)
+    np.testing.assert_allclose(tape.gradient(y, x).numpy(), SLOPES_AT_ZERO[name], rtol=8 * U)
+
+
+def test_gradients_at_ties() -> None:
+    y, t = ops.zeros((2,)), np.array([0.0, 1.0])
+    with GradientTape(persistent=True) as tape:
+        tape.watch(y)
+        loss = ops.binary_crossentropy(t, y, from_logits=True)
+        total = ops.logaddexp(y, y * 2.0)
+    np.testing.assert_allclose(tape.gradient(loss, y).numpy(), 0.5 - t, rtol=4 * U)
+    np.testing.assert_allclose(tape.gradient(total, y).numpy(), 0.5 * 1 + 0.5 * 2, rtol=4 * U)
+    trained = losses.BinaryCrossentropy(from_logits=True)
+    with GradientTape() as tape:
+        tape.watch(y)
+        loss = trained(t, y)
+    np.testing.assert_allclose(tape.gradient(loss, y).numpy(), (0.5 - t) / 2, rtol=4 * U)
 
 
 @pytest.mark.parametrize(("x", "wanted"), [(-2.0, -0.5), (0.4, -0.02), (0.5, 0.0), (0.75, 0.75), (2.0, 1.0)])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from typing import Any
 
 import numpy as np
@@ -313,6 +315,16 @@ class Scaled(layers.Layer):
         return x * self.factor
 
 
+def test_copies_and_pickles() -> None:
+    model = mnist_convnet()
+    x = rng().random((2, 28, 28, 1))
+    wanted = model(x).numpy()
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(twin(x).numpy(), wanted)
+        twin.set_weights([0 * w for w in twin.get_weights()])
+        np.testing.assert_array_equal(model(x).numpy(), wanted)
+
+
 def test_configuration_names_no_code() -> None:
     """A file selects among known classes and functions; it cannot import."""
     outer = Sequential([oxiconv.Input((4,)), Scaled(3.0)])
@@ -392,7 +404,7 @@ def test_errors_of_functional_models() -> None:
         float(x)
     with pytest.raises(TypeError, match="has no value"):
         bool(x > 0)
-    with pytest.raises(ShapeError, match=r"concatenate: expected equal shapes"):
+    with pytest.raises(ShapeError, match=r"concatenate: expected equal shapes.*unknown sizes are tried as 2 for"):
         layers.Concatenate(axis=1)([x[:, :, None], oxiconv.Input((3, 2))])
     with pytest.raises(TypeError, match="expected inputs and outputs"):
         Model(inputs=x)
@@ -404,3 +416,10 @@ def test_deep_models_need_no_recursion() -> None:
     for _ in range(1500):
         y = y + 1.0
     np.testing.assert_array_equal(Model(x, y)(np.zeros((1, 2))).numpy(), [[1500, 1500]])
+
+
+def test_summary_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert max(map(len, summary_of(two_ends()))) == 60
+    with pytest.raises(ValueError, match="expected a line_length for columns of at least 6, got 20"):
+        summary_of(two_ends(), line_length=20)

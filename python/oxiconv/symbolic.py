@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from oxiconv import tree
-from oxiconv._core import ShapeError, Tensor
+from oxiconv._core import OxiconvError, ShapeError, Tensor
 from oxiconv.dtype import standardize_dtype
 from oxiconv.naming import auto_name
 from oxiconv.operators import Operators
@@ -202,7 +202,13 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     """What `function` makes of symbolic tensors: it is traced, and no data is computed."""
     symbols = [t for t in tree.flatten((args, kwargs)) if isinstance(t, KerasTensor)]
     known = all(n is not None for t in symbols for n in t.shape)
-    first, *rest = [_trace(function, args, kwargs, *sample) for sample in _SAMPLES[: 1 if known else 2]]
+    try:
+        first, *rest = [_trace(function, args, kwargs, *sample) for sample in _SAMPLES[: 1 if known else 2]]
+    except OxiconvError as error:
+        if not known and "unknown sizes" not in str(error):
+            batch, size = _SAMPLES[0]
+            error.args = (f"{error} (unknown sizes are tried as {batch} for the batch, {size} elsewhere)",)
+        raise
     return tree.map_structure(_merge, first, rest[0] if rest else first)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from oxiconv import tape, trace
 from oxiconv._core import Cell, GraphError, ShapeError, Tensor
 from oxiconv.dtype import standardize_dtype
@@ -133,6 +135,13 @@ class Variable(Values):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self._held().__array__(dtype, copy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: the value as an array."""
+        return {**vars(self), "cell": np.array(self.numpy())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, cell=Cell(convert(state["cell"])))
 
     def __repr__(self) -> str:
         held = self._held()

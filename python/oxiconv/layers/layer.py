@@ -19,6 +19,8 @@ from oxiconv.variable import Variable
 
 # Attributes of a layer that hold no weights of it.
 _BOOKKEEPING = frozenset({"nodes", "input_spec", "_losses", "_arguments", "_build_shapes"})
+# Types of most attributes, which cannot hold state: they are passed over first, since every call looks for losses.
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 class Layer(Operation):
@@ -135,6 +137,8 @@ class Layer(Operation):
         stack = [value for name, value in reversed(vars(self).items()) if name not in _BOOKKEEPING]
         while stack:
             value = stack.pop()
+            if type(value) in _PLAIN:
+                continue
             if isinstance(value, (list, tuple)):
                 stack.extend(reversed(value))
             elif isinstance(value, dict):

@@ -48,9 +48,7 @@ def binary_crossentropy(
     if label_smoothing:
         y_true = ops.add(ops.multiply(y_true, 1.0 - label_smoothing), 0.5 * label_smoothing)
     if from_logits:
-        # softplus(-x) = -log sigmoid(x); written by |x|, so that exp never overflows.
-        tail = ops.log1p(ops.exp(ops.negative(ops.abs(y_pred))))
-        losses = ops.add(ops.subtract(ops.maximum(y_pred, 0.0), ops.multiply(y_pred, y_true)), tail)
+        losses = ops.binary_crossentropy(y_true, y_pred, from_logits=True)
     else:
         p = ops.clip(y_pred, EPSILON, 1.0 - EPSILON)
         hit = ops.multiply(y_true, ops.log(p))

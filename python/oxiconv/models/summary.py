@@ -44,7 +44,7 @@ def print_summary(
     if line_length is None:
         import shutil
 
-        line_length = min(length, shutil.get_terminal_size().columns - 4)
+        line_length = max(60, min(length, shutil.get_terminal_size().columns - 4))
     if layer_range is not None:
         operations = _range(operations, layer_range)
     rows = [row for op in operations for row in _rows(op, model, plain, expand_nested, show_trainable, 0)]
@@ -86,9 +86,11 @@ def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level
 
 
 def _kind(op: Operation) -> str:
-    """The class; that of a function is its name, as Keras writes it."""
+    """The class as Keras writes it: functions have their own names, models of a graph are functional."""
+    if isinstance(op, Function):
+        return "".join(map(str.capitalize, op.function.__name__.split("_")))
     name = type(op).__name__
-    return "".join(map(str.capitalize, op.function.__name__.split("_"))) if isinstance(op, Function) else name
+    return "Functional" if name == "Model" else name
 
 
 def _shape(op: Any) -> str:

@@ -71,8 +71,10 @@ def log_sigmoid(x: TensorLike) -> Tensor:
 
 
 def _softplus(x: Tensor) -> Tensor:
-    tail = _core.unary("log1p", _core.unary("exp", _core.unary("neg", _core.unary("abs", x))))
-    return _add(_core.binary("max", x, 0.0), tail)
+    # Choices instead of a maximum and an absolute value, whose gradients at 0 would add up to 0, not to 1/2.
+    positive = _core.binary("gt", x, 0.0)
+    tail = _core.unary("log1p", _core.unary("exp", _core.select(positive, _core.unary("neg", x), x)))
+    return _add(_core.select(positive, x, 0.0), tail)
 
 
 @op
@@ -104,7 +106,7 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     x = _float(x)
     # The minimum keeps the branch that is not chosen finite, and with it the gradient.
     below = _mul(_core.unary("expm1", _core.binary("min", x, 0.0)), float(alpha))
-    return _core.select(_core.binary("gt", x, 0.0), x, below)
+    return _core.select(_core.binary("ge", x, 0.0), x, below)
 
 
 @op
@@ -112,7 +114,7 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """`max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)`."""
     x = _float(x)
     below = _mul(_core.unary("expm1", _mul(_core.binary("min", x, 0.0), 1.0 / alpha)), float(alpha))
-    return _add(_core.binary("max", x, 0.0), below)
+    return _core.select(_core.binary("ge", x, 0.0), x, below)
 
 
 @op

@@ -254,8 +254,10 @@ def log10(x: TensorLike) -> Tensor:
 def logaddexp(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`log(exp(x1) + exp(x2))` without overflow."""
     a, b = convert(x1, "float32"), convert(x2, "float32")
-    gap = _core.unary("neg", _core.unary("abs", _core.binary("sub", a, b)))
-    return _core.binary("add", _core.binary("max", a, b), _core.unary("log1p", _core.unary("exp", gap)))
+    # Choices, not a maximum and an absolute value: at a tie each argument has the gradient 1/2.
+    above = _core.binary("gt", a, b)
+    gap = _core.select(above, _core.binary("sub", b, a), _core.binary("sub", a, b))
+    return _core.binary("add", _core.select(above, a, b), _core.unary("log1p", _core.unary("exp", gap)))
 
 
 @op

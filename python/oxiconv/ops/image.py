@@ -25,12 +25,14 @@ def _weights(size: int, new: int, interpolation: str, antialias: bool) -> NDArra
     centres = (np.arange(new) + 0.5) * scale - 0.5
     if interpolation == "nearest":
         nearest = np.minimum(np.floor(centres + 0.5).astype(np.int64), size - 1)
-        return np.eye(size, dtype=np.float32)[nearest]
+        chosen: NDArray[Any] = np.eye(size, dtype=np.float32)[nearest]
+        return chosen
     # Triangles of half-width 1, or wide enough to average all pixels that shrinking merges.
     width = max(scale, 1.0) if antialias else 1.0
     centres = centres if antialias else centres.clip(0, size - 1)
     triangle = np.maximum(0.0, 1.0 - np.abs(np.arange(size) - centres[:, None]) / width)
-    return (triangle / triangle.sum(1, keepdims=True)).astype(np.float32)
+    weights: NDArray[Any] = (triangle / triangle.sum(1, keepdims=True)).astype(np.float32)
+    return weights
 
 
 @op

@@ -235,10 +235,8 @@ def binary_crossentropy(target: TensorLike, output: TensorLike, from_logits: boo
     """`-target * log(output) - (1 - target) * log(1 - output)`, elementwise."""
     t, y = _matching("binary_crossentropy", target, output)
     if from_logits:
-        # max(y, 0) - y * t + log(1 + exp(-|y|)): no term overflows.
-        tail = _core.unary("log1p", _core.unary("exp", _core.unary("neg", _core.unary("abs", y))))
-        linear = _core.binary("sub", _core.binary("max", y, 0.0), _core.binary("mul", y, t))
-        return _core.binary("add", linear, tail)
+        # softplus(y) - y * t = -t log(sigmoid(y)) - (1 - t) log(1 - sigmoid(y)): no term overflows.
+        return _core.binary("sub", softplus(y), _core.binary("mul", y, t))
     small = default_epsilon()
     p = clip(y, small, 1.0 - small)
     positive = _core.binary("mul", t, _core.unary("log", p))

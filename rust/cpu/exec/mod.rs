@@ -10,6 +10,7 @@ mod heavy;
 mod light;
 
 use crate::arena::Buffer;
+use crate::float_mode::FlushSubnormals;
 use crate::pool::Pool;
 use crate::simd::Isa;
 use crate::threads::num_threads;
@@ -155,6 +156,8 @@ impl Executable {
         results: &[*mut u8],
         interrupt: &(dyn Fn() -> bool + Sync),
     ) -> Result<()> {
+        // On this thread too, also where the pool is not used: the same values whatever runs where.
+        let _mode = FlushSubnormals::new();
         while self.scratch.len() < num_threads() {
             self.scratch.push(Buffer::zeroed(self.scratch_bytes, "a worker's scratch")?);
         }
