@@ -44,7 +44,9 @@ def geometries(draw: st.DrawFn) -> dict[str, Any]:
     """A convolution of any kind whose result has at least one element per image."""
     rank = draw(st.sampled_from([1, 2, 2, 2, 3]))
     groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
-    depth, filters = draw(st.integers(1, 5)), draw(st.integers(1, 9))
+    # Around the widths of vectors and tiles.
+    depth = draw(st.sampled_from([1, 2, 3, 4, 5, 8, 16, 17]))
+    filters = draw(st.sampled_from([n for n in (1, 2, 3, 5, 8, 9, 15, 16, 17, 32, 33, 48, 64) if n * depth <= 160]))
     taps, strides, dilation, low, high, sizes = [], [], [], [], [], []
     for _ in range(rank):
         tap, d = draw(st.integers(1, 4)), draw(st.integers(1, 2))
@@ -68,7 +70,7 @@ def geometries(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(geometries(), SEEDS)
 def test_convolution(geometry: dict[str, Any], seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -134,7 +136,7 @@ def test_pools(pool: Any, seed: int) -> None:
     check(lambda x: _core.window_sum(x, *window), [x], total, g, [put_all(g, *window, dims[1:-1])])
 
 
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(geometries(), st.integers(1, 3), st.integers(1, 3), st.booleans(), SEEDS)
 def test_convolution_with_bias_relu_and_pool(
     geometry: dict[str, Any], size: int, stride: int, first: bool, seed: int

@@ -144,8 +144,9 @@ class Elementwise:
     its intermediate values `v`, `|dy/dv| |v| U` each: with those that are made of inputs without cancellation no more
     than `|dy/dx| |x|`, and for others `terms` gives their sum from the inputs.
 
-    The derivative is a composition, of at most four such functions and eight roundings; `gradient_terms` are the
-    intermediate values of it that cancel, per unit of the cotangent.
+    The derivative of a function of the core is a composition of at most four such functions and eight operations, that
+    of a composition goes there and back again; `gradient_terms` are the intermediate values that cancel, per unit of
+    the cotangent.
     """
 
     ulps: int = 0
@@ -195,7 +196,7 @@ class Elementwise:
                 size = size + np.abs(self.gradient_terms(*inputs))
             x = inputs[i]
             count = g.size / max(x.size, 1)
-            roundings = 4 * (2 * self.ulps + self.roundings) + 8 + summation(np.asarray(count))
+            roundings = 8 * self.ulps + 2 * self.roundings + 8 + summation(np.asarray(count))
             tolerance = _unbroadcast(np.abs(g) * (roundings * U * size + error), x)
             results.append((_unbroadcast(g * d, x), tolerance))
         return results
