@@ -15,43 +15,16 @@ from numpy.typing import NDArray
 import ops as table
 from op_table import primitives
 from op_table.case import Case
-from oxiconv import GradientTape, Tensor, _core, activations, ops, tree
-from oxiconv.trace import Trace
+from op_table.execution import MODES, execute
+from oxiconv import _core, activations, ops
 
-MODES = ["eager", "compiled", "sharded"]
 DTYPES = {"float64": "float32", "int64": "int32"}
-
-
-def differentiate(case: Case, tensors: list[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
-    """Results of the case's op, and gradients for its float inputs where it has them."""
-    sources = [t for t in tensors if t.dtype == "float32"]
-    with GradientTape() as tape:
-        tape.watch(sources)
-        outputs = tree.flatten(case.call(*tensors))
-    if not case.has_gradients:
-        return outputs, []
-    cotangents = [_core.tensor(np.asarray(g, np.float32)) for g in case.cotangents]
-    targets = [y for y in outputs if y.dtype == "float32"]
-    return outputs, tape.gradient(targets, sources, output_gradients=cotangents)
 
 
 @cache
 def run(case: Case, mode: str) -> tuple[list[NDArray[Any]], list[NDArray[Any] | None]]:
-    """The same as arrays. Sharded: axis 0 of the inputs is the batch, where they have it in common."""
-    if mode == "eager":
-        outputs, gradients = differentiate(case, [_core.tensor(a) for a in case.inputs])
-        return [y.numpy() for y in outputs], [None if g is None else g.numpy() for g in gradients]
-    batch = case.inputs[0].shape[:1] if case.inputs else ()
-    with Trace() as trace:
-        inputs = [
-            trace.graph.input(a.shape, a.dtype.name, batched=mode == "sharded" and a.shape[:1] == batch != ())
-            for a in case.inputs
-        ]
-        outputs, gradients = differentiate(case, inputs)
-        every = [*outputs, *gradients]
-        results = iter(trace.compile([t for t in every if t is not None and t.traced]).run(case.inputs))
-    values = [None if t is None else (next(results) if t.traced else t).numpy() for t in every]
-    return [y for y in values[: len(outputs)] if y is not None], values[len(outputs) :]
+    """Results and gradients of a case's op."""
+    return execute(case.call, case.inputs, case.cotangents if case.has_gradients else None, mode)
 
 
 def assert_near(got: NDArray[Any], wanted: NDArray[Any], tolerance: NDArray[Any], what: str) -> None:

@@ -9,8 +9,10 @@ import numpy as np
 
 from op_table.bounds import EXACT
 from op_table.case import Array, Case, row
-from op_table.inputs import integers, normal, truths
+from op_table.inputs import Inputs
 from oxiconv import ops
+
+draw = Inputs("arrangement")
 
 # Op, definition, sizes of a float input, settings.
 MOVES: list[tuple[Any, Callable[[Array], Any], tuple[int, ...], dict[str, Any]]] = [
@@ -82,25 +84,25 @@ MOVES: list[tuple[Any, Callable[[Array], Any], tuple[int, ...], dict[str, Any]]]
 def _moves() -> Iterator[Case]:
     for op, oracle, dims, settings in MOVES:
         label = ",".join(f"{k}={v}" for k, v in settings.items()).replace(" ", "")
-        yield row(op, oracle, [normal(*dims)], EXACT, label, **settings)
+        yield row(op, oracle, [draw.normal(*dims)], EXACT, label, **settings)
     for op, oracle, dims, settings in MOVES:
         if op not in (ops.full_like, ops.pad):
-            yield row(op, oracle, [integers(-99, 99, *dims)], EXACT, "int32", **settings)
-    for x in (integers(0, 256, 3, 5, dtype="uint8"), truths(3, 5)):
+            yield row(op, oracle, [draw.integers(-99, 99, *dims)], EXACT, "int32", **settings)
+    for x in (draw.integers(0, 256, 3, 5, dtype="uint8"), draw.truths(3, 5)):
         yield row(ops.transpose, np.transpose, [x], EXACT, x.dtype.name)
         yield row(ops.pad, lambda x: np.pad(x, 1), [x], EXACT, x.dtype.name, pad_width=1)
 
 
 def _several() -> Iterator[Case]:
-    parts = [normal(2, 3, 2), normal(2, 1, 2), normal(2, 4, 2)]
+    parts = [draw.normal(2, 3, 2), draw.normal(2, 1, 2), draw.normal(2, 4, 2)]
     yield row(
         ops.concatenate, lambda *x: np.concatenate(x, 1), parts, EXACT, "axis=1", lambda *x: ops.concatenate(x, 1)
     )
-    tall = [normal(2, 3), normal(4, 3), normal(0, 3)]
+    tall = [draw.normal(2, 3), draw.normal(4, 3), draw.normal(0, 3)]
     yield row(ops.concatenate, lambda *x: np.concatenate(x, 0), tall, EXACT, "axis=0", lambda *x: ops.concatenate(x, 0))
-    mixed = [integers(0, 9, 3), normal(4)]
+    mixed = [draw.integers(0, 9, 3), draw.normal(4)]
     yield row(ops.concatenate, lambda *x: np.concatenate(x), mixed, EXACT, "mixed", lambda *x: ops.concatenate(x, 0))
-    same = [normal(3, 4), normal(3, 4)]
+    same = [draw.normal(3, 4), draw.normal(3, 4)]
     for axis in (0, 1, -1):
         yield row(
             ops.stack,
@@ -114,7 +116,7 @@ def _several() -> Iterator[Case]:
         yield row(
             ops.meshgrid,
             lambda *x, i=indexing: list(np.meshgrid(*x, indexing=i)),
-            [normal(3), normal(4), normal(2)],
+            [draw.normal(3), draw.normal(4), draw.normal(2)],
             EXACT,
             indexing,
             indexing=indexing,
@@ -128,7 +130,7 @@ def _several() -> Iterator[Case]:
     yield row(
         ops.slice_update,
         updated,
-        [normal(4, 5), normal(2, 2)],
+        [draw.normal(4, 5), draw.normal(2, 2)],
         EXACT,
         "",
         lambda x, part: ops.slice_update(x, (1, 2), part),
@@ -141,14 +143,14 @@ def _indexed() -> Iterator[Case]:
         yield row(
             ops.take,
             lambda x, i, a=axis: np.take(x, i, a),
-            [normal(3, 5, 2), np.array(index, np.int32)],
+            [draw.normal(3, 5, 2), np.array(index, np.int32)],
             EXACT,
             f"axis={axis}",
             axis=axis,
         )
     for axis, dims in [(0, (2, 4)), (1, (3, 6)), (1, (1, 2))]:
-        x = normal(3, 4)
-        index = integers(-x.shape[axis], x.shape[axis], *dims)
+        x = draw.normal(3, 4)
+        index = draw.integers(-x.shape[axis], x.shape[axis], *dims)
         yield row(
             ops.take_along_axis,
             lambda x, i, a=axis: np.take_along_axis(x, np.broadcast_to(i, (3, i.shape[1]) if a else i.shape), a),
@@ -160,7 +162,7 @@ def _indexed() -> Iterator[Case]:
     yield row(
         ops.get_item,
         lambda x, i: x[:, i],
-        [normal(3, 4, 2), np.array([3, -1, 0], np.int32)],
+        [draw.normal(3, 4, 2), np.array([3, -1, 0], np.int32)],
         EXACT,
         "tensor",
         lambda x, i: ops.get_item(x, (slice(None), i)),
@@ -173,7 +175,7 @@ def _indexed() -> Iterator[Case]:
         return y
 
     place = np.array([[0, 1], [3, 2], [0, 1], [2, 0]], np.int32)
-    yield row(ops.scatter, scattered, [place, normal(4, 2)], EXACT, "", lambda i, v: ops.scatter(i, v, (4, 3, 2)))
+    yield row(ops.scatter, scattered, [place, draw.normal(4, 2)], EXACT, "", lambda i, v: ops.scatter(i, v, (4, 3, 2)))
 
 
 def _made() -> Iterator[Case]:

@@ -11,8 +11,10 @@ import numpy as np
 
 from op_table.bounds import EXACT, Elementwise
 from op_table.case import Array, Case, row
-from op_table.inputs import SPECIAL, integers, normal, spread, truths, uniform
+from op_table.inputs import SPECIAL, Inputs
 from oxiconv import ops
+
+draw = Inputs("elementwise")
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -107,14 +109,16 @@ def _unary() -> Iterator[Case]:
     shapes: list[tuple[int, ...]] = [(2, 35), (), (0, 3), (1, 1)]
     for op, oracle, low, high, bound in UNARY:
         for dims in shapes:
-            yield row(op, oracle, [uniform(low, high, *dims)], bound)
+            yield row(op, oracle, [draw.uniform(low, high, *dims)], bound)
         yield row(
             op, oracle, [SPECIAL], Elementwise(ulps=bound.ulps + bound.roundings), "special", differentiable=False
         )
     for op, oracle in STEPS:
         constant = op in (ops.stop_gradient,)
         for dims in shapes:
-            yield row(op, oracle, [spread(*dims)], EXACT if constant else Elementwise(), differentiable=not constant)
+            yield row(
+                op, oracle, [draw.spread(*dims)], EXACT if constant else Elementwise(), differentiable=not constant
+            )
         yield row(op, oracle, [SPECIAL], Elementwise(), "special", differentiable=False)
 
 
@@ -127,50 +131,58 @@ def _binary() -> Iterator[Case]:
     ]
     for op, oracle, one, two, bound in BINARY:
         for a, b in pairs:
-            yield row(op, oracle, [uniform(*one, *a), uniform(*two, *b)], bound)
+            yield row(op, oracle, [draw.uniform(*one, *a), draw.uniform(*two, *b)], bound)
     special = [SPECIAL[:, None], SPECIAL]
     for op, oracle, *_, bound in BINARY:
         if op not in (ops.divide_no_nan, ops.logaddexp):
             yield row(op, oracle, special, Elementwise(ulps=bound.ulps), "special", differentiable=False)
     for op, oracle in [(ops.maximum, np.maximum), (ops.minimum, np.minimum)]:
-        yield row(op, oracle, [spread(3, 7), spread(3, 7) + np.float32(0.015)], Elementwise())
-        yield row(op, oracle, [spread(3, 1), spread(4) + np.float32(0.015)], Elementwise())
+        yield row(op, oracle, [draw.spread(3, 7), draw.spread(3, 7) + np.float32(0.015)], Elementwise())
+        yield row(op, oracle, [draw.spread(3, 1), draw.spread(4) + np.float32(0.015)], Elementwise())
         yield row(op, oracle, special, Elementwise(), "special", differentiable=False)
-        yield row(op, oracle, [integers(-9, 9, 5, 1), integers(-9, 9, 4)], EXACT)
+        yield row(op, oracle, [draw.integers(-9, 9, 5, 1), draw.integers(-9, 9, 4)], EXACT)
     for op, oracle in COMPARISONS:
-        coarse = [np.round(normal(3, 1, 8)), np.round(normal(5, 1))]
+        coarse = [np.round(draw.normal(3, 1, 8)), np.round(draw.normal(5, 1))]
         yield row(op, oracle, coarse, Elementwise(), differentiable=False)
         yield row(op, oracle, special, Elementwise(), "special", differentiable=False)
-        yield row(op, oracle, [integers(0, 3, 4, 5), integers(0, 3, 5)], EXACT)
-        yield row(op, oracle, [truths(4, 5), truths(4, 1)], EXACT)
+        yield row(op, oracle, [draw.integers(0, 3, 4, 5), draw.integers(0, 3, 5)], EXACT)
+        yield row(op, oracle, [draw.truths(4, 5), draw.truths(4, 1)], EXACT)
 
 
 def _division() -> Iterator[Case]:
     divisor = np.array([2.5, -3.5, 0.75, 4.0, -1.25], np.float32)
-    far = [(integers(-4, 5, 4, 5) + uniform(0.2, 0.8, 4, 5)) * divisor, divisor]  # quotients off the whole numbers
+    far = [
+        (draw.integers(-4, 5, 4, 5) + draw.uniform(0.2, 0.8, 4, 5)) * divisor,
+        divisor,
+    ]  # quotients off the whole numbers
     far = [a.astype(np.float32) for a in far]
     # A remainder is a - b * floor(a / b), exact but for one rounding when signs differ.
     yield row(ops.mod, np.mod, far, Elementwise(ulps=1))
     yield row(ops.floor_divide, np.floor_divide, far, Elementwise())
     for op, oracle in [(ops.mod, np.mod), (ops.floor_divide, np.floor_divide)]:
-        yield row(op, oracle, [integers(-20, 20, 6, 1), np.array([3, -4, 7, 1, -1], np.int32)], EXACT)
-        yield row(op, oracle, [integers(0, 255, 6, dtype="uint8"), np.array([3], np.uint8)], EXACT)
+        yield row(op, oracle, [draw.integers(-20, 20, 6, 1), np.array([3, -4, 7, 1, -1], np.int32)], EXACT)
+        yield row(op, oracle, [draw.integers(0, 255, 6, dtype="uint8"), np.array([3], np.uint8)], EXACT)
     zeros = [np.array([1.0, -2.0, 0.0], np.float32), np.zeros(3, np.float32)]
     yield row(ops.divide_no_nan, lambda a, b: np.zeros(3), zeros, EXACT)
 
 
 def _integers() -> Iterator[Case]:
-    a, b = integers(-50, 50, 4, 1), integers(-50, 50, 3)
+    a, b = draw.integers(-50, 50, 4, 1), draw.integers(-50, 50, 3)
     for op, oracle in [(ops.add, np.add), (ops.subtract, np.subtract), (ops.multiply, np.multiply)]:
         yield row(op, oracle, [a, b], EXACT)
         # Numbers wrap around, in int32 as in uint8.
         large = np.array([2**31 - 1, -(2**31), 2**30], np.int32)
         yield row(op, lambda a, b, f=oracle: f(a, b), [large, large[::-1].copy()], EXACT, "wrap")
-        small = [integers(0, 256, 9, dtype="uint8"), integers(0, 256, 9, dtype="uint8")]
+        small = [draw.integers(0, 256, 9, dtype="uint8"), draw.integers(0, 256, 9, dtype="uint8")]
         yield row(op, oracle, small, EXACT, "wrap")
         # Promotion: to the wider of the two, bool to int32.
-        yield row(op, lambda a, b, f=oracle: f(a.astype(np.int32), b), [truths(5), integers(0, 9, 5)], EXACT)
-        yield row(op, lambda a, b, f=oracle: f(a.astype(float), b), [integers(0, 9, 5), normal(5)], Elementwise(ulps=1))
+        yield row(op, lambda a, b, f=oracle: f(a.astype(np.int32), b), [draw.truths(5), draw.integers(0, 9, 5)], EXACT)
+        yield row(
+            op,
+            lambda a, b, f=oracle: f(a.astype(float), b),
+            [draw.integers(0, 9, 5), draw.normal(5)],
+            Elementwise(ulps=1),
+        )
     yield row(ops.true_divide, np.true_divide, [a, np.array([1, 3, -7], np.int32)], Elementwise(ulps=1))
     signed: list[tuple[Any, Any]] = [
         (ops.negative, np.negative),
@@ -179,21 +191,21 @@ def _integers() -> Iterator[Case]:
         (ops.square, np.square),
     ]
     for op, oracle in signed:
-        yield row(op, oracle, [integers(-99, 99, 11)], EXACT)
-    yield row(ops.power, lambda a: a**3, [integers(-9, 9, 7)], EXACT, call=lambda a: ops.power(a, 3))
+        yield row(op, oracle, [draw.integers(-99, 99, 11)], EXACT)
+    yield row(ops.power, lambda a: a**3, [draw.integers(-9, 9, 7)], EXACT, call=lambda a: ops.power(a, 3))
 
 
 def _selection() -> Iterator[Case]:
-    yield row(ops.where, np.where, [truths(3, 4), normal(3, 1), normal(4)], Elementwise())
-    yield row(ops.where, np.where, [truths(3, 1), integers(-9, 9, 4), integers(-9, 9, 3, 4)], EXACT)
-    yield row(ops.clip, lambda x: np.clip(x, -0.5, 0.75), [spread(4, 9)], Elementwise(), x_min=-0.5, x_max=0.75)
-    yield row(ops.clip, np.clip, [integers(-9, 9, 12), np.int32(-3), np.int32(4)], EXACT)
+    yield row(ops.where, np.where, [draw.truths(3, 4), draw.normal(3, 1), draw.normal(4)], Elementwise())
+    yield row(ops.where, np.where, [draw.truths(3, 1), draw.integers(-9, 9, 4), draw.integers(-9, 9, 3, 4)], EXACT)
+    yield row(ops.clip, lambda x: np.clip(x, -0.5, 0.75), [draw.spread(4, 9)], Elementwise(), x_min=-0.5, x_max=0.75)
+    yield row(ops.clip, np.clip, [draw.integers(-9, 9, 12), np.int32(-3), np.int32(4)], EXACT)
     for exponent in (0.5, 1.0, 2, 3.0, 7, 16, -1.5, 2.25):
         # Repeated squaring takes up to 8 products.
         yield row(
             ops.power,
             lambda x, e=exponent: x**e,
-            [uniform(0.3, 1.7, 9)],
+            [draw.uniform(0.3, 1.7, 9)],
             Elementwise(ulps=1, roundings=8),
             f"{exponent}",
             call=lambda x, e=exponent: ops.power(x, e),
@@ -203,7 +215,7 @@ def _selection() -> Iterator[Case]:
     )
     for decimals in (1, -1):
         # A product, a rounding and a quotient.
-        near = (integers(-20, 20, 40) + uniform(-0.3, 0.3, 40)) * 10.0**-decimals
+        near = (draw.integers(-20, 20, 40) + draw.uniform(-0.3, 0.3, 40)) * 10.0**-decimals
         yield row(
             ops.round,
             lambda x, d=decimals: np.round(x, d),
@@ -253,13 +265,13 @@ def _casts() -> Iterator[Case]:
             dtype=dtype,
         )
     yield row(ops.cast, lambda x: x != 0, [values], EXACT, "bool", differentiable=False, dtype="bool")
-    for source in (integers(-9, 9, 2, 3), truths(4), integers(0, 256, 5, dtype="uint8")):
+    for source in (draw.integers(-9, 9, 2, 3), draw.truths(4), draw.integers(0, 256, 5, dtype="uint8")):
         yield row(ops.cast, lambda x: x.astype(float), [source], EXACT, "float32", dtype="float32")
-    yield row(ops.cast, lambda x: x, [normal(3, 5)], EXACT, "float32", dtype="float32")
+    yield row(ops.cast, lambda x: x, [draw.normal(3, 5)], EXACT, "float32", dtype="float32")
     yield row(
         ops.saturate_cast,
         lambda x: np.clip(x, 0, 255).astype(np.uint8),
-        [integers(-300, 600, 20)],
+        [draw.integers(-300, 600, 20)],
         EXACT,
         "uint8",
         dtype="uint8",

@@ -10,9 +10,11 @@ import numpy as np
 
 from op_table.bounds import EXACT, SELECTION, Linear
 from op_table.case import Array, Case, row
-from op_table.inputs import normal, spread
+from op_table.inputs import Inputs
 from op_table.products import same
 from oxiconv import _core, ops
+
+draw = Inputs("pooling")
 
 Windows = list[tuple[tuple[int, ...], list[tuple[int, tuple[int, ...]]]]]
 
@@ -124,14 +126,19 @@ def _public() -> Iterator[Case]:
         settings: dict[str, Any] = {"pool_size": size, "strides": strides, "padding": padding}
         label = f"{size},{strides},{padding}".replace(" ", "")
         yield row(
-            ops.max_pool, lambda x, w=geometry: pooled(_largest, x, *w), [spread(*dims)], SELECTION, label, **settings
+            ops.max_pool,
+            lambda x, w=geometry: pooled(_largest, x, *w),
+            [draw.spread(*dims)],
+            SELECTION,
+            label,
+            **settings,
         )
         mean = lambda x, w=geometry: pooled(_mean, x, *w)  # noqa: E731
         # The number of elements, or its rounded reciprocal, scales each sum.
-        yield row(ops.average_pool, mean, [normal(*dims)], Linear(roundings=2), label, **settings)
+        yield row(ops.average_pool, mean, [draw.normal(*dims)], Linear(roundings=2), label, **settings)
     for first, op, reduce, bound in [
-        (spread(2, 3, 4, 5), ops.max_pool, _largest, SELECTION),
-        (normal(2, 3, 4, 5), ops.average_pool, _mean, Linear(roundings=2)),
+        (draw.spread(2, 3, 4, 5), ops.max_pool, _largest, SELECTION),
+        (draw.normal(2, 3, 4, 5), ops.average_pool, _mean, Linear(roundings=2)),
     ]:
         yield row(
             op,
@@ -159,7 +166,7 @@ def _primitives() -> Iterator[Case]:
         ones = (1,) * len(size)
         low, high = same(dims[1:-1], size, strides, ones) if padding == "same" else ([0] * len(size), [0] * len(size))
         window = (size, strides, low, high)
-        x = normal(*dims)
+        x = draw.normal(*dims)
         label = f"{size},{strides},{padding}".replace(" ", "")
         yield row(
             _core.window_sum,
@@ -188,7 +195,7 @@ def _primitives() -> Iterator[Case]:
             label,
             _call(_core.window_take, window),
         )
-        g = normal(*index.shape)
+        g = draw.normal(*index.shape)
         whole = (*window, dims[1:-1])
         yield row(
             _core.window_put,

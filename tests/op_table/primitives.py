@@ -11,9 +11,11 @@ import numpy as np
 from op_table.bounds import EXACT, SELECTION, Elementwise, Linear
 from op_table.case import Array, Case, row
 from op_table.elementwise import erf
-from op_table.inputs import integers, normal, spread, truths, uniform
+from op_table.inputs import Inputs
 from op_table.products import Product, convolution, transposed
 from oxiconv import _core
+
+draw = Inputs("primitives")
 
 # Every name that `_core.unary` and `_core.binary` take; the bounds are those of `op_table.elementwise`.
 UNARY: dict[str, tuple[Any, float, float, int]] = {
@@ -62,13 +64,15 @@ BINARY: dict[str, tuple[Any, int]] = {
 
 def _maps() -> Iterator[Case]:
     for name, (oracle, low, high, ulps) in UNARY.items():
-        x = truths(3, 5) if name == "not" else uniform(low, high, 3, 5)
+        x = draw.truths(3, 5) if name == "not" else draw.uniform(low, high, 3, 5)
         bound = Elementwise(ulps=ulps, gradient_terms=lambda x: 1.0)
         yield row(_core.unary, oracle, [x], bound, name, lambda x, n=name: _core.unary(n, x))
     for name, (oracle, ulps) in BINARY.items():
         logic = name in ("and", "or")
         # Quotients between 1.1 and 1.9: off the steps of floordiv and mod.
-        one, two = (truths(3, 5), truths(5)) if logic else (uniform(2.2, 2.85, 3, 5), uniform(1.5, 2.0, 5))
+        one, two = (
+            (draw.truths(3, 5), draw.truths(5)) if logic else (draw.uniform(2.2, 2.85, 3, 5), draw.uniform(1.5, 2.0, 5))
+        )
         bound = Elementwise(ulps=ulps)
         yield row(_core.binary, oracle, [one, two], bound, name, lambda a, b, n=name: _core.binary(n, a, b))
         if not logic:
@@ -80,11 +84,11 @@ def _maps() -> Iterator[Case]:
                 f"{name} number",
                 lambda a, n=name: _core.binary(n, a, 1.75),
             )
-    yield row(_core.select, np.where, [truths(4, 1), normal(4, 3), normal(3)], Elementwise())
+    yield row(_core.select, np.where, [draw.truths(4, 1), draw.normal(4, 3), draw.normal(3)], Elementwise())
     yield row(
         _core.select,
         lambda c, x: np.where(c, x, 2.5),
-        [truths(7), normal(7)],
+        [draw.truths(7), draw.normal(7)],
         Elementwise(),
         "number",
         lambda c, x: _core.select(c, x, 2.5),
@@ -92,7 +96,7 @@ def _maps() -> Iterator[Case]:
     yield row(
         _core.cast,
         lambda x: x.astype(float),
-        [integers(-9, 9, 5)],
+        [draw.integers(-9, 9, 5)],
         EXACT,
         "float32",
         lambda x: _core.cast(x, "float32"),
@@ -100,18 +104,18 @@ def _maps() -> Iterator[Case]:
     yield row(
         _core.cast,
         lambda x: np.trunc(x).astype(np.int32),
-        [normal(9) * 9],
+        [draw.normal(9) * 9],
         EXACT,
         "int32",
         lambda x: _core.cast(x, "int32"),
     )
-    yield row(_core.detach, lambda x: x, [normal(4)], EXACT, differentiable=False)
+    yield row(_core.detach, lambda x: x, [draw.normal(4)], EXACT, differentiable=False)
 
 
 def _moves() -> Iterator[Case]:
-    x = [normal(4, 5, 3)]
+    x = [draw.normal(4, 5, 3)]
     yield row(_core.sum, lambda x: x.sum((0, 2)), x, Linear(), "", lambda x: _core.sum(x, (0, 2)))
-    yield row(_core.max, lambda x: x.max(1), [spread(4, 5, 3)], SELECTION, "", lambda x: _core.max(x, (1,)))
+    yield row(_core.max, lambda x: x.max(1), [draw.spread(4, 5, 3)], SELECTION, "", lambda x: _core.max(x, (1,)))
     yield row(
         _core.broadcast_to,
         lambda x: np.broadcast_to(x, (2, 4, 5, 3)),
@@ -162,13 +166,13 @@ def _moves() -> Iterator[Case]:
             f"{low}{high}{interior}".replace(" ", ""),
             lambda x, w=(low, high, interior): _core.pad(x, *w),
         )
-    parts = [normal(2, 1), normal(2, 4), normal(2, 0)]
+    parts = [draw.normal(2, 1), draw.normal(2, 4), draw.normal(2, 0)]
     yield row(_core.concat, lambda *x: np.concatenate(x, 1), parts, EXACT, "", lambda *x: _core.concat(x, 1))
     for axis, index in [
-        (0, integers(0, 4, 7)),
-        (1, integers(0, 5, 2, 3)),
+        (0, draw.integers(0, 4, 7)),
+        (1, draw.integers(0, 5, 2, 3)),
         (2, np.array(2, np.int32)),
-        (0, integers(0, 4, 0)),
+        (0, draw.integers(0, 4, 0)),
     ]:
         yield row(
             _core.gather,
@@ -186,7 +190,7 @@ def _moves() -> Iterator[Case]:
             y[(*lead, int(i[place]))] += x[(*lead, *place)]
         return y
 
-    for axis, index in [(0, integers(0, 3, 4)), (1, integers(0, 6, 5)), (0, integers(0, 6, 4, 5))]:
+    for axis, index in [(0, draw.integers(0, 3, 4)), (1, draw.integers(0, 6, 5)), (0, draw.integers(0, 6, 4, 5))]:
         yield row(
             _core.scatter_add,
             lambda x, i, a=axis: scattered(x, i, a, 6),
@@ -199,7 +203,7 @@ def _moves() -> Iterator[Case]:
 
 def _products() -> Iterator[Case]:
     p = Product.einsum("abmk", "abkn", "abmn", a=2, b=3, m=4, k=5, n=6)
-    yield row(_core.matmul, p, [normal(2, 3, 4, 5), normal(2, 3, 5, 6)], p)
+    yield row(_core.matmul, p, [draw.normal(2, 3, 4, 5), draw.normal(2, 3, 5, 6)], p)
     for x, kernel, strides, dilation, low, high, groups in [
         ((2, 6, 5, 3), (3, 2, 3, 4), (1, 1), (1, 1), (2, 0), (0, 1), 1),
         ((2, 6, 7, 4), (3, 3, 2, 6), (2, 1), (1, 2), (1, 3), (2, 0), 2),
@@ -210,13 +214,15 @@ def _products() -> Iterator[Case]:
         geometry = (strides, dilation, low, high)
         p = convolution(x, kernel, *geometry, groups)
         label = f"s{strides}d{dilation}l{low}h{high}g{groups}".replace(" ", "")
-        k = normal(*kernel)
-        yield row(_core.conv, p, [normal(*x), k], p, label, lambda a, b, s=(*geometry, groups): _core.conv(a, b, *s))
+        k = draw.normal(*kernel)
+        yield row(
+            _core.conv, p, [draw.normal(*x), k], p, label, lambda a, b, s=(*geometry, groups): _core.conv(a, b, *s)
+        )
         sizes = x[1:-1]
         yield row(
             _core.conv_transpose,
             q := transposed(p, x),
-            [normal(*p.dims), k],
+            [draw.normal(*p.dims), k],
             q,
             label,
             lambda a, b, s=(sizes, *geometry, groups): _core.conv_transpose(a, b, *s),

@@ -10,8 +10,10 @@ import numpy as np
 
 from op_table.bounds import EXACT, SELECTION, Smooth
 from op_table.case import Array, Case, Oracle, U, row
-from op_table.inputs import integers, normal, spread, uniform
+from op_table.inputs import Inputs
 from oxiconv import ops
+
+draw = Inputs("products")
 
 
 class Product:
@@ -114,34 +116,46 @@ def transposed(y: Product, x: Sequence[int]) -> Product:
 
 def _matrices() -> Iterator[Case]:
     for m, k, n in [(3, 4, 5), (1, 1, 1), (37, 70, 19), (5, 300, 1), (1, 9, 40), (64, 16, 33)]:
-        yield row(ops.matmul, p := Product.einsum("mk", "kn", "mn", m=m, k=k, n=n), [normal(m, k), normal(k, n)], p)
+        yield row(
+            ops.matmul, p := Product.einsum("mk", "kn", "mn", m=m, k=k, n=n), [draw.normal(m, k), draw.normal(k, n)], p
+        )
     yield row(
-        ops.matmul, p := Product.einsum("bmk", "bkn", "bmn", b=3, m=4, k=5, n=2), [normal(3, 4, 5), normal(3, 5, 2)], p
+        ops.matmul,
+        p := Product.einsum("bmk", "bkn", "bmn", b=3, m=4, k=5, n=2),
+        [draw.normal(3, 4, 5), draw.normal(3, 5, 2)],
+        p,
     )
     yield row(
-        ops.matmul, p := Product.einsum("abk", "kn", "abn", a=3, b=4, k=5, n=6), [normal(3, 4, 5), normal(5, 6)], p
+        ops.matmul,
+        p := Product.einsum("abk", "kn", "abn", a=3, b=4, k=5, n=6),
+        [draw.normal(3, 4, 5), draw.normal(5, 6)],
+        p,
     )
-    broadcast = [normal(2, 1, 3, 4), normal(5, 4, 2)]
+    broadcast = [draw.normal(2, 1, 3, 4), draw.normal(5, 4, 2)]
     yield row(ops.matmul, p := Product.einsum("amk", "bkn", "abmn", a=2, b=5, m=3, k=4, n=2), broadcast, p)
-    yield row(ops.matmul, p := Product.einsum("k", "kn", "n", k=7, n=3), [normal(7), normal(7, 3)], p)
-    yield row(ops.matmul, p := Product.einsum("mk", "k", "m", k=7, m=3), [normal(3, 7), normal(7)], p)
-    yield row(ops.matmul, p := Product.einsum("k", "k", "", k=20), [normal(20), normal(20)], p)
-    for empty in ([normal(0, 3), normal(3, 2)], [normal(2, 0), normal(0, 3)], [normal(2, 3), normal(3, 0)]):
+    yield row(ops.matmul, p := Product.einsum("k", "kn", "n", k=7, n=3), [draw.normal(7), draw.normal(7, 3)], p)
+    yield row(ops.matmul, p := Product.einsum("mk", "k", "m", k=7, m=3), [draw.normal(3, 7), draw.normal(7)], p)
+    yield row(ops.matmul, p := Product.einsum("k", "k", "", k=20), [draw.normal(20), draw.normal(20)], p)
+    for empty in (
+        [draw.normal(0, 3), draw.normal(3, 2)],
+        [draw.normal(2, 0), draw.normal(0, 3)],
+        [draw.normal(2, 3), draw.normal(3, 0)],
+    ):
         (m, k), n = empty[0].shape, empty[1].shape[1]
         yield row(ops.matmul, p := Product.einsum("mk", "kn", "mn", m=m, k=k, n=n), empty, p)
-    whole = [integers(-99999, 99999, 3, 4), integers(-99, 99, 4, 2)]
+    whole = [draw.integers(-99999, 99999, 3, 4), draw.integers(-99, 99, 4, 2)]
     yield row(ops.matmul, np.matmul, whole, EXACT)
     yield row(
         ops.dot,
         p := Product.einsum("abk", "ckn", "abcn", a=2, b=3, k=4, c=2, n=5),
-        [normal(2, 3, 4), normal(2, 4, 5)],
+        [draw.normal(2, 3, 4), draw.normal(2, 4, 5)],
         p,
     )
-    yield row(ops.dot, p := Product.einsum("k", "k", "", k=5), [normal(5), normal(5)], p)
-    yield row(ops.outer, p := Product.einsum("i", "j", "ij", i=4, j=6), [normal(4), normal(6)], p)
-    pair = [normal(3, 4, 5), normal(4, 5, 2)]
+    yield row(ops.dot, p := Product.einsum("k", "k", "", k=5), [draw.normal(5), draw.normal(5)], p)
+    yield row(ops.outer, p := Product.einsum("i", "j", "ij", i=4, j=6), [draw.normal(4), draw.normal(6)], p)
+    pair = [draw.normal(3, 4, 5), draw.normal(4, 5, 2)]
     yield row(ops.tensordot, p := Product.einsum("akl", "kln", "an", a=3, k=4, l=5, n=2), pair, p)
-    swapped = [normal(4, 3, 5), normal(2, 5, 4)]
+    swapped = [draw.normal(4, 3, 5), draw.normal(2, 5, 4)]
     p = Product.einsum("kal", "nlk", "an", a=3, k=4, l=5, n=2)
     yield row(ops.tensordot, p, swapped, p, "", lambda a, b: ops.tensordot(a, b, [[0, 2], [2, 1]]))
     for left, right, result in [
@@ -153,10 +167,10 @@ def _matrices() -> Iterator[Case]:
     ]:
         sizes = {c: n for c, n in zip("bijk", (2, 3, 4, 5), strict=True) if c in left + right}
         p = Product.einsum(left, right, result, **sizes)
-        tensors = [normal(*(sizes[c] for c in term)) for term in (left, right)]
+        tensors = [draw.normal(*(sizes[c] for c in term)) for term in (left, right)]
         text = f"{left},{right}->{result}"
         yield row(ops.einsum, p, tensors, p, text, lambda a, b, t=text: ops.einsum(t, a, b))
-    three = [uniform(0.2, 1, 2, 3), uniform(0.2, 1, 3, 2), uniform(0.2, 1, 2)]
+    three = [draw.uniform(0.2, 1, 2, 3), draw.uniform(0.2, 1, 3, 2), draw.uniform(0.2, 1, 2)]
     text = "ij,jk,k->i"
     # Two contractions of at most six terms each, of numbers of one sign.
     yield row(ops.einsum, lambda *x: np.einsum(text, *x), three, Smooth(14), text, lambda *x: ops.einsum(text, *x))
@@ -168,7 +182,7 @@ def _norms() -> Iterator[Case]:
         yield row(
             ops.norm,
             lambda x, o=order, a=axis: np.linalg.norm(np.ravel(x) if a is None else x, o if a is not None else None, a),
-            [uniform(0.3, 2, 3, 4) * np.float32(-1)],
+            [draw.uniform(0.3, 2, 3, 4) * np.float32(-1)],
             Smooth(20),
             f"{order},{axis}",
             ord=order,
@@ -178,7 +192,7 @@ def _norms() -> Iterator[Case]:
         yield row(
             ops.norm,
             lambda x, o=limit: np.linalg.norm(x, o, 1),
-            [spread(3, 5)],
+            [draw.spread(3, 5) + np.float32(2)],
             SELECTION,
             f"{limit}",
             ord=limit,
@@ -244,11 +258,16 @@ def _convolutions() -> Iterator[Case]:
         p = convolution(x, kernel, strides, dilation, low, high, x[-1] // kernel[-2])
         settings: dict[str, Any] = {"strides": strides, "padding": padding, "dilation_rate": dilation}
         label = f"{padding},s{strides},d{dilation}".replace(" ", "")
-        yield row(ops.conv, p, [normal(*x), normal(*kernel)], p, label, **settings)
+        yield row(ops.conv, p, [draw.normal(*x), draw.normal(*kernel)], p, label, **settings)
     p = convolution((2, 5, 4, 3), (3, 2, 3, 4), (1, 1), (1, 1), (0, 0), (0, 0))
     first = Product([_first(p.triples[0], (2, 5, 4, 3)), p.triples[1], _first(p.triples[2], p.dims)], (2, 4, 3, 3))
     yield row(
-        ops.conv, first, [normal(2, 3, 5, 4), normal(3, 2, 3, 4)], first, "channels_first", data_format="channels_first"
+        ops.conv,
+        first,
+        [draw.normal(2, 3, 5, 4), draw.normal(3, 2, 3, 4)],
+        first,
+        "channels_first",
+        data_format="channels_first",
     )
 
 
@@ -270,14 +289,14 @@ def _depthwise() -> Iterator[Case]:
         low, high = same(x[1:-1], taps, strides, dilation) if padding == "same" else ([0] * len(taps), [0] * len(taps))
         p = convolution(x, (*taps, 1, channels * multiplier), strides, dilation, low, high, channels)
         settings: dict[str, Any] = {"strides": strides, "padding": padding, "dilation_rate": dilation}
-        yield row(ops.depthwise_conv, p, [normal(*x), normal(*kernel)], p, padding, **settings)
+        yield row(ops.depthwise_conv, p, [draw.normal(*x), draw.normal(*kernel)], p, padding, **settings)
     depthwise = convolution((1, 3, 3, 2), (2, 2, 1, 2), (1, 1), (1, 1), (0, 0), (0, 0), 2)
     pointwise = convolution((1, 2, 2, 2), (1, 1, 2, 2), (1, 1), (1, 1), (0, 0), (0, 0))
     # Sums of four and of two products of numbers of one sign.
     yield row(
         ops.separable_conv,
         lambda x, a, b: pointwise(depthwise(x, a), b),
-        [uniform(0.2, 1, 1, 3, 3, 2), uniform(0.2, 1, 2, 2, 2, 1), uniform(0.2, 1, 1, 1, 2, 2)],
+        [draw.uniform(0.2, 1, 1, 3, 3, 2), draw.uniform(0.2, 1, 2, 2, 2, 1), draw.uniform(0.2, 1, 1, 1, 2, 2)],
         Smooth(8),
     )
 
@@ -309,7 +328,7 @@ def _transposed() -> Iterator[Case]:
             "dilation_rate": dilation,
             "output_padding": extra,
         }
-        yield row(ops.conv_transpose, p, [normal(*y), normal(*kernel)], p, f"{padding},{extra}", **settings)
+        yield row(ops.conv_transpose, p, [draw.normal(*y), draw.normal(*kernel)], p, f"{padding},{extra}", **settings)
 
 
 CASES = [*_matrices(), *_norms(), *_convolutions(), *_depthwise(), *_transposed()]
