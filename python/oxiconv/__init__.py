@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from oxiconv.optimizers import Optimizer
     from oxiconv.regularizers import Regularizer
 
-_operators.install()
+_operators.install(ops)
 
 # Loaded at first use, so that `import oxiconv` costs little.
 _MODULES = frozenset(

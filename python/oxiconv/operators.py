@@ -8,7 +8,9 @@ from oxiconv._core import DTypeError, GraphError, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
+    from oxiconv import ops  # noqa: TC004 - `install` sets it
     from oxiconv.tensor import TensorLike
 
 
@@ -173,14 +175,14 @@ def _repr(x: Tensor) -> str:
     return f"<Tensor shape={x.shape}, dtype={x.dtype}, value={x.numpy()}>"
 
 
-def install() -> None:
-    """Gives the core's tensor class these operators."""
+def install(module: ModuleType) -> None:
+    """Gives the core's tensor class these operators, in terms of `module`.
+
+    That is `oxiconv.ops`. It is handed in rather than imported because it builds on classes that have operators.
+    """
+    globals()["ops"] = module
     for source in (Operators, Values):
         for name, method in vars(source).items():
             if callable(method) or name == "__array_priority__":
                 setattr(Tensor, name, method)
     setattr(Tensor, "__repr__", _repr)  # noqa: B010
-
-
-# Last, because `ops` imports this module.
-from oxiconv import ops  # noqa: E402

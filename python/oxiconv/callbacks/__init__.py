@@ -1,6 +1,7 @@
 """Callbacks: what happens around epochs and batches."""
 
-from oxiconv.callbacks.callback import Callback, CallbackList
+from oxiconv.callbacks.callback import Callback
+from oxiconv.callbacks.callback_list import CallbackList
 from oxiconv.callbacks.csv_logger import CSVLogger
 from oxiconv.callbacks.early_stopping import EarlyStopping, TerminateOnNaN
 from oxiconv.callbacks.history import History

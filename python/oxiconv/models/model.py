@@ -38,6 +38,9 @@ class Model(Trainer, Layer):
         ((None, 2), 10)
     """
 
+    # Whether the layers are one chain by construction.
+    _is_chain = False
+
     def __init__(
         self,
         *args: Any,

@@ -30,6 +30,8 @@ class Sequential(Model):
         ((None, 10), 27090)
     """
 
+    _is_chain = True
+
     def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
         super().__init__(trainable=trainable, name=name)
         self._stack: list[Layer] = []

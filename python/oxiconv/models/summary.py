@@ -53,18 +53,14 @@ def print_summary(
 
 
 def _listed(model: Any) -> list[Operation]:
-    from oxiconv.models.sequential import Sequential
-
-    if isinstance(model, Sequential) or model._graph is None:
+    if model._is_chain or model._graph is None:
         return list(model.layers)
     return list(model._graph.operations)
 
 
 def _is_plain(model: Any) -> bool:
     """Whether the model is a chain, so that a column of connections would say nothing."""
-    from oxiconv.models.sequential import Sequential
-
-    if isinstance(model, Sequential) or model._graph is None:
+    if model._is_chain or model._graph is None:
         return True
     nodes = model._graph.nodes
     used = [id(t) for node in nodes for t in node.inputs]

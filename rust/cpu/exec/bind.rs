@@ -18,7 +18,12 @@ pub(super) struct Bound {
     pub(super) packed: Option<Range<usize>>,
     /// In a whole stage: how many pieces the step is cut into, each run by whichever worker is free.
     pub(super) pieces: usize,
+    /// Roughly what it takes on one core.
+    pub(super) nanoseconds: usize,
 }
+
+/// Nanoseconds of work below which a stage runs on the calling thread alone: what sharing it costs.
+pub(super) const SMALL: usize = 15_000;
 
 /// What these kernels can fuse.
 pub(super) struct Cpu;
@@ -78,7 +83,25 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
         Kind::Combine if !sharded => pieces(outs[0].len()),
         _ => 1,
     };
-    Bound { kernel, packed: range, pieces }
+    Bound { kernel, packed: range, pieces, nanoseconds: nanoseconds(step, &types, &outs) }
+}
+
+/// An estimate for choosing between one worker and several: 50 multiply-adds, or 8 nodes of an expression, or 2 plain
+/// elements in a nanosecond.
+fn nanoseconds(step: &Step, types: &[Type], outs: &[Type]) -> usize {
+    let elements = types.iter().chain(outs).map(Type::len).max().unwrap_or(0);
+    match &step.kind {
+        Kind::Map { expr, .. } | Kind::Reduce { expr, .. } => elements * expr.nodes().len() / 8,
+        Kind::Product { form: Form::Conv(c), solve, .. } | Kind::SparseProduct { form: Form::Conv(c), solve, .. } => {
+            types[usize::from(*solve == Seat::Input)].dims[0] * c.macs() / 50
+        }
+        // Rows times columns times what they share.
+        Kind::Product { .. } | Kind::SparseProduct { .. } => {
+            let (a, b, y) = (types[0].len(), types[1].len(), outs[0].len());
+            (a as f64 * b as f64 * y as f64).sqrt() as usize / 50
+        }
+        Kind::MaxPool(_) | Kind::Combine | Kind::Copy | Kind::Op(_) => elements / 2,
+    }
 }
 
 fn pieces(elements: usize) -> usize {

@@ -37,6 +37,8 @@ pub struct Executable {
     updates: bool,
     /// Per stage: the steps with a packed kernel.
     packs: Vec<Vec<usize>>,
+    /// Per stage: whether waking a second worker costs more than it brings.
+    small: Vec<bool>,
 }
 
 /// What a kernel is given for one call.
@@ -128,6 +130,7 @@ impl Executable {
             scratch: Vec::new(),
             scratch_bytes,
             updates: !request.updates.is_empty(),
+            small: bound.iter().map(|s| s.iter().map(|b| b.nanoseconds).sum::<usize>() < bind::SMALL).collect(),
             packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packed.is_some()).collect()).collect(),
             bound,
             program,
@@ -158,7 +161,9 @@ impl Executable {
     ) -> Result<()> {
         // On this thread too, also where the pool is not used: the same values whatever runs where.
         let _mode = FlushSubnormals::new();
-        while self.scratch.len() < num_threads() {
+        // The number may be changed meanwhile; there is scratch for this many.
+        let threads = num_threads();
+        while self.scratch.len() < threads {
             self.scratch.push(Buffer::zeroed(self.scratch_bytes, "a worker's scratch")?);
         }
         let memory = Memory {
@@ -167,11 +172,11 @@ impl Executable {
             results,
             arena: self.arena.as_mut_ptr(),
             packed: self.packed.as_mut_ptr().cast(),
-            scratch: &self.scratch,
+            scratch: &self.scratch[..threads],
         };
-        let (bound, packs, updates) = (&self.bound, &self.packs, self.updates);
+        let (bound, packs, small, updates) = (&self.bound, &self.packs, &self.small, self.updates);
         let (stop, error) = (AtomicBool::new(false), Mutex::new(None));
-        let run = Run { memory, bound, packs, updates, stop, error, interrupt };
+        let run = Run { memory, bound, packs, small, updates, stop, error, interrupt };
         for stage in 0..self.program.stages.len() {
             // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
             unsafe { run.stage(stage)? };
@@ -231,6 +236,7 @@ struct Run<'a> {
     memory: Memory<'a>,
     bound: &'a [Vec<Bound>],
     packs: &'a [Vec<usize>],
+    small: &'a [bool],
     /// Whether the program updates arguments.
     updates: bool,
     stop: AtomicBool,
@@ -244,8 +250,8 @@ unsafe impl Sync for Run<'_> {}
 impl Run<'_> {
     unsafe fn stage(&self, stage: usize) -> Result<()> {
         let program = self.memory.program;
-        // The number may be changed meanwhile; there is scratch for this many.
-        let (pool, threads) = (Pool::global(), self.memory.scratch.len());
+        let pool = Pool::global();
+        let threads = if self.small[stage] { 1 } else { self.memory.scratch.len() };
         let whole = Where { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
         if !program.stages[stage].sharded {
             // The last stage may be writing updates, and then runs through.
