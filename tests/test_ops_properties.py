@@ -58,7 +58,7 @@ def geometries(draw: st.DrawFn) -> dict[str, Any]:
         strides.append(draw(st.integers(1, 3)))
         low.append(a)
         high.append(b)
-    n = draw(st.integers(1, 5))
+    n = draw(st.integers(1, 40 if depth * filters <= 16 and rank < 3 else 4))
     return {
         "x": (n, *sizes, depth * groups),
         "kernel": (*taps, depth, filters * groups),
@@ -116,7 +116,7 @@ def pools(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[list[int], list[int],
     high = [draw(st.integers(0, s - 1)) for s in size]
     stride = [draw(st.integers(1, 4)) for _ in range(rank)]
     sizes = [draw(st.integers(s, s + 5)) for s in size]
-    return (draw(st.integers(1, 4)), *sizes, draw(st.integers(1, 9))), (size, stride, low, high)
+    return (draw(st.integers(1, 20)), *sizes, draw(st.integers(1, 9))), (size, stride, low, high)
 
 
 @settings(max_examples=40)
