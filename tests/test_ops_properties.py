@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from op_table.case import Array
@@ -136,7 +136,21 @@ def test_pools(pool: Any, seed: int) -> None:
     check(lambda x: _core.window_sum(x, *window), [x], total, g, [put_all(g, *window, dims[1:-1])])
 
 
+# All windows that the pool keeps lie in the padding.
+IN_PADDING: dict[str, Any] = {
+    "x": (1, 4, 1, 4),
+    "kernel": (1, 1, 4, 2),
+    "strides": [1, 1],
+    "dilation": [1, 1],
+    "low": [0, 2],
+    "high": [0, 0],
+    "groups": 1,
+}
+
+
 @settings(max_examples=120)
+@example(IN_PADDING, 1, 3, False, 0)
+@example({**IN_PADDING, "x": (2, 3, 2, 16), "kernel": (2, 1, 16, 16)}, 1, 3, True, 0)
 @given(geometries(), st.integers(1, 3), st.integers(1, 3), st.booleans(), SEEDS)
 def test_convolution_with_bias_relu_and_pool(
     geometry: dict[str, Any], size: int, stride: int, first: bool, seed: int

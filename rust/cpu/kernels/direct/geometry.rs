@@ -248,6 +248,9 @@ impl Halo {
     pub(crate) fn fill(&self, sample: &[f32], scratch: &mut [f32]) {
         let inside: [usize; 3] = std::array::from_fn(|a| self.sample[a].min(self.size[a].saturating_sub(self.low[a])));
         let row = inside[2] * self.channels;
+        if row == 0 {
+            return; // all that is read is padding
+        }
         for d in 0..inside[0] {
             for h in 0..inside[1] {
                 let from = (d * self.sample[1] + h) * self.sample[2] * self.channels;

@@ -136,6 +136,9 @@ fn take(halo: &Halo, bordered: &[f32], sample: &mut [f32]) {
         sample.fill(0.0);
     }
     let row = inside[2] * halo.channels;
+    if row == 0 {
+        return; // all that was written is padding
+    }
     for d in 0..inside[0] {
         for h in 0..inside[1] {
             let to = (d * halo.sample[1] + h) * halo.sample[2] * halo.channels;
