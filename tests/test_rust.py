@@ -19,7 +19,8 @@ def test_cargo_test_workspace() -> None:
 @pytest.mark.timeout(1800)
 def test_cargo_test_of_the_facade(isa_environment: dict[str, str]) -> None:
     """The crates below test each kernel on every instruction set themselves; the facade uses one per process."""
-    _cargo_test("--package", "oxiconv", environment=isa_environment)
+    # Of the whole workspace, as above: of one package alone, cargo would compile everything again.
+    _cargo_test("--workspace", "--test", "eager", "--test", "steps", environment=isa_environment)
 
 
 def _cargo_test(*packages: str, environment: dict[str, str]) -> None:
