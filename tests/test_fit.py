@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
+import pickle
 import signal
 import threading
 from typing import Any
@@ -189,6 +192,58 @@ def test_frozen_weights_stay_until_the_next_compile() -> None:
     model.fit(x, y, verbose=0)
     assert (model.layers[0].get_weights()[0] == frozen).all()
     assert (model.layers[1].get_weights()[0] != free).any()
+
+
+def test_freezing_between_compile_and_the_first_step_counts() -> None:
+    """As in Keras, where the first step of training decides."""
+    x, y = data()
+    model = classifier()
+    model.layers[0].trainable = False
+    before = model.get_weights()
+    model.fit(x, y, verbose=0)
+    assert [bool((a == b).all()) for a, b in zip(before, model.get_weights(), strict=True)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_copies_of_a_trained_model_train_on_alike() -> None:
+    x, y = data()
+    model = classifier()
+    model.fit(x, y, verbose=0)
+    twins = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    before = digest(model)
+    results = []
+    for twin in twins:
+        assert digest(twin) == before
+        twin.fit(x, y, verbose=0, shuffle=False)
+        results.append(digest(twin))
+        assert digest(model) == before
+    model.fit(x, y, verbose=0, shuffle=False)
+    assert results == [digest(model)] * 2 != [before] * 2
+
+
+def test_a_replaced_layer_never_meets_the_step_of_a_dead_one() -> None:
+    """Ids of dead layers are used again; there were wrong predictions about every third time."""
+    model = keras.Sequential([keras.Input((1,)), layers.Rescaling(1.0)])
+    x = np.ones((2, 1), np.float32)
+    for factor in range(40):
+        model.add(layers.Rescaling(float(factor)))
+        assert model.predict(x, verbose=0)[0, 0] == factor
+        model.pop()
+        gc.collect()
+
+
+def test_a_replaced_schedule_never_meets_the_step_of_a_dead_one() -> None:
+    x, y = data(10)
+    model = classifier(optimizer=keras.optimizers.SGD(0.1))
+    for rate in [0.1, 0.0] * 30:
+        model.optimizer.learning_rate = keras.optimizers.schedules.PiecewiseConstantDecay([10**6], [rate, rate])
+        before = digest(model)
+        model.fit(x, y, verbose=0)
+        assert (digest(model) == before) == (rate == 0.0)
 
 
 def test_predict() -> None:

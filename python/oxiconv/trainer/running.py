@@ -10,7 +10,7 @@ from oxiconv.callbacks import CallbackList
 from oxiconv.trainer.arrays import Batch, take
 from oxiconv.trainer.batches import Batches, Epochs
 from oxiconv.trainer.logs import LazyLogs, as_floats
-from oxiconv.trainer.step import CompiledStep, StepCache
+from oxiconv.trainer.step import CompiledStep, Same, StepCache
 from oxiconv.trainer.steps import Steps
 from oxiconv.utils.sample_tuples import pack_x_y_sample_weight as pack
 
@@ -77,7 +77,7 @@ class Running(Steps):
         """What is written into a compiled step: a change needs a new one."""
         model: Any = self
         state = self._compiled_state
-        return (*map(id, model._flatten_layers()), "" if state is None else state.configuration())
+        return (*map(Same, model._flatten_layers()), None if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
         """The compiled steps of a model that predicts without having been compiled."""

@@ -51,7 +51,7 @@ class Trainer(Running):
         Raises:
             ValueError: an unknown name, or a wrong type.
 
-        What is trainable now stays so until the next `compile`.
+        What is trainable at the first step of training stays so until the next `compile`.
         """
         if not is_whole(steps_per_execution):
             raise ValueError(f"compile: steps_per_execution must be a positive integer, got {steps_per_execution!r}.")
@@ -70,8 +70,6 @@ class Trainer(Running):
         }
         model: Any = self
         state = CompiledState(config, getattr(model, "output_names", None))
-        if model.built:
-            state.keep_trainable(model.trainable_variables)
         # Past the attribute tracking of layers: the state's variables are no weights of the model.
         self.__dict__["_compiled"] = state
         self.optimizer = state.optimizer
