@@ -209,6 +209,15 @@ def test_freezing_between_compile_and_the_first_step_counts() -> None:
     ]
 
 
+def test_a_layer_added_after_training_is_not_left_out_silently() -> None:
+    model = linear()
+    x = np.ones((4, 1), np.float32)
+    model.fit(x, x, verbose=0)
+    model.add(layers.Dense(1, name="late"))
+    with pytest.warns(UserWarning, match="late/kernel.*became trainable after training began.*compile"):
+        model.fit(x, x, verbose=0)
+
+
 def test_copies_of_a_trained_model_train_on_alike() -> None:
     x, y = data()
     model = classifier()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -96,6 +97,14 @@ class Running(Steps):
         state = self._compiled_state
         if kind == "train" and state is not None and state.optimizer is not None:
             variables = state.keep_trainable(model.trainable_variables)
+            known = set(map(id, variables))
+            late = [v.path for v in model.trainable_variables if id(v) not in known]
+            if late:
+                warnings.warn(
+                    f"Variables {late} became trainable after training began; they are not updated. Call compile() "
+                    "again to train them.",
+                    stacklevel=2,
+                )
             if variables and not state.optimizer.built:
                 state.optimizer.build(variables)
 
