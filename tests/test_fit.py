@@ -279,10 +279,26 @@ def test_on_batch() -> None:
     assert model.train_on_batch(x[16:32], y[16:32], return_dict=True).keys() == {"accuracy", "loss"}
     other.fit(x[:32], y[:32], batch_size=16, shuffle=False, verbose=0)
     assert digest(model) == digest(other)
-    model.reset_metrics()
     assert model.test_on_batch(x, y) == pytest.approx(model.evaluate(x, y, batch_size=N, verbose=0))
     assert 0 <= accuracy <= 1
     assert loss > 0
+    model.train_on_batch(x, y)
+    wanted = model.evaluate(x[:8], y[:8], verbose=0)
+    assert model.train_on_batch(x[:8], y[:8]) == pytest.approx(wanted)
+
+
+def test_a_source_without_batches_has_no_loss() -> None:
+    with pytest.raises(ValueError, match="fit: expected at least one batch"):
+        classifier().fit(iter([]), verbose=0)
+    with pytest.raises(ValueError, match="evaluate: expected at least one batch"):
+        classifier().evaluate(iter([]), verbose=0)
+    batch = data()
+    with pytest.warns(UserWarning, match="validation_data had no batch left in epoch 2"):
+        history = classifier().fit(*batch, validation_data=iter([batch]), epochs=2, verbose=0).history
+    assert len(history["val_loss"]) == 1
+    with pytest.warns(UserWarning, match="ran out before epoch 2"):
+        history = classifier().fit(iter([batch] * 2), steps_per_epoch=2, epochs=3, verbose=0).history
+    assert len(history["loss"]) == 1
 
 
 def test_a_layer_added_after_predicting_takes_part() -> None:

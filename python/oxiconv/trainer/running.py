@@ -21,17 +21,18 @@ class Running(Steps):
 
     def _run_epoch(
         self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList, kind: str
-    ) -> Mapping[str, Any]:
-        """Runs the batches of an epoch; returns the logs after the last."""
+    ) -> Mapping[str, Any] | None:
+        """Runs the batches of an epoch; returns the logs after the last, None if there was no batch."""
         begin, end = (getattr(callbacks, f"on_{kind}_batch_{when}") for when in ("begin", "end"))
         result: Any = None
+        index: int | None = None
         for index, batch in enumerate(epochs.epoch()):
             begin(index)
             result = run(batch)
             end(index, self._logs(result))
             if self.stop_training and kind == "train":
                 break
-        return self._logs(result)
+        return None if index is None else self._logs(result)
 
     def _logs(self, result: Any) -> Mapping[str, Any]:
         """Logs of a step: what it returned, or the metrics, which are then read only if somebody looks."""
