@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
+import pickle
 import signal
 import threading
 from typing import Any
@@ -191,6 +194,67 @@ def test_frozen_weights_stay_until_the_next_compile() -> None:
     assert (model.layers[1].get_weights()[0] != free).any()
 
 
+def test_freezing_between_compile_and_the_first_step_counts() -> None:
+    """As in Keras, where the first step of training decides."""
+    x, y = data()
+    model = classifier()
+    model.layers[0].trainable = False
+    before = model.get_weights()
+    model.fit(x, y, verbose=0)
+    assert [bool((a == b).all()) for a, b in zip(before, model.get_weights(), strict=True)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_layer_added_after_training_is_not_left_out_silently() -> None:
+    model = linear()
+    x = np.ones((4, 1), np.float32)
+    model.fit(x, x, verbose=0)
+    model.add(layers.Dense(1, name="late"))
+    with pytest.warns(UserWarning, match="late/kernel.*became trainable after training began.*compile"):
+        model.fit(x, x, verbose=0)
+
+
+def test_copies_of_a_trained_model_train_on_alike() -> None:
+    x, y = data()
+    model = classifier()
+    model.fit(x, y, verbose=0)
+    twins = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    before = digest(model)
+    results = []
+    for twin in twins:
+        assert digest(twin) == before
+        twin.fit(x, y, verbose=0, shuffle=False)
+        results.append(digest(twin))
+        assert digest(model) == before
+    model.fit(x, y, verbose=0, shuffle=False)
+    assert results == [digest(model)] * 2 != [before] * 2
+
+
+def test_a_replaced_layer_never_meets_the_step_of_a_dead_one() -> None:
+    """Ids of dead layers are used again; there were wrong predictions about every third time."""
+    model = keras.Sequential([keras.Input((1,)), layers.Rescaling(1.0)])
+    x = np.ones((2, 1), np.float32)
+    for factor in range(40):
+        model.add(layers.Rescaling(float(factor)))
+        assert model.predict(x, verbose=0)[0, 0] == factor
+        model.pop()
+        gc.collect()
+
+
+def test_a_replaced_schedule_never_meets_the_step_of_a_dead_one() -> None:
+    x, y = data(10)
+    model = classifier(optimizer=keras.optimizers.SGD(0.1))
+    for rate in [0.1, 0.0] * 30:
+        model.optimizer.learning_rate = keras.optimizers.schedules.PiecewiseConstantDecay([10**6], [rate, rate])
+        before = digest(model)
+        model.fit(x, y, verbose=0)
+        assert (digest(model) == before) == (rate == 0.0)
+
+
 def test_predict() -> None:
     x, y = data()
     model = classifier()
@@ -215,10 +279,26 @@ def test_on_batch() -> None:
     assert model.train_on_batch(x[16:32], y[16:32], return_dict=True).keys() == {"accuracy", "loss"}
     other.fit(x[:32], y[:32], batch_size=16, shuffle=False, verbose=0)
     assert digest(model) == digest(other)
-    model.reset_metrics()
     assert model.test_on_batch(x, y) == pytest.approx(model.evaluate(x, y, batch_size=N, verbose=0))
     assert 0 <= accuracy <= 1
     assert loss > 0
+    model.train_on_batch(x, y)
+    wanted = model.evaluate(x[:8], y[:8], verbose=0)
+    assert model.train_on_batch(x[:8], y[:8]) == pytest.approx(wanted)
+
+
+def test_a_source_without_batches_has_no_loss() -> None:
+    with pytest.raises(ValueError, match="fit: expected at least one batch"):
+        classifier().fit(iter([]), verbose=0)
+    with pytest.raises(ValueError, match="evaluate: expected at least one batch"):
+        classifier().evaluate(iter([]), verbose=0)
+    batch = data()
+    with pytest.warns(UserWarning, match="validation_data had no batch left in epoch 2"):
+        history = classifier().fit(*batch, validation_data=iter([batch]), epochs=2, verbose=0).history
+    assert len(history["val_loss"]) == 1
+    with pytest.warns(UserWarning, match="ran out before epoch 2"):
+        history = classifier().fit(iter([batch] * 2), steps_per_epoch=2, epochs=3, verbose=0).history
+    assert len(history["loss"]) == 1
 
 
 def test_a_layer_added_after_predicting_takes_part() -> None:

@@ -195,6 +195,11 @@ class Optimizer:
             self._accumulators = self.add_optimizer_variables(variables, "gradient_accumulator")
         self.built = True
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """For copies and pickles: the index is by identity."""
+        vars(self).update(state)
+        self._index = {id(v): i for i, v in enumerate(self._trainable_variables)}
+
     def _get_variable_index(self, variable: Variable) -> int:
         return self._index[id(variable)]
 

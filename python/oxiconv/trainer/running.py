@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ from oxiconv.callbacks import CallbackList
 from oxiconv.trainer.arrays import Batch, take
 from oxiconv.trainer.batches import Batches, Epochs
 from oxiconv.trainer.logs import LazyLogs, as_floats
-from oxiconv.trainer.step import CompiledStep, StepCache
+from oxiconv.trainer.step import CompiledStep, Same, StepCache
 from oxiconv.trainer.steps import Steps
 from oxiconv.utils.sample_tuples import pack_x_y_sample_weight as pack
 
@@ -20,17 +21,18 @@ class Running(Steps):
 
     def _run_epoch(
         self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList, kind: str
-    ) -> Mapping[str, Any]:
-        """Runs the batches of an epoch; returns the logs after the last."""
+    ) -> Mapping[str, Any] | None:
+        """Runs the batches of an epoch; returns the logs after the last, None if there was no batch."""
         begin, end = (getattr(callbacks, f"on_{kind}_batch_{when}") for when in ("begin", "end"))
         result: Any = None
+        index: int | None = None
         for index, batch in enumerate(epochs.epoch()):
             begin(index)
             result = run(batch)
             end(index, self._logs(result))
             if self.stop_training and kind == "train":
                 break
-        return self._logs(result)
+        return None if index is None else self._logs(result)
 
     def _logs(self, result: Any) -> Mapping[str, Any]:
         """Logs of a step: what it returned, or the metrics, which are then read only if somebody looks."""
@@ -77,7 +79,7 @@ class Running(Steps):
         """What is written into a compiled step: a change needs a new one."""
         model: Any = self
         state = self._compiled_state
-        return (*map(id, model._flatten_layers()), "" if state is None else state.configuration())
+        return (*map(Same, model._flatten_layers()), None if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
         """The compiled steps of a model that predicts without having been compiled."""
@@ -96,6 +98,14 @@ class Running(Steps):
         state = self._compiled_state
         if kind == "train" and state is not None and state.optimizer is not None:
             variables = state.keep_trainable(model.trainable_variables)
+            known = set(map(id, variables))
+            late = [v.path for v in model.trainable_variables if id(v) not in known]
+            if late:
+                warnings.warn(
+                    f"Variables {late} became trainable after training began; they are not updated. Call compile() "
+                    "again to train them.",
+                    stacklevel=2,
+                )
             if variables and not state.optimizer.built:
                 state.optimizer.build(variables)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from oxiconv.optimizers.optimizer import Optimizer
 from oxiconv.random import next_seed
 from oxiconv.trainer.compile_loss import CompileLoss
 from oxiconv.trainer.compile_metrics import CompileMetrics
-from oxiconv.trainer.step import StepCache
+from oxiconv.trainer.step import Same, StepCache
 from oxiconv.variable import Variable
 
 
@@ -57,19 +57,18 @@ class CompiledState:
         return not self.run_eagerly and (not overridden or self.config["jit_compile"] is True)
 
     def keep_trainable(self, variables: Sequence[Variable]) -> list[Variable]:
-        """The variables to train: those that were trainable at `compile`, or at the first step of an unbuilt model."""
+        """The variables to train: those that were trainable at the first step of training after `compile`."""
         if self._trainable is None:
             self._trainable = list(variables)
         return self._trainable
 
-    def configuration(self) -> str:
+    def configuration(self) -> Hashable:
         """What is written into a compiled step besides the model: a change needs a new step."""
         if self.optimizer is None:
-            return ""
+            return None
         plain = bool | int | float | str | None
         fixed = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, plain) and k != "built"}
-        rate = self.optimizer._learning_rate
-        return f"{fixed}{id(rate)}"
+        return str(fixed), Same(self.optimizer._learning_rate)
 
 
 class Shuffling:

@@ -47,11 +47,28 @@ def _traced(result: Any) -> bool:
     return isinstance(result, Tensor) and result.traced
 
 
+class Same:
+    """An object as part of a key, by identity. It is kept alive: the id of a dead object may be that of another."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
 class StepCache:
     """The compiled steps of a model, least recently used out first."""
 
     def __init__(self) -> None:
         self._steps: OrderedDict[Hashable, CompiledStep] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and pickles: steps belong to the variables they were compiled for, so a copy compiles its own."""
+        return {"_steps": OrderedDict()}
 
     def __len__(self) -> int:
         return len(self._steps)

@@ -51,7 +51,7 @@ class Trainer(Running):
         Raises:
             ValueError: an unknown name, or a wrong type.
 
-        What is trainable now stays so until the next `compile`.
+        What is trainable at the first step of training stays so until the next `compile`.
         """
         if not is_whole(steps_per_execution):
             raise ValueError(f"compile: steps_per_execution must be a positive integer, got {steps_per_execution!r}.")
@@ -70,8 +70,6 @@ class Trainer(Running):
         }
         model: Any = self
         state = CompiledState(config, getattr(model, "output_names", None))
-        if model.built:
-            state.keep_trainable(model.trainable_variables)
         # Past the attribute tracking of layers: the state's variables are no weights of the model.
         self.__dict__["_compiled"] = state
         self.optimizer = state.optimizer
@@ -203,10 +201,22 @@ class Trainer(Running):
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            logs = as_floats(self._run_epoch(epochs_of_training, run, callbacks, "train"))
+            last = self._run_epoch(epochs_of_training, run, callbacks, "train")
+            if last is None:
+                if epoch == initial_epoch:
+                    raise ValueError("fit: expected at least one batch, got none.")
+                warnings.warn(f"fit: the data ran out before epoch {epoch + 1}; training ends.", stacklevel=2)
+                break
+            logs = as_floats(last)
             if validation is not None and _due(epoch, validation_freq):
                 results = self._evaluate(*validation, callbacks)
-                logs.update({f"val_{name}": value for name, value in results.items()})
+                if results is None:
+                    warnings.warn(
+                        f"fit: validation_data had no batch left in epoch {epoch + 1}: no validation results. "
+                        "Pass arrays, or an iterable that can start over.",
+                        stacklevel=2,
+                    )
+                logs.update({f"val_{name}": value for name, value in (results or {}).items()})
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -257,6 +267,8 @@ class Trainer(Running):
         epochs = Epochs(source, steps)
         callbacks = self._callbacks(callbacks, verbose, epochs)
         logs = self._evaluate(epochs, self._runner("test", source), callbacks)
+        if logs is None:
+            raise ValueError("evaluate: expected at least one batch, got none.")
         return logs if return_dict else self._in_order(logs)
 
     def predict(
@@ -308,7 +320,7 @@ class Trainer(Running):
         """One step of training on a batch of arrays.
 
         Returns:
-            As `evaluate`; metrics are means since their last reset.
+            As `evaluate`, for this batch alone: metrics are reset before it.
         """
         self._require_compiled("train_on_batch")
         return self._on_batch("train", self._arrays(x, y, sample_weight, class_weight), return_dict)
@@ -341,13 +353,15 @@ class Trainer(Running):
 
     def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
         batch = _contiguous(batch)
+        self.reset_metrics()
         logs = as_floats(self._logs(self._runner(kind, None)(batch)))
         return logs if return_dict else self._in_order(logs)
 
-    def _evaluate(self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList) -> dict[str, Any]:
+    def _evaluate(self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList) -> dict[str, Any] | None:
         self.reset_metrics()
         callbacks.on_test_begin()
-        logs = as_floats(self._run_epoch(epochs, run, callbacks, "test"))
+        last = self._run_epoch(epochs, run, callbacks, "test")
+        logs = None if last is None else as_floats(last)
         callbacks.on_test_end(logs)
         return logs
 
