@@ -6,9 +6,10 @@ import importlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,18 @@ class Case:
 _registered: dict[str, list[Case]] = {}
 
 
+Computation = Callable[..., Mapping[str, Any]]
+
+
+@overload
+def case(function: Computation, /) -> Computation: ...
+@overload
 def case(
-    function: Callable[..., Mapping[str, Any]] | None = None,
+    *, each: Sequence[Any] | Mapping[str, Any] | None = None, tolerance: float = TOLERANCE
+) -> Callable[[Computation], Computation]: ...
+def case(
+    function: Computation | None = None,
+    /,
     *,
     each: Sequence[Any] | Mapping[str, Any] | None = None,
     tolerance: float = TOLERANCE,
@@ -44,17 +55,21 @@ def case(
     A tolerance above the default needs a reason beside it.
     """
 
-    def register(run: Callable[..., Mapping[str, Any]]) -> Callable[..., Mapping[str, Any]]:
+    def register(run: Computation) -> Computation:
         found = _registered.setdefault(run.__module__.rpartition(".")[2], [])
         if each is None:
             found.append(Case(run.__name__, run, tolerance))
         else:
             values = each if isinstance(each, Mapping) else {str(value): value for value in each}
             for key, value in values.items():
-                found.append(Case(f"{run.__name__}[{key}]", lambda k, run=run, value=value: run(k, value), tolerance))
+                found.append(Case(f"{run.__name__}[{key}]", partial(_with, run, value), tolerance))
         return run
 
     return register if function is None else register(function)
+
+
+def _with(run: Computation, value: Any, k: Library) -> Mapping[str, Any]:
+    return run(k, value)
 
 
 def areas() -> list[str]:

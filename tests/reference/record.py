@@ -8,6 +8,7 @@ writes `values/AREA.npz`, all areas if none is named. It needs `keras` and `tens
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -15,14 +16,14 @@ def main() -> None:
     sys.path[0] = str(Path(__file__).parents[1])
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import keras  # type: ignore[import-not-found, unused-ignore]
+    import keras
     import numpy as np
-    import tensorflow as tf  # type: ignore[import-not-found, unused-ignore]
+    import tensorflow as tf
 
     from reference.case import Library, areas, cases, flatten, values_file
 
     for area in sys.argv[1:] or areas():
-        arrays = {}
+        arrays: dict[str, Any] = {}
         for case in cases(area):
             keras.backend.clear_session()
             keras.utils.set_random_seed(0)
@@ -30,7 +31,7 @@ def main() -> None:
                 arrays[f"{case.name}/{key}"] = array.astype(np.float32) if array.dtype == np.float64 else array
         file = values_file(area)
         file.parent.mkdir(exist_ok=True)
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
         print(f"{area}: {len(arrays)} arrays, {file.stat().st_size} bytes, Keras {keras.__version__}")
 
 
