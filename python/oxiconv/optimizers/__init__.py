@@ -84,6 +84,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """The optimizer of a configuration."""
     from oxiconv.saving.serialization import deserialize_keras_object
 
+    known = _BY_NAME.get(str(config.get("class_name")).lower()) if isinstance(config, Mapping) else None
+    if known is not None and config.get("module") is None:
+        config = {**config, "module": "oxiconv.optimizers", "class_name": known.__name__}
     optimizer = deserialize_keras_object(config, custom_objects)
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"Expected the configuration of an optimizer, got {config!r}.")

@@ -27,13 +27,13 @@ class OptimizerMap(MutableMapping[str, Optimizer]):
         ('SGD', 'Adam')
     """
 
-    def __init__(self, default_optimizer: Optimizer, optimizer_map: dict[str, Optimizer] | None = None) -> None:
+    def __init__(self, default_optimizer: Any, optimizer_map: Any = None) -> None:
         if not isinstance(default_optimizer, Optimizer):
             raise TypeError(f"OptimizerMap: expected an optimizer as default_optimizer, got {default_optimizer!r}.")
         if optimizer_map is not None and not isinstance(optimizer_map, dict):
             raise TypeError(f"OptimizerMap: expected a dict as optimizer_map, got {optimizer_map!r}.")
-        self.default_optimizer = default_optimizer
-        self._optimizers = {} if optimizer_map is None else optimizer_map
+        self.default_optimizer: Optimizer = default_optimizer
+        self._optimizers: dict[str, Optimizer] = {} if optimizer_map is None else optimizer_map
 
     def __getitem__(self, key: str) -> Optimizer:
         if key in self._optimizers:
@@ -43,7 +43,7 @@ class OptimizerMap(MutableMapping[str, Optimizer]):
             raise ValueError(f"OptimizerMap: several keys match {key!r}: {matching}.")
         return self._optimizers[matching[0]] if matching else self.default_optimizer
 
-    def __setitem__(self, key: str, optimizer: Optimizer) -> None:
+    def __setitem__(self, key: Any, optimizer: Any) -> None:
         if not isinstance(key, str) or key in self._optimizers:
             raise ValueError(f"OptimizerMap: expected a key that is a new string, got {key!r}.")
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, LossScaleOptimizer | MultiOptimizer):
@@ -113,7 +113,7 @@ class MultiOptimizer(Optimizer):
             for optimizer in (*optimizer_map.values(), optimizer_map.default_optimizer):
                 self._include(optimizer)
 
-    def _include(self, optimizer: Optimizer) -> None:
+    def _include(self, optimizer: Any) -> None:
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, LossScaleOptimizer | MultiOptimizer):
             raise ValueError(f"MultiOptimizer: expected optimizers that wrap no other, got {optimizer!r}.")
         if all(known is not optimizer for known in self._inner_optimizers):

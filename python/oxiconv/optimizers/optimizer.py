@@ -188,14 +188,14 @@ class Optimizer:
 
     @overload
     def add_optimizer_variables(
-        self, trainable_variables: Sequence[Variable], name: Sequence[str], initializer: Any = "zeros"
+        self, trainable_variables: Sequence[Variable], name: list[str], initializer: Any = "zeros"
     ) -> tuple[list[Variable], ...]: ...
 
     def add_optimizer_variables(
-        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = "zeros"
+        self, trainable_variables: Sequence[Variable], name: str | list[str], initializer: Any = "zeros"
     ) -> list[Variable] | tuple[list[Variable], ...]:
         """A slot for each variable, or for a list of names as many slots, made variable after variable."""
-        names = [name] if isinstance(name, str) else list(name)
+        names = [name] if isinstance(name, str) else name
         starts = list(initializer) if isinstance(initializer, list | tuple) else [initializer] * len(names)
         if len(names) != len(starts):
             raise ValueError(
@@ -361,13 +361,15 @@ class Optimizer:
         conditionally(last, update)
 
     def _average(self) -> None:
+        # Counted in updates: all steps until the next one count as one.
+        steps, frequency = self.gradient_accumulation_steps or 1, self.ema_overwrite_frequency
         # The first average is the variable itself.
-        momentum = ops.where(ops.equal(self.iterations, 0), 0.0, self.ema_momentum)
-        frequency = self.ema_overwrite_frequency
+        momentum = ops.where(ops.less(self._iterations, steps), 0.0, self.ema_momentum)
         for v, average in zip(self._trainable_variables, self._averages, strict=True):
             average.assign(average.value * momentum + v.value * (1.0 - momentum))
             if frequency is not None:
-                v.assign(ops.where(ops.equal(ops.mod(self.iterations + 1, frequency), 0), average.value, v.value))
+                last = ops.greater_equal(ops.mod(self._iterations, steps * frequency), steps * (frequency - 1))
+                v.assign(ops.where(last, average.value, v.value))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Writes the moving averages into the variables, after training with `use_ema`."""
