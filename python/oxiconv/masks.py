@@ -30,5 +30,5 @@ def any_mask(masks: Any) -> bool:
 def hang(outputs: Any, masks: Any) -> None:
     """Hangs masks on outputs that have none."""
     for tensor, mask in zip(tree.flatten(outputs), tree.flatten(masks), strict=False):
-        if mask is not None and get_keras_mask(tensor) is None:
+        if tensor is not None and mask is not None and get_keras_mask(tensor) is None:
             set_keras_mask(tensor, mask)

@@ -60,7 +60,7 @@ class name_scope:
     def __init__(
         self, name: str, caller: Any = None, deduplicate: bool = True, override_parent: str | None = None
     ) -> None:
-        if not isinstance(name, str) or "/" in name:
+        if "/" in str(name):
             raise ValueError(f"name_scope: expected a name without '/', got {name!r}")
         self.name = name
         self.caller = caller

@@ -89,7 +89,7 @@ class Variable(Values):
 
     @property
     def value(self) -> Tensor:
-        """The tensor held now; within a trace, the traced value; in a mixed-precision layer, in the type it computes in."""
+        """The tensor held now; within a trace, the traced value; in an `AutocastScope`, in its element type."""
         held = tape.observe(self, self._held()) if self._trainable else self._held()
         wanted = _scopes.autocast
         if wanted is None or wanted == self.dtype or not self.autocast or not is_float(self.dtype):
@@ -169,10 +169,9 @@ class Variable(Values):
 class AutocastScope:
     """A context in which real variables are read in the element type `dtype`; None is their own.
 
-    >>> v = Variable([1.0])
-    >>> with AutocastScope("float16"):
-    ...     v.value.dtype
-    'float16'
+    >>> with AutocastScope("float32"):
+    ...     AutocastScope.active()
+    True
     """
 
     def __init__(self, dtype: Any) -> None:

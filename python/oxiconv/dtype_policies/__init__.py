@@ -32,7 +32,7 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
 
 def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> DTypePolicy:
     """The policy of a configuration."""
-    name = config.get("class_name")
+    name = str(config.get("class_name"))
     if name in (custom_objects or {}):
         policy: DTypePolicy = (custom_objects or {})[name].from_config(config["config"])
         return policy

@@ -40,9 +40,7 @@ class DTypePolicy:
         if re.match(r"(int8|int4|float8|gptq|awq)_from_|int4/", name):
             raise ValueError(f"DTypePolicy: quantized computation is absent, got {name!r}; use 'mixed_bfloat16'")
         if name in ("float64", "double"):
-            raise ValueError(
-                f"DTypePolicy: expected 'float32', the widest real type, or a narrower one, got {name!r}"
-            )
+            raise ValueError(f"DTypePolicy: expected 'float32', the widest real type, or a narrower one, got {name!r}")
         self._name = name
         self._compute_dtype, self._variable_dtype = (_MIXED[name], "float32") if name in _MIXED else (_known(name),) * 2
 

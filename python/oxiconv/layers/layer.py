@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from oxiconv import dtype_policies, masks, naming, ops, regularizers, trace, tre
 from oxiconv.dtype import is_float, standardize_dtype
 from oxiconv.layers import context, input_spec
 from oxiconv.layers.call_signature import CallSignature, signature_of
-from oxiconv.layers.configurable import Configurable, is_shape, map_shapes
+from oxiconv.layers.configurable import Configurable, map_shapes
 from oxiconv.symbolic import KerasTensor, any_symbolic, infer
 from oxiconv.tensor import OxiconvError, Tensor, convert
 from oxiconv.variable import AutocastScope, StatelessScope, Variable
@@ -194,10 +194,7 @@ class Layer(Configurable):
             kwargs = self._with_training(call, args, kwargs)
             first = args[0] if args else next(iter(kwargs.values()), None)
             previous = self._find_masks(call, args, kwargs, first)
-            if symbolic:
-                outputs = self._symbolic_outputs(args, kwargs)
-            else:
-                outputs = self._invoke(*args, **kwargs)
+            outputs = self._symbolic_outputs(args, kwargs) if symbolic else self._invoke(*args, **kwargs)
             self.built = True
             if previous is not None or self._makes_masks:
                 self._hang_masks(first, outputs, previous)
@@ -415,9 +412,7 @@ class Layer(Configurable):
             ("non_trainable_variables", self.non_trainable_variables, non_trainable_variables),
         ):
             if len(variables) != len(values):
-                raise ValueError(
-                    f"{self._label}: stateless_call: expected {len(variables)} {what}, got {len(values)}"
-                )
+                raise ValueError(f"{self._label}: stateless_call: expected {len(variables)} {what}, got {len(values)}")
             pairs += zip(variables, values, strict=True)
         with StatelessScope(pairs) as scope:
             outputs = self(*args, **kwargs)
@@ -456,7 +451,9 @@ class Layer(Configurable):
 
 
 def _marking_built(build: Callable[..., Any]) -> Callable[..., Any]:
-    names = [p.name for p in list(inspect.signature(build).parameters.values())[1:] if p.kind is p.POSITIONAL_OR_KEYWORD]
+    names = [
+        p.name for p in list(inspect.signature(build).parameters.values())[1:] if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
 
     @functools.wraps(build)
     def marked(self: Layer, *args: Any, **kwargs: Any) -> Any:

@@ -24,6 +24,7 @@ class State(Operation):
     """The state of a layer. Attributes are searched for it, also within lists, tuples and dicts."""
 
     _trainable: bool
+    _weights: list[Variable]
     built: bool
     name: str
     variable_dtype: str

@@ -21,7 +21,7 @@ set_global_policy = set_dtype_policy
 
 def __getattr__(name: str) -> Any:
     if name == "LossScaleOptimizer":
-        from oxiconv.optimizers import LossScaleOptimizer
+        from oxiconv import optimizers
 
-        return LossScaleOptimizer
+        return getattr(optimizers, name)
     raise AttributeError(f"module 'oxiconv.mixed_precision' has no attribute {name!r}")

@@ -89,7 +89,7 @@ class FunctionGraph:
         """The outputs for values of the inputs, which may have masks."""
         matched = self._match(inputs, label)
         if mask is not None:
-            masks.hang([x for x in matched if x is not None], mask)
+            masks.hang(matched, mask)
         values = dict(zip(map(id, self.inputs), matched, strict=True))
         for node in self._computed:
             node.run(values, node.operation)

@@ -143,7 +143,11 @@ class Sequential(Model):
         from oxiconv.saving.serialization import serialize_keras_object
 
         first = [] if self._input_layer is None else [self._input_layer]
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": dtype_policies.serialize(self.dtype_policy)}
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policies.serialize(self.dtype_policy),
+        }
         config["layers"] = [serialize_keras_object(layer) for layer in (*first, *self._stack)]
         if self.built and self._input_layer is None:
             config["build_input_shape"] = self.input_shape
