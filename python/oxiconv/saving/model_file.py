@@ -169,7 +169,7 @@ def _generators(model: Any) -> list[Variable]:
 
 
 def _numbered(kind: str, variables: list[Variable]) -> list[str]:
-    return [f"{STATE}{kind}/{i}/{v.name}" for i, v in enumerate(variables)]
+    return [f"{STATE}{kind}/{i}" for i in range(len(variables))]
 
 
 def _part(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
