@@ -91,7 +91,7 @@ def losses(k: Library, setup: tuple[str, str, dict[str, Any]]) -> Mapping[str, A
 
 
 @case(each=REDUCTIONS)
-def reductions(k: Library, reduction: str) -> Mapping[str, Array]:
+def reductions(k: Library, reduction: str) -> Mapping[str, Any]:
     y_true, y_pred = data(k, REAL, 4, 2)
     loss = k.keras.losses.MeanSquaredError(reduction=reduction)
     weights = {
