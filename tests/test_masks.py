@@ -37,6 +37,8 @@ class MaskedSum(layers.Layer):
 class Pair(layers.Layer):
     """Takes the masks of two arguments."""
 
+    supports_masking = True
+
     def call(self, a: Any, b: Any, a_mask: Any = None, b_mask: Any = None) -> Any:
         return ops.cast(a_mask, "float32") + 10.0 * (0.0 if b_mask is None else ops.cast(b_mask, "float32"))
 
