@@ -73,7 +73,7 @@ class Pair(keras.Model):
 
 def test_custom_train_step_compiled_equals_eager() -> None:
     results = []
-    for jit in ("auto", True):
+    for jit in (False, "auto"):
         model = Pair()
         model.compile(optimizer=None, jit_compile=jit)
         history = model.fit(X, batch_size=16, epochs=2, verbose=0).history
