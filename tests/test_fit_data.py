@@ -21,7 +21,7 @@ def test_shuffling_is_new_each_epoch_and_repeats_with_the_seed() -> None:
     orders: list[list[float]] = []
 
     class Watch(keras.Model):
-        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
             return inputs
 
         def train_step(self, batch: Any) -> dict[str, Any]:

@@ -21,8 +21,8 @@ class Callback:
         ...         self.model.stop_training = logs["loss"] < 0.1
     """
 
-    # Attributes, of numbers, strings or lists of arrays, that a resumed training must go on with: `BackupAndRestore` keeps
-    # them.
+    # Attributes, of numbers, strings or lists of arrays, that a resumed training must go on with: `BackupAndRestore`
+    # keeps them.
     state_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:

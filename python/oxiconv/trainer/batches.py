@@ -288,5 +288,5 @@ class Epochs:
         self._running, self._position, self._counted = None, 0, None
 
 
-def _contiguous(data: Any) -> Any:
-    return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a).reshape(a.shape), data)
+def _contiguous(data: Batch) -> Batch:
+    return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a).reshape(a.shape), data)  # type: ignore[no-any-return]

@@ -49,12 +49,12 @@ class Steps:
         Returns:
             Results by name: tensors or numbers.
 
-        An overridden step may use `GradientTape`, several optimizers, random numbers and variables. Its Python code runs
-        once for each shape of batches, to be traced and compiled; counters in Python, prints and NumPy's random numbers
-        are then those of that one run, and what must change from step to step is kept in a `Variable`. A step that needs
-        the value of a tensor in Python (`float(t)`, `if t:`, NumPy) runs eagerly instead, after a warning that names the
-        line. `compile(jit_compile=True)` makes that an error; `jit_compile=False` or `run_eagerly=True` runs the Python
-        code at each step.
+        An overridden step may use `GradientTape`, several optimizers, random numbers and variables. Its Python code
+        runs once for each shape of batches, to be traced and compiled; counters in Python, prints and NumPy's random
+        numbers are then those of that one run, and what must change from step to step is kept in a `Variable`. A step
+        that needs the value of a tensor in Python (`float(t)`, `if t:`, NumPy) runs eagerly instead, after a warning
+        that names the line. `compile(jit_compile=True)` makes that an error; `jit_compile=False` or `run_eagerly=True`
+        runs the Python code at each step.
         """
         state = self._require_compiled("train_step")
         x, y, sample_weight = unpack_x_y_sample_weight(data)
@@ -130,7 +130,7 @@ class Steps:
         found = [] if state is None else state.all_metrics()
         model: Any = self
         # Models within this one are not trained by their own metrics.
-        holders = [layer for layer in model._flatten_layers() if layer is self or not isinstance(layer, Steps)]
+        holders: list[Any] = [x for x in model._flatten_layers() if x is self or not isinstance(x, Steps)]
         tracked = (value for layer in holders for value in layer._tracked())
         found += [value for value in tracked if isinstance(value, Metric) and not any(value is m for m in found)]
         return found

@@ -47,8 +47,8 @@ class Trainer(Running):
             run_eagerly: run step by step in Python, for debugging. The results are equal up to rounding.
             steps_per_execution: batches from one call of the callbacks' batch hooks to the next. Each step is one call
                 of a compiled program already, so that this saves no more than the hooks.
-            jit_compile: 'auto' to trace and compile each step, and to run one eagerly, with a warning, whose Python code
-                needs values of tensors; True for an error there; False to run overridden steps eagerly.
+            jit_compile: 'auto' to trace and compile each step, and to run one eagerly, with a warning, whose Python
+                code needs values of tensors; True for an error there; False to run overridden steps eagerly.
             auto_scale_loss: whether under the dtype policy 'mixed_float16' the optimizer is wrapped in a
                 `LossScaleOptimizer`.
 

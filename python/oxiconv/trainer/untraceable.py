@@ -15,12 +15,13 @@ _PACKAGE = os.path.dirname(os.path.abspath(oxiconv.trace.__file__))
 def needs_value(error: BaseException) -> bool:
     """Whether an error in tracing came of asking a traced tensor for its value, as `float`, `if` and NumPy do."""
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, GraphError):
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        if isinstance(link, GraphError):
             return True
-        seen.add(id(error))
+        seen.add(id(link))
         # Also where `raise .. from None` hides it.
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+        link = link.__cause__ or link.__context__
     return False
 
 

@@ -16,8 +16,8 @@ class PyDataset:
 
     Args:
         workers: threads that make batches ahead of their use, where there is more than one. The order stays.
-        use_multiprocessing: accepted; `workers` threads make the batches in either case. Reading, decoding and NumPy run
-            without the interpreter's lock; Python code that holds it gains nothing from several workers.
+        use_multiprocessing: accepted; `workers` threads make the batches in either case. Reading, decoding and NumPy
+            run without the interpreter's lock; Python code that holds it gains nothing from several workers.
         max_queue_size: batches that may be made ahead.
 
     Raises:
