@@ -90,7 +90,7 @@ def _choices(symbols: list[KerasTensor], unknown: list[tuple[int, int]], numbers
 
 def _numbers(function: Callable[..., Any], args: Any, kwargs: Any) -> list[int]:
     """Sizes that arguments and attributes of the layer that is called name: integers, products of tuples of them."""
-    getattr(function, "__self__", None)
+    layer = getattr(function, "__self__", None)
     found: dict[int, None] = {}
 
     def note(x: Any) -> None:
