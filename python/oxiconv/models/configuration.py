@@ -7,7 +7,7 @@ from typing import Any
 
 from oxiconv import tree
 from oxiconv.models.graph import FunctionGraph
-from oxiconv.symbolic import Function, KerasTensor, Node, Operation, function_name, functions
+from oxiconv.symbolic import FunctionOperation, KerasTensor, Node, Operation, function_name, functions
 from oxiconv.tensor import Tensor
 
 
@@ -47,7 +47,7 @@ def _input_config(tensor: KerasTensor) -> dict[str, Any]:
 
 
 def _operation_config(operation: Operation) -> dict[str, Any]:
-    if isinstance(operation, Function):
+    if isinstance(operation, FunctionOperation):
         config = {"name": operation.name, "function": function_name(operation.function)}
         return {"module": "oxiconv.ops", "class_name": "Function", "config": config, "registered_name": None}
     from oxiconv.saving.serialization import serialize_keras_object
@@ -121,23 +121,11 @@ def _operation(entry: Mapping[str, Any], custom_objects: Mapping[str, Any] | Non
         name = entry["config"]["function"]
         if name not in functions:
             raise ValueError(f"Model: expected a function of oxiconv.ops, got {name!r}")
-        return _Replayed(functions[name], entry["config"]["name"])
+        return FunctionOperation(functions[name], entry["config"]["name"])
     operation = deserialize_keras_object(entry, custom_objects)
     if not isinstance(operation, Operation):
         raise ValueError(f"Model: expected a layer, got {type(operation).__name__}")
     return operation
-
-
-class _Replayed(Function):
-    """A function that records its calls under the name it had."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function's result; for symbolic tensors, a node of this operation."""
-        from oxiconv.symbolic import any_symbolic, infer
-
-        if any_symbolic(args) or any_symbolic(kwargs.values()):
-            return self.record(args, kwargs, infer(self.function, args, kwargs))
-        return self.function(*args, **kwargs)
 
 
 def _histories(value: Any) -> list[Any]:
