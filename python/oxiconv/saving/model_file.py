@@ -79,8 +79,10 @@ def _compile(path: str, model: Any, metadata: Mapping[str, str], slots: dict[str
 
 
 def _numbered(kind: str, variables: list[Variable]) -> list[str]:
-    return [f"{STATE}{kind}/{i}/{v.name}" for i, v in enumerate(variables)]
+    return [f"{STATE}{kind}/{i}" for i in range(len(variables))]
 
 
 def _part(kind: str, tensors: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: array for name, array in tensors.items() if name.startswith(f"{STATE}{kind}/")}
+    """The tensors of a kind; earlier versions wrote a name behind the number."""
+    parts = {tuple(name.split("/")[:2]): array for name, array in tensors.items()}
+    return {"/".join(name): array for name, array in parts.items() if name[0] == f"{STATE}{kind}"}
