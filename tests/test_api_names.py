@@ -9,7 +9,7 @@ import pytest
 
 import oxiconv
 from oxiconv.absent import ABSENT, AbsentError
-from reference import names, report_names
+from reference import names, record_names, report_names
 from reference.names import Name
 
 WRITTEN = report_names.states(report_names.FILE.read_text(encoding="utf-8"))
@@ -80,6 +80,6 @@ def test_the_tiers_name_what_keras_has() -> None:
 
 def test_versions() -> None:
     assert oxiconv.version() == oxiconv.__version__
-    recorded = re.search(r"Keras (\S+),", names.FILE.read_text())
+    recorded = re.search(r"Keras (\S+),", record_names.FILE.read_text())
     assert recorded is not None
     assert recorded[1] == oxiconv.keras_compat_version

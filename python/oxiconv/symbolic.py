@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from oxiconv import tree
@@ -74,6 +75,9 @@ class Operation:
         return cls(**config)
 
     def __getattr__(self, name: str) -> Any:
+        of_class = inspect.getattr_static(type(self), name, None)
+        if isinstance(of_class, property) and of_class.fget is not None:
+            return of_class.fget(self)  # its own AttributeError has led here: raise that
         refuse_member(type(self), name)
 
     @property

@@ -222,8 +222,9 @@ def _ordered(structure: dict[Any, Any]) -> list[Any]:
 
 
 def _like_dict(structure: dict[Any, Any], parts: dict[Any, Any]) -> Any:
+    made: Any = type(structure)
     factory = getattr(structure, "default_factory", None)
-    return type(structure)(factory, parts) if factory is not None else type(structure)(parts)
+    return made(parts) if factory is None else made(factory, parts)
 
 
 def _kind(x: Any) -> Any:

@@ -188,9 +188,9 @@ def differs(theirs: str, ours: str) -> str:
     Every named parameter of Keras must be there under its name, in its place, with its default. More of them may follow
     in ours; a size for each axis is the same as one size for all.
     """
-    if ours == "(?)":
-        return ""
     wanted, given = split(theirs), split(ours)
+    if ours == "(?)" or {"*", "**"} <= {name[: name.rfind("*") + 1] for name in given}:
+        return ""
     places = [name for name in given if not name.startswith("*")]
     position = 0
     for name, default in wanted.items():

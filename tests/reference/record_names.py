@@ -54,9 +54,9 @@ def signature(callable_: Any) -> str:
 
 def parameter(p: inspect.Parameter) -> str:
     """One parameter as text."""
-    star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+    star = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
     if p.default is p.empty:
-        return star + p.name
+        return f"{star}{p.name}"
     plain = p.default is None or isinstance(p.default, (bool, int, float, str, tuple))
     return f"{p.name}={p.default!r}" if plain else f"{p.name}=..."
 

@@ -112,10 +112,11 @@ def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
     _settings.max_steps_per_epoch = _bound("set_max_steps_per_epoch", max_steps_per_epoch)
 
 
-def _bound(what: str, value: int | None) -> int | None:
+def _bound(what: str, value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise ValueError(f"{what}: expected a positive integer or None, got {value!r}")
-    return value
+    bound: int | None = value
+    return bound
 
 
 def enable_interactive_logging() -> None:
