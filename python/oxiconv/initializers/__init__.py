@@ -31,11 +31,11 @@ glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
-identity = Identity
+identity = IdentityInitializer = Identity
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 ones = Ones
-orthogonal = Orthogonal
+orthogonal = OrthogonalInitializer = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
 truncated_normal = TruncatedNormal
@@ -49,11 +49,13 @@ __all__ = [
     "HeNormal",
     "HeUniform",
     "Identity",
+    "IdentityInitializer",
     "Initializer",
     "LecunNormal",
     "LecunUniform",
     "Ones",
     "Orthogonal",
+    "OrthogonalInitializer",
     "RandomInitializer",
     "RandomNormal",
     "RandomUniform",
@@ -120,7 +122,13 @@ def get(identifier: Any) -> Any:
         from oxiconv import ops
 
         value = ops.convert_to_tensor(identifier)
-        return lambda shape, dtype=None: ops.broadcast_to(ops.cast(value, dtype or value.dtype), shape)
+
+        def same(shape: Any, dtype: Any = None) -> Any:
+            if tuple(shape) != tuple(value.shape):
+                raise ValueError(f"initializer: expected shape {tuple(value.shape)} of the array, got {tuple(shape)}.")
+            return ops.cast(value, dtype or value.dtype)
+
+        return same
     return resolve("initializer", identifier, _KNOWN)
 
 

@@ -101,13 +101,19 @@ class RandomUniform(RandomInitializer):
         return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
 
 
-def compute_fans(shape: Sequence[int]) -> tuple[int, int]:
+def compute_fans(
+    shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+) -> tuple[int, int]:
     """Inputs and outputs of a weight: for a convolution kernel, channels times kernel positions.
+
+    With both `input_axes` and `output_axes`, the products of those sizes.
 
     Example:
         >>> compute_fans((3, 3, 16, 32))
         (144, 288)
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(int(shape[a]) for a in input_axes), math.prod(int(shape[a]) for a in output_axes)
     if len(shape) < 2:
         n = int(np.prod(shape, dtype=np.int64))
         return n, n
@@ -123,6 +129,8 @@ class VarianceScaling(RandomInitializer):
         mode: "fan_in", "fan_out" or "fan_avg".
         distribution: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
         seed: see `RandomInitializer`.
+        input_axes: axes whose sizes make the fan-in, together with `output_axes`; None for the usual ones.
+        output_axes: axes whose sizes make the fan-out.
     """
 
     def __init__(
@@ -131,23 +139,26 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         if scale <= 0:
             raise ValueError(f"VarianceScaling: expected a positive scale, got {scale}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(f"VarianceScaling: expected mode 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
-        distribution = "truncated_normal" if distribution == "normal" else distribution
+        distribution = {"normal": "truncated_normal"}.get(distribution.lower(), distribution.lower())
         if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
                 "VarianceScaling: expected distribution 'truncated_normal', 'untruncated_normal' or 'uniform', "
                 f"got {distribution!r}"
             )
         self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         """Values of `shape`."""
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
@@ -160,20 +171,28 @@ class VarianceScaling(RandomInitializer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
         own = {"scale": self.scale, "mode": self.mode, "distribution": self.distribution}
-        return {**own, **super().get_config()}
+        return {**own, **super().get_config(), **self._axes()}
+
+    def _axes(self) -> dict[str, Any]:
+        return {"input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class _Scaled(VarianceScaling):
-    """A named case of `VarianceScaling`, with the seed as its one argument."""
+    """A named case of `VarianceScaling`."""
 
     _case: tuple[float, str, str]
 
-    def __init__(self, seed: int | SeedGenerator | None = None) -> None:
-        super().__init__(*self._case, seed=seed)
+    def __init__(
+        self,
+        seed: int | SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self._case, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
-        return RandomInitializer.get_config(self)
+        return {**RandomInitializer.get_config(self), **self._axes()}
 
 
 class GlorotUniform(_Scaled):
