@@ -5,6 +5,7 @@ use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::reduce::{ReduceKernel, Reduction};
 use crate::kernels::{gather, layout, random, window};
 use crate::simd::Isa;
+use half::{bf16, f16};
 use oxiconv_ir::op::Dist;
 use oxiconv_ir::{DType, Expr, Op, Result, Type, Window};
 
@@ -238,6 +239,9 @@ impl Kernel for Constant {
         unsafe {
             match self.dtype {
                 DType::F32 => write(out, 1)[0] = self.value as f32,
+                DType::F16 => write(out, 1)[0] = f16::from_f32(self.value as f32),
+                DType::Bf16 => write(out, 1)[0] = bf16::from_f32(self.value as f32),
+                DType::I64 => write(out, 1)[0] = self.value as i64,
                 DType::I32 => write(out, 1)[0] = self.value as i32,
                 DType::U8 => write(out, 1)[0] = self.value as u8,
                 DType::Bool => write(out, 1)[0] = u8::from(self.value != 0.0),
@@ -387,10 +391,12 @@ impl Kernel for Gather {
         // SAFETY: lengths are those of the call's entries.
         unsafe {
             let index = read::<i32>(call.inputs[1], count);
-            if self.x.dtype.size() == 4 {
-                gather::gather(sizes, read::<u32>(call.inputs[0], from), index, write(call.outputs[0], to))
-            } else {
-                gather::gather(sizes, read::<u8>(call.inputs[0], from), index, write(call.outputs[0], to))
+            let (x, out) = (call.inputs[0], call.outputs[0]);
+            match self.x.dtype.size() {
+                8 => gather::gather(sizes, read::<u64>(x, from), index, write(out, to)),
+                4 => gather::gather(sizes, read::<u32>(x, from), index, write(out, to)),
+                2 => gather::gather(sizes, read::<u16>(x, from), index, write(out, to)),
+                _ => gather::gather(sizes, read::<u8>(x, from), index, write(out, to)),
             }
         }
     }
