@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
 from oxiconv import tree
 from oxiconv._core import OxiconvError, ShapeError, Tensor
@@ -26,6 +26,14 @@ R = TypeVar("R")
 _SAMPLES = ((2, 480), (3, 960))
 
 
+class KerasHistory(NamedTuple):
+    """Where a symbolic tensor comes from: an operation, which of its nodes, and which of that node's outputs."""
+
+    operation: Operation
+    node_index: int
+    tensor_index: int
+
+
 class KerasTensor(Operators):
     """A tensor without data: shape (None where unknown), element type, and the node that makes it.
 
@@ -40,6 +48,7 @@ class KerasTensor(Operators):
         self.name = name or auto_name("KerasTensor")
         self.node: Node | None = None
         self.index = 0
+        self._keras_mask: Any = None
 
     @property
     def ndim(self) -> int:
@@ -47,8 +56,11 @@ class KerasTensor(Operators):
         return len(self.shape)
 
     @property
-    def _keras_history(self) -> tuple[Node | None, int]:
-        return self.node, self.index
+    def _keras_history(self) -> KerasHistory:
+        if self.node is None:
+            raise AttributeError(f"{self!r}: no operation has made it")
+        operation = self.node.operation
+        return KerasHistory(operation, [id(n) for n in operation.nodes].index(id(self.node)), self.index)
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
@@ -87,6 +99,7 @@ class Node:
         self.kwargs = kwargs
         self.outputs = outputs
         self.inputs = [t for t in tree.flatten((args, kwargs)) if isinstance(t, KerasTensor)]
+        self._plain = len(args) == 1 and not kwargs and isinstance(args[0], KerasTensor)
         for index, tensor in enumerate(tree.flatten(outputs)):
             tensor.node, tensor.index = self, index
         operation.nodes.append(self)
@@ -102,8 +115,15 @@ class Node:
         def value(t: Any) -> Any:
             return values[id(t)] if isinstance(t, KerasTensor) else t
 
-        args, kwargs = tree.map_structure(value, (self.args, self.kwargs))
-        results = tree.flatten(call(*args, **kwargs))
+        if self._plain:
+            result = call(values[id(self.args[0])])
+        else:
+            args, kwargs = tree.map_structure(value, (self.args, self.kwargs))
+            result = call(*args, **kwargs)
+        if isinstance(self.outputs, KerasTensor):
+            values[id(self.outputs)] = result
+            return
+        results = tree.flatten(result)
         for tensor, result in zip(tree.flatten(self.outputs), results, strict=True):
             values[id(tensor)] = result
 
@@ -127,20 +147,26 @@ class Operation:
         raise NotImplementedError
 
     @property
+    def _inbound_nodes(self) -> list[Node]:
+        return self.nodes
+
+    @property
     def input(self) -> Any:
-        """What the operation was called on, if it was called on symbolic tensors once."""
-        inputs = self._only_node("input").inputs
+        """What the operation was first called on: a symbolic tensor, or a list of them."""
+        inputs = self._first_node("input").inputs
         return inputs[0] if len(inputs) == 1 else inputs
 
     @property
     def output(self) -> Any:
-        """What the operation made, if it was called on symbolic tensors once."""
-        return self._only_node("output").outputs
+        """What the operation made when it was first called: a symbolic tensor, or a list of them."""
+        outputs = tree.flatten(self._first_node("output").outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
 
-    def _only_node(self, what: str) -> Node:
-        if len(self.nodes) != 1:
+    def _first_node(self, what: str) -> Node:
+        if not self.nodes:
             raise AttributeError(
-                f"{type(self).__name__} {self.name!r}: {what} needs one symbolic call, got {len(self.nodes)}"
+                f"{type(self).__name__} {self.name!r}: {what} is defined once the layer has been called on a symbolic "
+                "tensor, as in a functional or built sequential model"
             )
         return self.nodes[0]
 
@@ -215,9 +241,10 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 class Spec:
     """Shape and element type of one result of a trace."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: str, mask: Spec | None = None) -> None:
         self.shape = shape
         self.dtype = dtype
+        self.mask = mask
 
 
 def _trace(function: Callable[..., Any], args: Any, kwargs: Any, batch: int, size: int) -> Any:
@@ -235,7 +262,8 @@ def _trace(function: Callable[..., Any], args: Any, kwargs: Any, batch: int, siz
 
 def _spec(x: Any) -> Any:
     if isinstance(x, Tensor):
-        return Spec(x.shape, x.dtype)
+        mask = getattr(x, "_keras_mask", None)
+        return Spec(x.shape, x.dtype, None if mask is None else _spec(mask))
     value = getattr(x, "value", None)
     if isinstance(value, Tensor):
         return Spec(value.shape, value.dtype)
@@ -245,4 +273,7 @@ def _spec(x: Any) -> Any:
 def _merge(a: Spec, b: Spec) -> KerasTensor:
     if len(a.shape) != len(b.shape):
         raise ShapeError("symbolic call: expected a number of axes that does not depend on the unknown sizes")
-    return KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)], a.dtype)
+    merged = KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)], a.dtype)
+    if a.mask is not None and b.mask is not None:
+        merged._keras_mask = _merge(a.mask, b.mask)
+    return merged

@@ -94,7 +94,7 @@ class Running(Steps):
             self._predict(self._as_input(x), training=False)
         if model.get_build_config() is None:
             # What a saved model of this class is built for when it is loaded.
-            model._build_shapes = tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0])
+            model._build_shapes = {"input_shape": tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0])}
         state = self._compiled_state
         if kind == "train" and state is not None and state.optimizer is not None:
             variables = state.keep_trainable(model.trainable_variables)

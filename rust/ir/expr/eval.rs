@@ -166,7 +166,13 @@ impl Binary {
             Self::Max => x.max(y),
             Self::Mod => {
                 let r = x % y;
-                if r != 0.0 && (r < 0.0) != (y < 0.0) { r + y } else { r }
+                if r == 0.0 {
+                    r.copysign(y)
+                } else if (r < 0.0) != (y < 0.0) {
+                    r + y
+                } else {
+                    r
+                }
             }
             Self::Atan2 => x.atan2(y),
             Self::Eq => f64::from(x == y),

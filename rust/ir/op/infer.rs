@@ -55,6 +55,13 @@ impl Op {
                 }
                 Ok(ty)
             }
+            Self::ArgSort if args[0].dtype.is_half() => {
+                Err(Error::dtype(name, "float32 or integers (cast first)", args[0].to_string()))
+            }
+            Self::ArgSort => match args[0].dims.last() {
+                Some(n) if i32::try_from(*n).is_ok() => Ok(Type::new(DType::I32, args[0].dims.clone())),
+                _ => Err(Error::shape(name, "a last axis whose positions int32 holds", args[0].to_string())),
+            },
             Self::Broadcast { dims, axes } => broadcast(dims, axes, &args[0]),
             Self::Reshape(dims) => {
                 let len = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
@@ -245,8 +252,8 @@ fn index(op: &str, given: &Type) -> Result<()> {
 
 fn scatter_add(axis: usize, size: usize, g: &Type, at: &Type) -> Result<Type> {
     index("scatter_add", at)?;
-    if !matches!(g.dtype, DType::F32 | DType::I32) {
-        return Err(Error::dtype("scatter_add", "float32 or int32 (cast first)", g.to_string()));
+    if !matches!(g.dtype, DType::F32 | DType::I32 | DType::I64) {
+        return Err(Error::dtype("scatter_add", "float32, int32 or int64 (cast first)", g.to_string()));
     }
     let end = axis.saturating_add(at.rank());
     if end > g.rank() || g.dims[axis..end] != at.dims {

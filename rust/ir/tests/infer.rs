@@ -64,7 +64,7 @@ fn messages() {
         (
             Op::Sum(vec![0]),
             vec![Type::new(DType::Bool, [3])],
-            "sum: expected float32 or int32 (cast first), got bool[3]",
+            "sum: expected float32, int32 or int64 (cast first), got bool[3]",
         ),
         (Op::Sum(vec![1, 0]), vec![f(&[2, 2])], "sum: expected distinct ascending axes below 2, got [1, 0]"),
         (Op::Sum(vec![2]), vec![f(&[2, 2])], "sum: expected distinct ascending axes below 2, got [2]"),
@@ -147,6 +147,7 @@ fn messages() {
             vec![f(&[2, 3]), i(&[4])],
             "gather: expected a tensor with an axis 2, got float32[2, 3]",
         ),
+        (Op::ArgSort, vec![f(&[])], "argsort: expected a last axis whose positions int32 holds, got float32[]"),
         (Op::Gather { axis: 0 }, vec![f(&[2, 3]), f(&[4])], "gather: expected an int32 index, got float32[4]"),
         (
             Op::ScatterAdd { axis: 1, size: 9 },
