@@ -65,7 +65,12 @@ def result_type(*dtypes: Any) -> DTypeName:
 
 def is_float(dtype: Any) -> bool:
     """Whether the element type holds real numbers."""
-    return standardize_dtype(dtype) in _FLOATS
+    return (dtype if dtype in DTYPES else standardize_dtype(dtype)) in _FLOATS
+
+
+def itemsize(dtype: Any) -> int:
+    """Bytes of an element."""
+    return {"float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4}.get(standardize_dtype(dtype), 1)
 
 
 def narrow(array: NDArray[Any], dtype: Any = None) -> NDArray[Any]:
