@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "python" / "oxiconv"
 Groups = frozenset[str]
 
 # What imports nothing of the package.
-LEAVES: Groups = frozenset({"cache", "contact_sheet", "naming", "png", "tree"})
+LEAVES: Groups = frozenset({"allowance", "cache", "contact_sheet", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
