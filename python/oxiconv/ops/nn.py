@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import _core
-from oxiconv.dtype import is_float
 from oxiconv.config import epsilon as default_epsilon
+from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.activation import (
     celu,
