@@ -11,7 +11,7 @@ import numpy as np
 from oxiconv import tree
 from oxiconv.dtype import itemsize
 from oxiconv.layers.layer import Layer
-from oxiconv.symbolic import Function, Operation
+from oxiconv.symbolic import FunctionOperation, Operation
 
 if TYPE_CHECKING:
     from oxiconv.models.model import Model
@@ -84,7 +84,7 @@ def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level
 
 def _kind(op: Operation) -> str:
     """The class as Keras writes it: functions have their own names, models of a graph are functional."""
-    if isinstance(op, Function):
+    if isinstance(op, FunctionOperation):
         return "".join(map(str.capitalize, op.function.__name__.split("_")))
     name = type(op).__name__
     return "Functional" if name == "Model" else name
