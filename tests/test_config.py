@@ -56,7 +56,7 @@ def test_types() -> None:
     assert backend.result_type("int64", "float64") == "float32"
     assert backend.standardize_dtype(np.int16) == "int32"
     assert backend.standardize_dtype(None) == "float32"
-    with pytest.raises(DTypeError, match="expected one of bool, uint8, int32, float32, got 'complex64'"):
+    with pytest.raises(DTypeError, match=r"expected one of bool, .*, float32, got 'complex64'"):
         backend.standardize_dtype("complex64")
 
 

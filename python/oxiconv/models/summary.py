@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import tree
+from oxiconv.dtype import itemsize
 from oxiconv.layers.layer import Layer
 from oxiconv.symbolic import FunctionOperation, Operation
 
@@ -181,7 +182,7 @@ def _totals(model: Any) -> list[str]:
 
 def _count(variables: Sequence[Variable]) -> tuple[int, int]:
     """Elements and bytes."""
-    sizes = [(int(np.prod(v.shape, dtype=np.int64)), np.dtype(v.dtype).itemsize) for v in variables]
+    sizes = [(int(np.prod(v.shape, dtype=np.int64)), itemsize(v.dtype)) for v in variables]
     return sum(n for n, _ in sizes), sum(n * width for n, width in sizes)
 
 
