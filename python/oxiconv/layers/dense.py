@@ -25,6 +25,9 @@ class Dense(Layer):
         activity_regularizer: penalty on the result.
         kernel_constraint: applied to the kernel after each step.
         bias_constraint: applied to the bias after each step.
+        lora_rank: must be None.
+        lora_alpha: must be None.
+        quantization_config: must be None.
         **kwargs: those of `Layer`.
 
     Example:
@@ -46,6 +49,7 @@ class Dense(Layer):
         "bias_regularizer",
         "kernel_constraint",
         "bias_constraint",
+        "quantization_config",
     )
 
     def __init__(
@@ -60,9 +64,14 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        refuse_quantized(self._label, lora_rank, lora_alpha, quantization_config)
+        self.quantization_config = None
         self.units = positive(units, self._label, "units")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -104,3 +113,14 @@ class Dense(Layer):
             outputs = ops.add(outputs, self.bias)
         result: Tensor = self.activation(outputs)
         return result
+
+
+def refuse_quantized(label: str, lora_rank: Any, lora_alpha: Any, quantization_config: Any) -> None:
+    """Raises ValueError for what is not there: kernels with a low-rank part, and quantized ones."""
+    if lora_rank is not None or lora_alpha is not None:
+        raise ValueError(
+            f"{label}: lora_rank and lora_alpha are not supported: freeze the layer and add the output of two small "
+            "Dense layers to its own."
+        )
+    if quantization_config is not None:
+        raise ValueError(f"{label}: quantization_config is not supported: computations are in float32.")
