@@ -176,7 +176,6 @@ class Axes:
                 f"{self.label}: expected output_shape of {len(self.letters) - 1} sizes, got {tuple(output_shape)}"
             )
         inputs = dict(zip(left + given + right, input_shape, strict=True))
-        # Axes that the result shares with the inputs have the inputs' size.
         self.sizes = dict(zip(self.letters, shape, strict=True))
         for letter, size in self.sizes.items():
             shared = inputs.get(letter)
@@ -184,9 +183,11 @@ class Axes:
                 raise ValueError(f"{self.label}: expected axis {letter!r} of the result in inputs or kernel")
             if letter in inputs and size is not None and size != shared:
                 raise ShapeError(f"{self.label}: expected {shared} for {letter!r}, as the inputs have, got {size}")
-        self.output_shape = tuple(shape)
+            self.sizes[letter] = shared if size is None else size
+        self.output_shape = tuple(self.sizes.values())
         self.kernel_shape = []
-        self.kernel_inputs, self.kernel_outputs = [], []
+        self.kernel_inputs: list[int] = []
+        self.kernel_outputs: list[int] = []
         for place, letter in enumerate(kernel):
             of_result = letter in self.sizes
             if not of_result and letter not in inputs:
