@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import oxiconv
+import sequence_layers
 from oxiconv import ShapeError, Variable, layers, ops
 from oxiconv.saving import deserialize_keras_object, serialize_keras_object
 
@@ -56,12 +57,26 @@ KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
     (layers.GlobalMaxPooling3D, {}, (None, 5, 5, 5, 3), (None, 3), 0),
     (layers.BatchNormalization, {}, (None, 4, 4, 16), (None, 4, 4, 16), 64),
     (layers.BatchNormalization, {"scale": False, "center": False}, (None, 16), (None, 16), 32),
+    (layers.BatchNormalization, {"renorm": True}, (None, 16), (None, 16), 112),
     (layers.LayerNormalization, {}, (None, 4, 16), (None, 4, 16), 32),
+    (layers.GroupNormalization, {"groups": 4}, (None, 4, 16), (None, 4, 16), 32),
+    (layers.RMSNormalization, {}, (None, 4, 16), (None, 4, 16), 16),
+    (layers.UnitNormalization, {}, (None, 4, 16), (None, 4, 16), 0),
+    (layers.SpectralNormalization, {"layer": layers.Dense(3)}, (None, 4), (None, 3), 18),
+    (layers.AdaptiveAveragePooling1D, {"output_size": 4}, (None, 9, 3), (None, 4, 3), 0),
+    (layers.AdaptiveAveragePooling2D, {"output_size": (2, 3)}, (None, 5, 7, 3), (None, 2, 3, 3), 0),
+    (layers.AdaptiveAveragePooling3D, {"output_size": 2}, (None, 4, 5, 6, 3), (None, 2, 2, 2, 3), 0),
+    (layers.AdaptiveMaxPooling1D, {"output_size": 4}, (None, 9, 3), (None, 4, 3), 0),
+    (layers.AdaptiveMaxPooling2D, {"output_size": 2}, (None, 5, 7, 3), (None, 2, 2, 3), 0),
+    (layers.AdaptiveMaxPooling3D, {"output_size": 2}, (None, 4, 5, 6, 3), (None, 2, 2, 2, 3), 0),
     (layers.Dropout, {"rate": 0.5, "seed": 1}, (None, 8), (None, 8), 0),
     (layers.SpatialDropout1D, {"rate": 0.5}, (None, 8, 3), (None, 8, 3), 0),
     (layers.SpatialDropout2D, {"rate": 0.5}, (None, 8, 8, 3), (None, 8, 8, 3), 0),
     (layers.SpatialDropout3D, {"rate": 0.5}, (None, 4, 4, 4, 3), (None, 4, 4, 4, 3), 0),
     (layers.GaussianNoise, {"stddev": 0.1}, (None, 8), (None, 8), 0),
+    (layers.GaussianDropout, {"rate": 0.1}, (None, 8), (None, 8), 0),
+    (layers.AlphaDropout, {"rate": 0.1}, (None, 8), (None, 8), 0),
+    (layers.ActivityRegularization, {"l1": 0.1}, (None, 8), (None, 8), 0),
     (layers.Flatten, {}, (None, 5, 5, 64), (None, 1600), 0),
     (layers.Flatten, {}, (None, None, 3), (None, None), 0),
     (layers.Reshape, {"target_shape": (-1, 4)}, (None, 6, 2), (None, 3, 4), 0),
@@ -72,7 +87,10 @@ KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
     (layers.ZeroPadding3D, {}, (None, 3, 3, 3, 2), (None, 5, 5, 5, 2), 0),
     (layers.Cropping1D, {}, (None, 5, 2), (None, 3, 2), 0),
     (layers.Cropping2D, {"cropping": 1}, (None, 5, 6, 2), (None, 3, 4, 2), 0),
+    (layers.Cropping3D, {}, (None, 5, 6, 7, 2), (None, 3, 4, 5, 2), 0),
+    (layers.UpSampling1D, {}, (None, 5, 2), (None, 10, 2), 0),
     (layers.UpSampling2D, {}, (None, 5, 6, 2), (None, 10, 12, 2), 0),
+    (layers.UpSampling3D, {"size": (1, 2, 3)}, (None, 2, 3, 4, 2), (None, 2, 6, 12, 2), 0),
     (layers.UpSampling2D, {"size": 3, "interpolation": "bilinear"}, (None, 5, 6, 2), (None, 15, 18, 2), 0),
     (layers.Activation, {"activation": "relu"}, (None, 3), (None, 3), 0),
     (layers.ReLU, {"max_value": 6.0}, (None, 3), (None, 3), 0),
@@ -89,6 +107,8 @@ KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
     (layers.Maximum, {}, [(None, 3), (None, 3)], (None, 3), 0),
     (layers.Minimum, {}, [(None, 3), (None, 3)], (None, 3), 0),
     (layers.Concatenate, {}, [(None, 3), (None, 4)], (None, 7), 0),
+    (layers.Dot, {"axes": 1}, [(None, 3), (None, 3)], (None, 1), 0),
+    (layers.Dot, {"axes": (2, 1)}, [(None, 3, 4), (None, 4, 5)], (None, 3, 5), 0),
 ]
 
 
@@ -110,7 +130,7 @@ def test_shapes_parameters_and_configuration(
 
 
 def test_every_layer_is_in_the_table() -> None:
-    tested = {row[0] for row in KERAS}
+    tested = {row[0] for row in [*KERAS, *sequence_layers.ROWS]} | sequence_layers.PARTS
     untested = {layers.Layer, layers.InputLayer, layers.InputSpec, layers.Lambda}
     public = {value for name in layers.__all__ if inspect.isclass(value := getattr(layers, name))}
     assert public == tested | untested
@@ -351,8 +371,22 @@ def test_inputs_of_another_size_than_built_for() -> None:
         (lambda: layers.ReLU(negative_slope=-1), "negative_slope of at least 0, got -1"),
         (lambda: layers.Dense(4, dtype="float64"), "float32., the widest real type"),
         (lambda: layers.Dense(4, name="a/b"), "name without '/'"),
-        (lambda: layers.BatchNormalization(renorm=True), "renorm=False"),
-        (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation 'nearest' or 'bilinear'"),
+        (lambda: layers.BatchNormalization(renorm=True, renorm_clipping={"max": 1}), "'rmin', 'rmax' and 'dmax'"),
+        (lambda: layers.BatchNormalization(renorm_clipping={"rmin": 2, "rmax": 1}), "rmin of at most rmax"),
+        (lambda: layers.UpSampling2D(interpolation="cubic"), "interpolation .'nearest', 'bilinear', 'bicubic'"),
+        (lambda: layers.UpSampling1D(size=0), "size"),
+        (lambda: layers.GroupNormalization(groups=0), "groups"),
+        (lambda: layers.GroupNormalization(groups=3)(np.ones((1, 4))), "multiple of groups=3 channels, got 4"),
+        (lambda: layers.GaussianDropout(1.0), "rate below 1"),
+        (lambda: layers.GaussianNoise(2.0), "stddev from 0 to 1"),
+        (lambda: layers.RepeatVector(0), "positive number"),
+        (lambda: layers.Dot(axes=0), "each not 0"),
+        (lambda: layers.Dot(axes=1)([np.ones((2, 3)), np.ones((2, 4))]), "equal sizes"),
+        (lambda: layers.Softmax()(np.ones((2, 3)), mask=ops.ones((2, 2))), "mask that broadcasts to"),
+        (lambda: layers.SpectralNormalization(layers.Dense(2), power_iterations=0), "at least 1 power iteration"),
+        (lambda: layers.SpectralNormalization(layers.ReLU())(np.ones((1, 2))), "a kernel or embeddings"),
+        (lambda: layers.Dense(2, lora_rank=4), "lora_rank and lora_alpha are not supported"),
+        (lambda: layers.Dense(2, quantization_config="int8"), "quantization_config is not supported"),
         (lambda: layers.Input((2, -3)), "sizes of at least 0"),
     ],
 )

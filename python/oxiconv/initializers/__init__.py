@@ -31,11 +31,11 @@ glorot_normal = GlorotNormal
 glorot_uniform = GlorotUniform
 he_normal = HeNormal
 he_uniform = HeUniform
-identity = IdentityInitializer = Identity
+IdentityInitializer = identity = Identity
 lecun_normal = LecunNormal
 lecun_uniform = LecunUniform
 ones = Ones
-orthogonal = OrthogonalInitializer = Orthogonal
+OrthogonalInitializer = orthogonal = Orthogonal
 random_normal = RandomNormal
 random_uniform = RandomUniform
 truncated_normal = TruncatedNormal

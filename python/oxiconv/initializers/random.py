@@ -106,14 +106,14 @@ def compute_fans(
 ) -> tuple[int, int]:
     """Inputs and outputs of a weight: for a convolution kernel, channels times kernel positions.
 
-    With both `input_axes` and `output_axes`, the products of those sizes.
+    With both `input_axes` and `output_axes`, they are the products of the sizes of those axes.
 
     Example:
         >>> compute_fans((3, 3, 16, 32))
         (144, 288)
     """
     if input_axes is not None and output_axes is not None:
-        return math.prod(int(shape[a]) for a in input_axes), math.prod(int(shape[a]) for a in output_axes)
+        return math.prod(int(shape[axis]) for axis in input_axes), math.prod(int(shape[axis]) for axis in output_axes)
     if len(shape) < 2:
         n = int(np.prod(shape, dtype=np.int64))
         return n, n
@@ -129,8 +129,8 @@ class VarianceScaling(RandomInitializer):
         mode: "fan_in", "fan_out" or "fan_avg".
         distribution: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
         seed: see `RandomInitializer`.
-        input_axes: axes whose sizes make the fan-in, together with `output_axes`; None for the usual ones.
-        output_axes: axes whose sizes make the fan-out.
+        input_axes: the axes that count as inputs, for weights that are no kernels.
+        output_axes: the axes that count as outputs.
     """
 
     def __init__(
@@ -171,10 +171,7 @@ class VarianceScaling(RandomInitializer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
         own = {"scale": self.scale, "mode": self.mode, "distribution": self.distribution}
-        return {**own, **super().get_config(), **self._axes()}
-
-    def _axes(self) -> dict[str, Any]:
-        return {"input_axes": self.input_axes, "output_axes": self.output_axes}
+        return {**own, **super().get_config(), "input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class _Scaled(VarianceScaling):
@@ -192,7 +189,8 @@ class _Scaled(VarianceScaling):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
-        return {**RandomInitializer.get_config(self), **self._axes()}
+        config = super().get_config()
+        return {name: config[name] for name in ("seed", "input_axes", "output_axes")}
 
 
 class GlorotUniform(_Scaled):

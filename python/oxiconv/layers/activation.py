@@ -25,6 +25,7 @@ class Activation(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("activation",)
 
@@ -49,6 +50,7 @@ class ReLU(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("max_value", "negative_slope", "threshold")
 
@@ -79,6 +81,7 @@ class LeakyReLU(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("negative_slope",)
 
@@ -105,6 +108,7 @@ class ELU(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("alpha",)
 
@@ -126,6 +130,7 @@ class Softmax(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("axis",)
 
@@ -137,7 +142,9 @@ class Softmax(Layer):
         """The activated inputs; 0 where `mask`, which broadcasts against them, is false or at most 0.5."""
         if mask is None:
             return ops.softmax(inputs, self.axis)
-        if mask.ndim > inputs.ndim or any(m not in (1, n) for m, n in zip(mask.shape[::-1], inputs.shape[::-1])):
+        if mask.ndim > inputs.ndim or any(
+            m not in (1, n) for m, n in zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
+        ):
             raise ShapeError(f"softmax: expected a mask that broadcasts to {inputs.shape}, got shape {mask.shape}")
         mask = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
         # Far below all else, but finite: a row without any is a row of equal shares, then of zeros.

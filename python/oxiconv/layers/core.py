@@ -17,6 +17,7 @@ class Identity(Layer):
     """The inputs."""
 
     supports_masking = True
+    _nothing_to_build = True
 
     def call(self, inputs: Any) -> Any:
         """The inputs."""
@@ -79,9 +80,9 @@ class Lambda(Layer):
         self.mask = mask
         self.arguments = dict(arguments or {})
         try:
-            taken = inspect.signature(self.function).parameters
+            taken = list(inspect.signature(self.function).parameters)
         except ValueError:  # a function of C has none that can be seen
-            taken = {}
+            taken = []
         self._takes = [name for name in ("mask", "training") if name in taken]
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:

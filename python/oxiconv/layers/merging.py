@@ -29,17 +29,15 @@ class Merge(Layer):
             for t in tensors
         ]
 
-    def _fold(self, function: Callable[[Any, Any], Tensor], inputs: Any, masked: bool = False) -> Tensor:
-        """The inputs merged pairwise. If `masked`, where one of a pair is masked the other stands for both."""
+    def _fold(self, function: Callable[[Any, Any], Tensor], inputs: Any) -> Tensor:
         first, *rest = self._inputs(inputs)
-        if masked and masks.any_mask(masks.masks_of(list(inputs))):
-            return self._fold_masked(function, list(inputs), [first, *rest])
         for x in rest:
             first = function(first, x)
         return first
 
-    def _fold_masked(self, function: Callable[[Any, Any], Tensor], inputs: list[Any], tensors: list[Tensor]) -> Tensor:
-        first, *rest = tensors
+    def _fold_masked(self, function: Callable[[Any, Any], Tensor], inputs: Any) -> Tensor:
+        """As `_fold`, but where one of a pair is masked the other stands for both."""
+        first, *rest = self._inputs(inputs)
         valid, *others = (masks.get_keras_mask(x) for x in inputs)
         for x, mask in zip(rest, others, strict=True):
             x = x if mask is None else ops.where(ops.expand_dims(mask, -1), x, first)
@@ -88,7 +86,15 @@ class Multiply(Merge):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         """The product."""
-        return self._fold(ops.multiply, inputs, masked=True)
+        tensors = self._inputs(inputs)
+        found = [masks.get_keras_mask(x) for x in inputs]
+        # What is masked is left out; where all inputs are, the product is 0.
+        for i, mask in enumerate(found):
+            if mask is not None:
+                tensors[i] = ops.where(ops.expand_dims(mask, -1), tensors[i], 1.0)
+        product = self._fold(ops.multiply, tensors)
+        any_left = self.compute_mask(inputs, found)
+        return product if any_left is None else ops.where(ops.expand_dims(any_left, -1), product, 0.0)
 
 
 class Average(Merge):
@@ -104,7 +110,7 @@ class Maximum(Merge):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         """The maximum."""
-        return self._fold(ops.maximum, inputs, masked=True)
+        return self._fold_masked(ops.maximum, inputs)
 
 
 class Minimum(Merge):
@@ -112,7 +118,7 @@ class Minimum(Merge):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         """The minimum."""
-        return self._fold(ops.minimum, inputs, masked=True)
+        return self._fold_masked(ops.minimum, inputs)
 
 
 class Concatenate(Merge):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from oxiconv import constraints, initializers, ops, regularizers
 from oxiconv.config import epsilon as default_epsilon
+from oxiconv.dtype import result_type
 from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
 from oxiconv.ops.reduction import axes_of
@@ -175,6 +176,8 @@ class BatchNormalization(Affine):
         self.epsilon = float(epsilon)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
         self.renorm = renorm
         self.renorm_clipping = None if renorm_clipping is None else dict(renorm_clipping)
         self.renorm_momentum = renorm_momentum
@@ -206,6 +209,7 @@ class BatchNormalization(Affine):
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None) -> Tensor:
         """The normalized inputs."""
+        inputs = ops.cast(inputs, result_type(inputs.dtype, "float32"))  # statistics of half types need more digits
         gamma, beta = self.gamma, self.beta
         if training and self.trainable:
             mean, variance = self._moments(inputs, mask)
@@ -229,7 +233,6 @@ class BatchNormalization(Affine):
                 f"{self._label}: expected a mask of one axis less than the inputs, got shapes {mask.shape} and "
                 f"{inputs.shape}"
             )
-        inputs = ops.cast(inputs, "float32")
         weight = ops.broadcast_to(ops.expand_dims(ops.cast(mask, "float32"), -1), inputs.shape)
         count = ops.sum(weight, axes, keepdims=True) + default_epsilon()
         mean = ops.sum(inputs * weight, axes, keepdims=True) / count
@@ -262,6 +265,6 @@ class BatchNormalization(Affine):
 
 def _move(statistic: Any, value: Tensor, momentum: float) -> Tensor:
     """Assigns the moving mean after `value`; returns it."""
-    moved = statistic.value * momentum + ops.stop_gradient(value) * (1.0 - momentum)
+    moved: Tensor = statistic.value * momentum + ops.stop_gradient(value) * (1.0 - momentum)
     statistic.assign(moved)
     return moved

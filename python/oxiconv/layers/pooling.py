@@ -24,6 +24,8 @@ class BasePooling(Layer):
         **kwargs: those of `Layer`.
     """
 
+    _nothing_to_build = True
+
     rank: ClassVar[int]
     config_fields: ClassVar[tuple[str, ...]] = ("pool_size", "padding", "strides", "data_format")
 
@@ -123,6 +125,8 @@ class BaseGlobalPooling(Layer):
         keepdims: whether the spatial axes stay, with size 1.
         **kwargs: those of `Layer`.
     """
+
+    _nothing_to_build = True
 
     rank: ClassVar[int]
     config_fields: ClassVar[tuple[str, ...]] = ("data_format", "keepdims")
@@ -226,7 +230,8 @@ class BaseAdaptiveAveragePooling(BaseAdaptivePooling):
 
     def call(self, inputs: Tensor) -> Tensor:
         """The pooled inputs."""
-        return ops.adaptive_average_pool(inputs, self.output_size, self.data_format)
+        pooled: Tensor = ops.adaptive_average_pool(inputs, self.output_size, self.data_format)
+        return pooled
 
 
 class BaseAdaptiveMaxPooling(BaseAdaptivePooling):
@@ -234,7 +239,8 @@ class BaseAdaptiveMaxPooling(BaseAdaptivePooling):
 
     def call(self, inputs: Tensor) -> Tensor:
         """The pooled inputs."""
-        return ops.adaptive_max_pool(inputs, self.output_size, self.data_format)
+        pooled: Tensor = ops.adaptive_max_pool(inputs, self.output_size, self.data_format)
+        return pooled
 
 
 class AdaptiveAveragePooling1D(BaseAdaptiveAveragePooling):

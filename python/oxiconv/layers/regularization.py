@@ -41,6 +41,7 @@ class Dropout(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("rate", "seed", "noise_shape")
 
@@ -68,20 +69,28 @@ class _SpatialDropout(Dropout):
     """In training, sets a share `rate` of whole channels to 0 and divides the rest by `1 - rate`."""
 
     rank: ClassVar[int]
-    config_fields: ClassVar[tuple[str, ...]] = ("data_format",)
 
-    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed=seed, **kwargs)
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
         self.data_format = data_format_of(data_format, self._label)
         ones = (1,) * self.rank
         self.noise_shape = (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer, those that Keras's class takes."""
-        config = super().get_config()
-        unused = ("noise_shape", "trainable", *(("data_format",) if self.rank == 1 else ()))
-        return {name: value for name, value in config.items() if name not in unused}
+        """The arguments that make an equal layer: those that Keras writes."""
+        config: dict[str, Any] = {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+        if self.rank > 1:
+            config["data_format"] = self.data_format
+        return config
 
 
 class SpatialDropout1D(_SpatialDropout):
@@ -90,13 +99,17 @@ class SpatialDropout1D(_SpatialDropout):
     Args:
         rate: share of channels set to 0.
         seed: integer; None derives one from the global seed.
+        name: of the layer.
+        dtype: element type.
         **kwargs: those of `Layer`.
     """
 
     rank = 1
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, "channels_last", seed, **kwargs)
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(rate, "channels_last", seed, name, dtype, **kwargs)
 
 
 class SpatialDropout2D(_SpatialDropout):
@@ -106,6 +119,8 @@ class SpatialDropout2D(_SpatialDropout):
         rate: share of channels set to 0.
         data_format: "channels_last" or "channels_first"; None is the configured one.
         seed: integer; None derives one from the global seed.
+        name: of the layer.
+        dtype: element type.
         **kwargs: those of `Layer`.
     """
 
@@ -128,6 +143,7 @@ class GaussianNoise(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("stddev", "seed")
 
@@ -163,6 +179,7 @@ class GaussianDropout(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("rate", "seed")
 
@@ -218,6 +235,7 @@ class ActivityRegularization(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("l1", "l2")
 
