@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -21,6 +22,9 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
+
+
+_serial = itertools.count()
 
 
 class Trace:
@@ -43,6 +47,8 @@ class Trace:
         self.graph = Graph()
         self.updates: dict[Variable, Tensor] = {}
         self.symbolic = symbolic
+        # Tells traces apart, also from those that are gone.
+        self.serial = next(_serial)
 
     def __enter__(self) -> Self:
         _stack.traces.append(self)
