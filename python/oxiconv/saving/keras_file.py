@@ -19,7 +19,7 @@ import numpy as np
 from oxiconv import _core
 from oxiconv._core import FileFormatError
 from oxiconv.saving.archive import read_members
-from oxiconv.saving.atomic import replacing
+from oxiconv.saving.atomic import replacing, scratch
 from oxiconv.saving.custom_objects import CustomObjectScope
 from oxiconv.saving.hdf5 import Group, reading, require_h5py, writing
 from oxiconv.saving.model_config import compile_model, model_from_entry, parse_json
@@ -44,7 +44,7 @@ def save_keras(model: Any, path: str, zipped: bool) -> None:
     date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": date, "oxiconv_version": _core.__version__})
     if zipped:
-        with replacing(path) as temporary, replacing(f"{path}.h5") as weights:
+        with replacing(path) as temporary, scratch(path) as weights:
             _write_weights(weights, model)
             with zipfile.ZipFile(temporary, "w") as archive:
                 archive.writestr(METADATA, metadata)
