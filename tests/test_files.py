@@ -9,7 +9,7 @@ import pytest
 
 import oxiconv as keras
 from oxiconv import saving
-from reference.file_models import MODELS, data, fill, observe
+from reference.file_models import MODELS, fill, observe
 
 ARCHIVE = Path(__file__).parent / "reference" / "files.zip"
 STEPS = 3

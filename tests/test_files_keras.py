@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import oxiconv as keras
-from reference.file_models import MODELS, data, fill, observe
+from reference.file_models import MODELS, Arrays, data, fill, observe
 
 PYTHON = os.environ.get("OXICONV_KERAS_PYTHON")
 STEPS = 3
@@ -22,7 +22,7 @@ STEPS = 3
 @pytest.mark.timeout(300)
 def test_keras_reads_our_files(tmp_path: Path) -> None:
     assert PYTHON is not None
-    expected = {}
+    expected: Arrays = {}
     for name, make in MODELS.items():
         model = make(keras)
         fill(model)

@@ -65,7 +65,7 @@ def functional(k: Any) -> Any:
 def subclassed(k: Any) -> Any:
     """A model of the user's own classes, with layers in lists and dicts and a weight of its own."""
 
-    @k.saving.register_keras_serializable(package="files")
+    @k.saving.register_keras_serializable(package="files")  # type: ignore[untyped-decorator]
     def scaled(x: Any) -> Any:
         return x * 0.75
 

@@ -49,8 +49,7 @@ def main() -> None:
             model.save(folder / f"{name}_keras3.h5")
         keep(name, name, model)
     if importlib.util.find_spec("tf_keras") is not None:
-        import tf_keras
-
+        tf_keras = importlib.import_module("tf_keras")
         model = trained(tf_keras, "sequential")
         model.save(folder / "sequential_keras2.h5")
         model.save_weights(folder / "sequential_keras2_weights.h5")
