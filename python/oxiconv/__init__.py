@@ -16,6 +16,7 @@ from oxiconv import operators as _operators
 from oxiconv import ops
 from oxiconv._core import __version__
 from oxiconv.symbolic import KerasTensor
+from oxiconv.autograd import enable_grad, grad, no_grad, value_and_grad
 from oxiconv.tape import GradientTape
 from oxiconv.tensor import (
     DTypeError,
@@ -123,11 +124,14 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "enable_grad",
+    "grad",
     "initializers",
     "layers",
     "losses",
     "metrics",
     "models",
+    "no_grad",
     "ops",
     "optimizers",
     "random",
@@ -135,6 +139,7 @@ __all__ = [
     "saving",
     "tree",
     "utils",
+    "value_and_grad",
     "version",
 ]
 

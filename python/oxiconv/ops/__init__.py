@@ -29,6 +29,7 @@ from oxiconv.ops.arrangement import (
     tril,
     triu,
 )
+from oxiconv.ops.autograd import custom_gradient
 from oxiconv.ops.core import (
     cast,
     convert_to_numpy,
@@ -210,6 +211,7 @@ __all__ = [
     "cos",
     "count_nonzero",
     "cumsum",
+    "custom_gradient",
     "depthwise_conv",
     "divide",
     "divide_no_nan",
