@@ -16,10 +16,25 @@ PACKAGE = Path(__file__).parents[1] / "python" / "oxiconv"
 Groups = frozenset[str]
 
 # What imports nothing of the package.
-LEAVES: Groups = frozenset({"cache", "contact_sheet", "naming", "png", "tree"})
+LEAVES: Groups = frozenset({"allowance", "cache", "contact_sheet", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
-    {"config", "dtype", "masks", "autograd", "operators", "ops", "random", "symbolic", "tape", "tensor", "trace", "variable"}
+    {
+        "autograd",
+        "config",
+        "dtype",
+        "inference",
+        "keras_tensor",
+        "masks",
+        "operators",
+        "ops",
+        "random",
+        "symbolic",
+        "tape",
+        "tensor",
+        "trace",
+        "variable",
+    }
 )
 OPS: Groups = LEAVES | TENSORS
 # Functions and small objects that layers are given.

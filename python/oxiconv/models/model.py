@@ -73,6 +73,11 @@ class Model(Trainer, Layer):
             raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
         return self._graph.run(inputs, self._label, mask)
 
+    def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
+        # The layers of a graph have given the outputs the masks they have.
+        if self._graph is None:
+            super()._hang_masks(inputs, outputs, previous)
+
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights for inputs of a shape, by tracing the call."""
         if input_shape is not None and self._graph is None and type(self).call is not Model.call:
@@ -190,20 +195,20 @@ class Model(Trainer, Layer):
         """
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
-    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None) -> None:
-        """Writes architecture, weights and optimizer state to one file."""
+    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes architecture, weights and optimizer state to a file: see `saving.save_model`."""
         from oxiconv.saving import save_model
 
-        save_model(self, filepath, overwrite=overwrite)
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: str | Path, overwrite: bool = True) -> None:
-        """Writes the weights to a file."""
+    def save_weights(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes the weights to a file: see `saving.save_weights`."""
         from oxiconv.saving import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads the weights from a file of `save_weights`."""
+        """Reads the weights from a file: see `saving.load_weights`."""
         from oxiconv.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
