@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from oxiconv import operators as _operators
 from oxiconv import ops
 from oxiconv._core import __version__
-from oxiconv.symbolic import KerasTensor
 from oxiconv.autograd import enable_grad, grad, no_grad, value_and_grad
+from oxiconv.symbolic import KerasTensor
 from oxiconv.tape import GradientTape
 from oxiconv.tensor import (
     DTypeError,

@@ -27,8 +27,8 @@ def value_and_grad(
         has_aux: whether there is more than the scalar.
 
     Returns:
-        A function of the arguments of `fn` that returns `(value, gradient)`, or `((value, aux), gradient)`. The gradient
-        has the structure of the argument; zeros where the value does not depend on it.
+        A function of the arguments of `fn` that returns `(value, gradient)`, or `((value, aux), gradient)`. The
+        gradient has the structure of the argument; zeros where the value does not depend on it.
 
     Example:
         >>> from oxiconv import ops
@@ -57,9 +57,7 @@ def value_and_grad(
     return call
 
 
-def grad(
-    fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+def grad(fn: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The gradient function of `fn`: as `value_and_grad`, without the value; with `has_aux`, `(gradient, aux)`.
 
     >>> from oxiconv import ops
@@ -148,14 +146,14 @@ def end_step() -> None:
     _backward.given.clear()
 
 
-def backward(loss: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
+def backward(self: Tensor, gradient: Any = None, retain_graph: bool = False) -> None:
     """Adds the gradients of a loss to the `grad` of each trainable variable that it was computed from.
 
     It differentiates what was computed since `model.zero_grad()`, and ends that recording unless `retain_graph`; or
     what was computed in a context of `enable_grad()`.
 
     Args:
-        loss: a scalar, or any tensor with `gradient`.
+        self: the loss: a scalar, or any tensor with `gradient`.
         gradient: weights of the loss's elements.
         retain_graph: whether `backward` can be called again.
 
@@ -168,11 +166,11 @@ def backward(loss: Tensor, gradient: Any = None, retain_graph: bool = False) -> 
             "backward: nothing was recorded; call model.zero_grad() before the computation, or do it within "
             "`with oxiconv.enable_grad():`, or use GradientTape"
         )
-    if gradient is None and loss.size != 1:
-        raise ValueError(f"backward: expected a scalar, or weights as `gradient`, got shape {loss.shape}")
+    if gradient is None and self.size != 1:
+        raise ValueError(f"backward: expected a scalar, or weights as `gradient`, got shape {self.shape}")
     variables = recorded.watched_variables()
     with no_recording(recorded):
-        for variable, found in zip(variables, recorded.gradient(loss, list(variables), gradient), strict=True):
+        for variable, found in zip(variables, recorded.gradient(self, list(variables), gradient), strict=True):
             if found is not None:
                 _backward.given.append(variable)
                 variable.grad = found if variable.grad is None else variable.grad + found

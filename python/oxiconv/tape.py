@@ -258,7 +258,9 @@ class GradientTape:
                     f"GradientTape.gradient: expected output_gradients of shape {t.shape}, got {seed.shape}"
                 )
             total = [_add(a, b) for a, b in zip(total, self._by_source(t, flat, seed), strict=True)]
-        return tree.pack_sequence_as(sources, [_finish(g, s, unconnected_gradients) for g, s in zip(total, flat)])
+        return tree.pack_sequence_as(
+            sources, [_finish(g, s, unconnected_gradients) for g, s in zip(total, flat, strict=True)]
+        )
 
     def jacobian(
         self,
@@ -278,7 +280,7 @@ class GradientTape:
         rows = [self._by_source(target, flat, seed) for seed in _one_hot(target.shape)]
         found = [_stack_rows(list(parts), target.shape) for parts in zip(*rows, strict=True)]
         return tree.pack_sequence_as(
-            sources, [_finish(g, s, unconnected_gradients, target.shape) for g, s in zip(found, flat)]
+            sources, [_finish(g, s, unconnected_gradients, target.shape) for g, s in zip(found, flat, strict=True)]
         )
 
     def batch_jacobian(
@@ -303,7 +305,9 @@ class GradientTape:
             )
         rows = []
         for seed in _one_hot(target.shape[1:]):
-            (row,) = self._by_source(target, [source], _core.broadcast_to(_core.reshape(seed, (1, *seed.shape)), target.shape))
+            (row,) = self._by_source(
+                target, [source], _core.broadcast_to(_core.reshape(seed, (1, *seed.shape)), target.shape)
+            )
             rows.append(None if row is None else _core.reshape(row, (shape[0], 1, *shape[1:])))
         if rows and rows[0] is not None:
             joined = _core.concat([row for row in rows if row is not None], 1)
@@ -398,7 +402,11 @@ def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 
 def _finish(
-    found: Tensor | None, source: Any, unconnected: str, lead: tuple[int, ...] = (), shape: tuple[int, ...] | None = None
+    found: Tensor | None,
+    source: Any,
+    unconnected: str,
+    lead: tuple[int, ...] = (),
+    shape: tuple[int, ...] | None = None,
 ) -> Tensor | None:
     if found is None and unconnected == "zero":
         return convert(np.zeros((*lead, *source.shape) if shape is None else shape, np.float32))

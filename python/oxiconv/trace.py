@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from oxiconv.tape import Custom
-
     from oxiconv.variable import Variable
 
 
@@ -85,8 +84,8 @@ def suspended() -> Iterator[None]:
 def ended(value: Tensor) -> str:
     """What is wrong with a traced tensor that is used where nothing is traced."""
     return (
-        f"the tensor {value!r} has no value: it was kept (in an attribute, a list, ..) from a step that was traced, which "
-        "has ended. Return it from the step, assign it to a Variable, or use compile(run_eagerly=True)"
+        f"the tensor {value!r} has no value: it was kept (in an attribute, a list, ..) from a step that was traced, "
+        "which has ended. Return it from the step, assign it to a Variable, or use compile(run_eagerly=True)"
     )
 
 

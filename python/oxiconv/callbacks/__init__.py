@@ -1,5 +1,6 @@
 """Callbacks: what happens around epochs and batches."""
 
+from oxiconv.callbacks.backup_and_restore import BackupAndRestore
 from oxiconv.callbacks.callback import Callback
 from oxiconv.callbacks.callback_list import CallbackList
 from oxiconv.callbacks.csv_logger import CSVLogger
@@ -8,9 +9,15 @@ from oxiconv.callbacks.history import History
 from oxiconv.callbacks.lambda_callback import LambdaCallback
 from oxiconv.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from oxiconv.callbacks.model_checkpoint import ModelCheckpoint
+from oxiconv.callbacks.monitoring import MonitorCallback
+from oxiconv.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from oxiconv.callbacks.progbar_logger import ProgbarLogger
+from oxiconv.callbacks.remote_monitor import RemoteMonitor
+from oxiconv.callbacks.swap_ema_weights import SwapEMAWeights
+from oxiconv.callbacks.tensorboard import TensorBoard
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",
@@ -19,7 +26,12 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "MonitorCallback",
+    "OrbaxCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
+    "TensorBoard",
     "TerminateOnNaN",
 ]

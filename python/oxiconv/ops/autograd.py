@@ -74,7 +74,9 @@ def _pulled(name: str, gradient: Callable[..., Any], inputs: list[Tensor], *upst
         found = gradient(*upstream)
     found = list(found) if isinstance(found, (list, tuple)) else [found]
     if len(found) != len(inputs):
-        raise ValueError(f"custom_gradient: expected {len(inputs)} gradients of {name}, one by argument, got {len(found)}")
+        raise ValueError(
+            f"custom_gradient: expected {len(inputs)} gradients of {name}, one by argument, got {len(found)}"
+        )
     results = [None if g is None else convert(g, x.dtype) for g, x in zip(found, inputs, strict=True)]
     for g, x in zip(results, inputs, strict=True):
         if g is not None and g.shape != x.shape:
