@@ -109,7 +109,7 @@ SOURCES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.filterwarnings("ignore:The data ran out before 4 steps")
 @pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize(("kill", "freq"), [(1, 1), (12, 1), (13, 4), (12, "epoch"), (21, 3)])
+@pytest.mark.parametrize(("kill", "freq"), [(12, 1), (13, 4), (12, "epoch"), (21, 3)])
 def test_the_same_bits(tmp_path: Path, name: str, kill: int, freq: Any) -> None:
     source, kwargs = SOURCES[name]
     whole, wanted = train(source, tmp_path / "a", None, freq, **kwargs)
@@ -117,7 +117,7 @@ def test_the_same_bits(tmp_path: Path, name: str, kill: int, freq: Any) -> None:
         kill = 13  # an epoch that begins within a pass ends with it, so there are fewer batches
     with pytest.raises(Killed):
         train(source, tmp_path / "b", kill, freq, **kwargs)
-    assert (tmp_path / "b").exists() or freq == 4 or kill == 1
+    assert (tmp_path / "b").exists() or freq == 4
     keras.utils.set_random_seed(99)
     resumed, history = train(source, tmp_path / "b", None, freq, **kwargs)
     assert resumed == whole

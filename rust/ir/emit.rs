@@ -2,6 +2,9 @@
 
 use crate::{Binary, DType, Expr, Op, Result, Type, Unary};
 
+/// Most operands of one concatenation: a step reads at most 64.
+const MAX_PARTS: usize = 32;
+
 /// Something that ops can be given to: a [`Graph`](crate::Graph) that records them, or a device that runs them.
 pub trait Emit {
     /// A handle on a tensor, traced or real.
@@ -40,6 +43,16 @@ pub trait Compose: Emit {
         self.emit(Op::Map { expr, dtype }, args)
     }
 
+    /// Values one after another along an axis: in rounds, if they are more than one step reads.
+    fn concat(&mut self, parts: &[Self::Value], axis: usize) -> Result<Self::Value> {
+        if parts.len() <= MAX_PARTS {
+            return self.emit(Op::Concat(axis), parts);
+        }
+        let rounds: Result<Vec<Self::Value>> =
+            parts.chunks(MAX_PARTS).map(|part| self.emit(Op::Concat(axis), part)).collect();
+        self.concat(&rounds?, axis)
+    }
+
     /// A function of one value; the element type stays, but tests (`Not`, `IsNan`) give bool.
     fn unary(&mut self, op: Unary, x: &Self::Value) -> Result<Self::Value> {
         let test = matches!(op, Unary::Not | Unary::IsNan);
@@ -47,14 +60,14 @@ pub trait Compose: Emit {
         self.map(Expr::unary(op), dtype, std::slice::from_ref(x))
     }
 
-    /// A function of two values of equal dims. Predicates give bool; else float32 if either is, int32 if either is,
-    /// and otherwise the first one's element type.
+    /// A function of two values of equal dims. Predicates give bool; else the first of float32, int64 and
+    /// int32 that either is, and otherwise the first one's element type.
     fn binary(&mut self, op: Binary, x: &Self::Value, y: &Self::Value) -> Result<Self::Value> {
         let types = [self.ty(x).dtype, self.ty(y).dtype];
         let dtype = if op.is_predicate() {
             DType::Bool
         } else {
-            [DType::F32, DType::I32].into_iter().find(|d| types.contains(d)).unwrap_or(types[0])
+            [DType::F32, DType::I64, DType::I32].into_iter().find(|d| types.contains(d)).unwrap_or(types[0])
         };
         self.map(Expr::binary(op), dtype, &[x.clone(), y.clone()])
     }

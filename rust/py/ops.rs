@@ -28,9 +28,14 @@ impl<'py> FromPyObject<'_, 'py> for Sizes {
     }
 }
 
+/// The names of all element types, for messages.
+pub(crate) fn expected() -> String {
+    format!("one of {}", DType::ALL.map(DType::name).join(", "))
+}
+
 /// The element type with this name.
 pub(crate) fn dtype_named(op: &str, name: &str) -> Result<DType> {
-    DType::parse(name).ok_or_else(|| Error::dtype(op, "float32, int32, uint8 or bool", format!("{name:?}")))
+    DType::parse(name).ok_or_else(|| Error::dtype(op, expected(), format!("{name:?}")))
 }
 
 fn operand(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Operand<Value>> {
@@ -213,7 +218,8 @@ pub(crate) fn pad(py: Python<'_>, x: Given<'_, '_>, low: Sizes, high: Sizes, int
 #[pyfunction]
 #[pyo3(signature = (xs, axis, /))]
 pub(crate) fn concat(py: Python<'_>, xs: Vec<Bound<'_, PyTensor>>, axis: usize) -> PyResult<PyTensor> {
-    apply(py, Op::Concat(axis), &xs.iter().collect::<Vec<_>>())
+    let parts: Vec<&Value> = xs.iter().map(|x| &x.get().0).collect();
+    run(py, || ops::concat(&parts, axis))
 }
 
 /// Slices of `x` along `axis` at the int32 indices: `[a.., axis, b..]`, `[i..]` to `[a.., i.., b..]`.

@@ -1,5 +1,6 @@
 """Callbacks: what happens around epochs and batches."""
 
+from oxiconv.absent import getter
 from oxiconv.callbacks.backup_and_restore import BackupAndRestore
 from oxiconv.callbacks.callback import Callback
 from oxiconv.callbacks.callback_list import CallbackList
@@ -10,7 +11,6 @@ from oxiconv.callbacks.lambda_callback import LambdaCallback
 from oxiconv.callbacks.learning_rate import LearningRateScheduler, ReduceLROnPlateau
 from oxiconv.callbacks.model_checkpoint import ModelCheckpoint
 from oxiconv.callbacks.monitoring import MonitorCallback
-from oxiconv.callbacks.orbax_checkpoint import OrbaxCheckpoint
 from oxiconv.callbacks.progbar_logger import ProgbarLogger
 from oxiconv.callbacks.remote_monitor import RemoteMonitor
 from oxiconv.callbacks.swap_ema_weights import SwapEMAWeights
@@ -27,7 +27,6 @@ __all__ = [
     "LearningRateScheduler",
     "ModelCheckpoint",
     "MonitorCallback",
-    "OrbaxCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "RemoteMonitor",
@@ -35,3 +34,5 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+__getattr__ = getter(__name__)

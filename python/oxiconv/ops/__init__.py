@@ -1,5 +1,6 @@
 """Functions of tensors: of eager ones, of values being traced, of symbolic ones and of arrays."""
 
+from oxiconv.absent import getter
 from oxiconv.ops import image as image
 from oxiconv.ops import linalg as linalg
 from oxiconv.ops import math as math
@@ -29,6 +30,7 @@ from oxiconv.ops.arrangement import (
     tril,
     triu,
 )
+from oxiconv.ops.attention import dot_product_attention
 from oxiconv.ops.autograd import custom_gradient
 from oxiconv.ops.core import (
     cast,
@@ -216,6 +218,7 @@ __all__ = [
     "divide",
     "divide_no_nan",
     "dot",
+    "dot_product_attention",
     "dtype",
     "einsum",
     "elu",
@@ -349,3 +352,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+__getattr__ = getter(__name__)

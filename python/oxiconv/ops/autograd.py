@@ -7,7 +7,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from oxiconv import _core, tape, tree
-from oxiconv.symbolic import Function, any_symbolic, infer
+from oxiconv.inference import infer
+from oxiconv.keras_tensor import any_symbolic
+from oxiconv.symbolic import FunctionOperation
 from oxiconv.tensor import ShapeError, Tensor, convert
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args):
-            return Function(call, name).record(args, kwargs, infer(call, args, kwargs))
+            return FunctionOperation(call, name).record(args, kwargs, infer(call, args, kwargs))
         args = tree.map_structure(lambda x: x if x is None else convert(x), args)
         inputs = [x for x in tree.flatten(args) if x is not None]
         with tape.GradientTape() as reads:

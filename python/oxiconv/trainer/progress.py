@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv.callbacks import CallbackList
+from oxiconv.metrics.metric import Accumulator, Metric
 from oxiconv.optimizers.optimizer import Optimizer
 from oxiconv.random import global_state, restore_global_state
 from oxiconv.saving.atomic import replacing
@@ -148,7 +149,8 @@ class Progress:
     def _groups(self) -> dict[str, list[Variable]]:
         """The variables of the training, each in one group."""
         groups = {"model": list(self._model.variables)}
-        groups["metrics"] = [v for m in self._model.metrics for v in m.variables]
+        # With what metrics keep beside their variables, such as the rounding errors of sums.
+        groups["metrics"] = _variables(self._model.metrics)
         groups |= {f"optimizer{i}": o.variables for i, o in enumerate(self._optimizers())}
         seen: set[int] = set()
         for group, variables in groups.items():
@@ -171,6 +173,16 @@ def _read(path: str | os.PathLike[str]) -> Saved:
         return tensors, json.loads(tensors.pop(_ABOUT).tobytes())
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FileFormatError(f"{os.fspath(path)!r} is no saved training: {error}") from error
+
+
+def _variables(value: Any) -> list[Variable]:
+    """The variables in metrics, and in the objects of metrics that they hold, in order."""
+    if isinstance(value, Variable):
+        return [value]
+    if isinstance(value, Metric | Accumulator):
+        return _variables(list(vars(value).values()))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [v for part in parts for v in _variables(part)]
 
 
 def _leaves(value: Any) -> list[Any]:
