@@ -56,8 +56,11 @@ def graph_config(graph: FunctionGraph) -> dict[str, Any]:
 
     def end(tensor: KerasTensor) -> list[Any]:
         name, index, output = place(tensor)
-        inner = None if tensor.node is None else tensor.node.operation
-        return [name, index + _own_calls(inner), output]
+        return [
+            name,
+            index + (0 if id(tensor) in cut or tensor.node is None else _offset(tensor.node.operation)),
+            output,
+        ]
 
     return {
         "layers": [_input_config(t) for t in cut.values()]
@@ -67,8 +70,8 @@ def graph_config(graph: FunctionGraph) -> dict[str, Any]:
     }
 
 
-def _own_calls(operation: Operation | None) -> int:
-    """1 for a functional model: where a graph ends, and only there, Keras counts its own graph as its call 0."""
+def _offset(operation: Operation) -> int:
+    """What Keras adds to the number of a call that makes an output: a functional model's own graph counts there."""
     return 0 if getattr(operation, "_graph", None) is None or getattr(operation, "_is_chain", False) else 1
 
 
@@ -154,10 +157,6 @@ def graph_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
         found: KerasTensor = tree.flatten(made[name][node].outputs)[index]
         return found
 
-    def end(history: Any) -> KerasTensor:
-        name, node, index = history
-        return tensor([name, node - _own_calls(operations[name]), index])
-
     def ready(name: str, call: Any, waiting: set[str]) -> bool:
         return name not in waiting and all(len(made[n]) > i for n, i, _ in _histories(call))
 
@@ -175,6 +174,11 @@ def graph_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
         if len(left) == len(pending):
             raise ValueError(f"Model: expected a configuration without cycles, got one at {left[0][0]!r}")
         pending = left
+
+    def end(history: Any) -> KerasTensor:
+        name, node, index = history
+        return tensor([name, node - _offset(operations[name]), index])
+
     return _structure(config["input_layers"], end), _structure(config["output_layers"], end)
 
 
@@ -206,7 +210,7 @@ def _operation(entry: Mapping[str, Any], custom_objects: Mapping[str, Any] | Non
         if config["function"] not in functions:
             raise ValueError(f"Model: expected a function of oxiconv.ops, got {config['function']!r}")
         return _Replayed(functions[config["function"]], config["name"])
-    if isinstance(module, str) and f"{module}.".startswith("keras.src.ops."):
+    if isinstance(module, str) and module.startswith("keras.src.ops."):
         found = find_function(module, class_name)
         if found is None:
             raise ValueError(f"Model: the operation {module}.{class_name} is not among oxiconv.ops")
