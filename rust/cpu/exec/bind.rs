@@ -8,7 +8,7 @@ use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::program::{self, Kind, Program, Step};
-use oxiconv_ir::{Conv, Form, Seat, Type, Window};
+use oxiconv_ir::{Conv, Form, Op, Seat, Type, Window};
 use std::ops::Range;
 
 /// A step's kernel, and where its packed operand is.
@@ -80,6 +80,9 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
     *packed += len.next_multiple_of(16);
     let pieces = match &step.kind {
         Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),
+        Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) if !sharded => {
+            pieces(outs[0].len()).min(outs[0].dims[0]).max(1)
+        }
         Kind::Combine if !sharded => pieces(outs[0].len()),
         _ => 1,
     };
