@@ -9,13 +9,17 @@ from oxiconv.random.distributions import (
     truncated_normal,
     uniform,
 )
+from oxiconv.random.gamma import beta, binomial, gamma
 from oxiconv.random.seed import SeedGenerator, draw_seed, global_seed, next_seed, set_global_seed
 
 __all__ = [
     "SeedGenerator",
+    "beta",
+    "binomial",
     "categorical",
     "draw_seed",
     "dropout",
+    "gamma",
     "global_seed",
     "next_seed",
     "normal",

@@ -93,6 +93,24 @@ def sample(
     return convert(total)
 
 
+def sample_axis(
+    x: Tensor, places: Tensor, axis: int, interpolation: str, fill_mode: str, fill_value: float = 0.0
+) -> Tensor:
+    """`x`, `[n, ..]`, at the places `[n, m]` along `axis` of each sample."""
+    size, bounded = x.shape[axis], fill_mode != "constant"
+    taps = _Taps(inside(places, size, fill_mode), size, interpolation, bounded)
+    dims = (places.shape[0], *[1] * (axis - 1), places.shape[1], *[1] * (x.ndim - axis - 1))
+    total: Any = None
+    for tap, weight in enumerate(taps.weights):
+        part = _core.gather_each(x, convert(taps.number(tap), "int32"), axis)
+        exists = taps.exists(tap)
+        if exists is not None:
+            part = where(_core.reshape(exists, dims), part, fill_value)
+        part = part if weight is None else part * _core.reshape(weight, dims)
+        total = part if total is None else total + part
+    return convert(total)
+
+
 def _last(x: Tensor) -> Tensor:
     return _core.reshape(x, (*x.shape, 1))
 

@@ -11,7 +11,7 @@ from oxiconv.ops.arrangement import concatenate, stack
 from oxiconv.ops.elementwise import where
 from oxiconv.ops.image.filtering import gaussian_blur
 from oxiconv.ops.image.layout import Images
-from oxiconv.ops.image.sampling import check_fill_mode, check_interpolation, sample
+from oxiconv.ops.image.sampling import check_fill_mode, check_interpolation, sample, sample_axis
 from oxiconv.ops.reduction import sum as total
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -158,6 +158,40 @@ def perspective_transform(
     return _projected(given, numbers, interpolation, "constant", fill_value)
 
 
+def elastic_moves(
+    images: int, height: int, width: int, alpha: Any, sigma: Any, length: int, seed: Seed = None
+) -> Tensor:
+    """How far across and down each pixel's value comes from: `[n, h * w, 2]`.
+
+    Both are independent normal noise of deviation `sigma`, blurred with that deviation by a window of `length`, times
+    `alpha`. The numbers may be values of a traced step.
+    """
+    from oxiconv.random.distributions import normal
+
+    noise = normal((images, height, width, 2), seed=seed) * convert(sigma, "float32")
+    moves = gaussian_blur(noise, (length, length), (sigma, sigma), "channels_last") * convert(alpha, "float32")
+    return _core.reshape(moves, (images, height * width, 2))
+
+
+@op
+def displaced(
+    images: TensorLike,
+    moves: TensorLike,
+    interpolation: str,
+    fill_mode: str,
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Images whose pixels come from places `moves` away, as `elastic_moves` gives them."""
+    given, ways = Images(images, "displaced", data_format), convert(moves, "float32")
+    x = given.batch
+    columns, rows = _grid(*given.size)
+    values = sample(
+        convert(x, "float32"), rows + ways[..., 1], columns + ways[..., 0], interpolation, fill_mode, fill_value
+    )
+    return given.restored(convert(_core.reshape(values, x.shape), given.dtype))
+
+
 @op
 def elastic_transform(
     images: TensorLike,
@@ -169,10 +203,7 @@ def elastic_transform(
     seed: Seed = None,
     data_format: str | None = None,
 ) -> Tensor:
-    """Images whose pixels are moved by smooth random distances.
-
-    The distances along both axes are independent normal noise of deviation `sigma`, blurred with that deviation, times
-    `alpha`.
+    """Images whose pixels are moved by smooth random distances: see `elastic_moves`.
 
     Args:
         images: one image or a batch, of any dtype.
@@ -184,20 +215,48 @@ def elastic_transform(
         seed: see `oxiconv.random`.
         data_format: "channels_last" or "channels_first"; None is the configured one.
     """
-    from oxiconv.random.distributions import normal
-
     check_interpolation(interpolation, "elastic_transform")
     check_fill_mode(fill_mode, "elastic_transform")
     if not sigma > 0:
         raise ValueError(f"elastic_transform: expected sigma above 0, got {sigma!r}")
     given = Images(images, "elastic_transform", data_format)
-    x, (height, width) = given.batch, given.size
-    length = 6 * int(sigma) | 1
-    noise = normal((x.shape[0], height, width, 2), 0.0, float(sigma), seed=seed)
-    moves = gaussian_blur(noise, (length, length), (sigma, sigma), "channels_last") * float(alpha)
-    moves = _core.reshape(moves, (x.shape[0], height * width, 2))
-    columns, rows = _grid(height, width)
-    values = sample(
-        convert(x, "float32"), rows + moves[..., 1], columns + moves[..., 0], interpolation, fill_mode, fill_value
+    moves = elastic_moves(given.batch.shape[0], *given.size, alpha, sigma, 6 * int(sigma) | 1, seed)
+    return displaced(images, moves, interpolation, fill_mode, fill_value, data_format)
+
+
+@op
+def stretched(
+    images: TensorLike,
+    scale: TensorLike,
+    offset: TensorLike,
+    interpolation: str,
+    fill_mode: str,
+    fill_value: float = 0.0,
+    data_format: str | None = None,
+) -> Tensor:
+    """Images whose pixel (x, y) comes from (scale x x + offset x, ..): affine maps without turns, an axis at a time.
+
+    `scale` and `offset` are `[n, 2]`, across and down.
+    """
+    given = Images(images, "stretched", data_format)
+    x, scales, offsets = given.batch, convert(scale, "float32"), convert(offset, "float32")
+    for axis, size, column in zip((1, 2), given.size, (1, 0), strict=True):
+        line = convert(np.arange(size, dtype=np.float32)[None])
+        places = line * scales[:, column : column + 1] + offsets[:, column : column + 1]
+        x = sample_axis(x, places, axis, interpolation, fill_mode, fill_value)
+    return given.restored(convert(x, given.dtype))
+
+
+@op
+def reordered(x: TensorLike, index: TensorLike, axis: int) -> Tensor:
+    """`x`, `[n, ..]`, with the slices along `axis` that `index`, `[n, m]`, names for each of the n."""
+    return _core.gather_each(convert(x), convert(index, "int32"), axis)
+
+
+def projected_points(transform: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Where the 8 numbers of transforms `[n, 8]` send points, `[n, k, 1]` each."""
+    a0, a1, a2, b0, b1, b2, c0, c1 = (
+        _core.reshape(transform[:, i], (transform.shape[0], 1, 1)) for i in range(8)
     )
-    return given.restored(convert(_core.reshape(values, x.shape), given.dtype))
+    depth = c0 * x + c1 * y + 1.0
+    return (a0 * x + a1 * y + a2) / depth, (b0 * x + b1 * y + b2) / depth
