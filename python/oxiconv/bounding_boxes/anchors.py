@@ -11,9 +11,7 @@ from oxiconv.config import epsilon
 from oxiconv.tensor import ShapeError, Tensor
 
 
-def _checked(
-    encoding: str, what: str, variance: Any, image_shape: Sequence[int] | None
-) -> tuple[Any, tuple[Any, Any]]:
+def _checked(encoding: str, what: str, variance: Any, image_shape: Sequence[int] | None) -> tuple[Any, tuple[Any, Any]]:
     if encoding not in ("center_xywh", "center_yxhw"):
         raise ValueError(f"{what}: expected 'center_xywh' or 'center_yxhw', got {encoding!r}")
     if variance is not None:

@@ -83,9 +83,7 @@ def compute_ciou(
     down = ops.maximum(ops.minimum(y2, v2) - ops.maximum(y1, v1), 0.0)
     union = width1 * height1 + width2 * height2 - across * down + small
     iou = across * down / (union + small)
-    hull = ops.square(ops.maximum(x2, u2) - ops.minimum(x1, u1)) + ops.square(
-        ops.maximum(y2, v2) - ops.minimum(y1, v1)
-    )
+    hull = ops.square(ops.maximum(x2, u2) - ops.minimum(x1, u1)) + ops.square(ops.maximum(y2, v2) - ops.minimum(y1, v1))
     apart = ops.square((x1 + x2) / 2.0 - (u1 + u2) / 2.0) + ops.square((y1 + y2) / 2.0 - (v1 + v2) / 2.0)
     aspect = (4.0 / math.pi**2) * ops.square(ops.arctan(width2 / height2) - ops.arctan(width1 / height1))
     weight = aspect / (aspect - iou + (1.0 + small))

@@ -10,7 +10,15 @@ from oxiconv.random.distributions import (
     uniform,
 )
 from oxiconv.random.gamma import beta, binomial, gamma
-from oxiconv.random.seed import SeedGenerator, draw_seed, global_seed, next_seed, set_global_seed
+from oxiconv.random.seed import (
+    SeedGenerator,
+    draw_seed,
+    global_seed,
+    global_state,
+    next_seed,
+    restore_global_state,
+    set_global_seed,
+)
 
 __all__ = [
     "SeedGenerator",
@@ -21,9 +29,11 @@ __all__ = [
     "dropout",
     "gamma",
     "global_seed",
+    "global_state",
     "next_seed",
     "normal",
     "randint",
+    "restore_global_state",
     "set_global_seed",
     "shuffle",
     "truncated_normal",

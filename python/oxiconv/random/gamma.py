@@ -79,9 +79,7 @@ def gamma(shape: Sequence[int], alpha: TensorLike, dtype: Any = None, seed: Seed
     return convert(ops.exp(_logarithm(dims, alpha, _separate(seed))), _real(dtype, "gamma"))
 
 
-def beta(
-    shape: Sequence[int], alpha: TensorLike, beta: TensorLike, dtype: Any = None, seed: Seed = None
-) -> Tensor:
+def beta(shape: Sequence[int], alpha: TensorLike, beta: TensorLike, dtype: Any = None, seed: Seed = None) -> Tensor:
     """Beta-distributed numbers: X / (X + Y) of gamma numbers X and Y of the two parameters.
 
     Args:
@@ -120,7 +118,7 @@ def binomial(
     if trials.traced:
         raise GraphError("binomial: expected counts that are known when the step is traced")
     given = trials.numpy()
-    if given.size and not (0 <= given.min() and given.max() <= _MOST and (given == np.floor(given)).all()):
+    if given.size and not (given.min() >= 0 and given.max() <= _MOST and (given == np.floor(given)).all()):
         raise ValueError(f"binomial: expected counts that are whole numbers from 0 to 2**24, got {counts!r}")
     if not chance.traced and not ((chance.numpy() >= 0) & (chance.numpy() <= 1)).all():
         raise ValueError(f"binomial: expected probabilities from 0 to 1, got {probabilities!r}")

@@ -13,25 +13,6 @@ pub struct Indexed {
     pub inner: usize,
 }
 
-/// What can be added up.
-pub trait Sum: Copy + Default {
-    /// The sum; that of integers wraps.
-    #[must_use]
-    fn plus(self, other: Self) -> Self;
-}
-
-impl Sum for f32 {
-    fn plus(self, other: Self) -> Self {
-        self + other
-    }
-}
-
-impl Sum for i32 {
-    fn plus(self, other: Self) -> Self {
-        self.wrapping_add(other)
-    }
-}
-
 /// The index as a position, or what is wrong with it.
 fn position(op: &str, index: i32, axis: usize) -> Result<usize> {
     usize::try_from(index)
@@ -75,11 +56,29 @@ fn small<T: Copy, const N: usize>(x: &[T], index: &[i32], out: &mut [T]) -> Resu
     Ok(())
 }
 
+/// What can be summed: floats, and integers that wrap around.
+pub trait Summable: Copy + Default {
+    /// The sum of two.
+    fn plus(self, other: Self) -> Self;
+}
+
+impl Summable for f32 {
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+}
+
+impl Summable for i32 {
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+}
+
 /// `out[o, index[i], ..] += g[o, i, ..]` from zero, in the order of the indices.
 ///
 /// # Panics
 /// If a length is not that of the sizes.
-pub fn scatter_add<T: Sum>(sizes: Indexed, g: &[T], index: &[i32], out: &mut [T]) -> Result<()> {
+pub fn scatter_add<T: Summable>(sizes: Indexed, g: &[T], index: &[i32], out: &mut [T]) -> Result<()> {
     let Indexed { outer, axis, inner } = sizes;
     assert!(out.len() == outer * axis * inner && g.len() == outer * index.len() * inner, "scatter over {sizes:?}");
     out.fill(T::default());
@@ -87,8 +86,8 @@ pub fn scatter_add<T: Sum>(sizes: Indexed, g: &[T], index: &[i32], out: &mut [T]
         for (i, &at) in index.iter().enumerate() {
             let to = (o * axis + position("scatter_add", at, axis)?) * inner;
             let from = (o * index.len() + i) * inner;
-            for (y, &g) in out[to..to + inner].iter_mut().zip(&g[from..from + inner]) {
-                *y = y.plus(g);
+            for (y, g) in out[to..to + inner].iter_mut().zip(&g[from..from + inner]) {
+                *y = y.plus(*g);
             }
         }
     }
@@ -114,11 +113,18 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_added_as_integers() {
+        let mut out = [7; 3];
+        scatter_add(Indexed { outer: 1, axis: 3, inner: 1 }, &[i32::MAX, 5, 1], &[2, 0, 2], &mut out).unwrap();
+        assert_eq!(out, [5, 0, i32::MIN]);
+    }
+
+    #[test]
     fn an_index_past_the_end_is_named() {
         for index in [3, -1] {
             let error = gather(SIZES, &[0.0f32; 12], &[index], &mut [0.0; 4]).unwrap_err();
             assert_eq!(error.to_string(), format!("gather: index {index} is out of range for an axis of size 3"));
-            let error = scatter_add(SIZES, &[0.0; 4], &[index], &mut [0.0; 12]).unwrap_err();
+            let error = scatter_add(SIZES, &[0.0f32; 4], &[index], &mut [0.0; 12]).unwrap_err();
             assert!(error.to_string().starts_with("scatter_add: index"), "{error}");
         }
     }

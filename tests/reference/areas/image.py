@@ -57,7 +57,9 @@ def scale_and_translate(k: Library, method: str) -> Mapping[str, Array]:
     return k.gradients(lambda x: f(x, (2, 6, 4, 2), scale, move, (1, 2), method), k.normal((2, 5, 6, 2)))
 
 
-TURNS = np.array([[0.9, -0.3, 1.2, 0.25, 1.1, -0.8, 0.0, 0.0], [1.0, 0.2, -2.3, 0.1, 0.8, 2.1, 0.01, -0.02]], np.float32)
+TURNS = np.array(
+    [[0.9, -0.3, 1.2, 0.25, 1.1, -0.8, 0.0, 0.0], [1.0, 0.2, -2.3, 0.1, 0.8, 2.1, 0.01, -0.02]], np.float32
+)
 
 
 @case(each=["constant", "nearest", "wrap", "reflect"])
@@ -116,7 +118,9 @@ def crops_and_margins(k: Library) -> Mapping[str, Array]:
     return {
         "pad": k.array(image.pad_images(x, 1, 2, target_height=8, target_width=9)),
         "crop": k.array(image.crop_images(x, 1, 2, target_height=3, right_cropping=1)),
-        "crop single": k.array(image.crop_images(x[0], bottom_cropping=1, right_cropping=2, target_height=2, target_width=3)),
+        "crop single": k.array(
+            image.crop_images(x[0], bottom_cropping=1, right_cropping=2, target_height=2, target_width=3)
+        ),
     }
 
 

@@ -185,9 +185,7 @@ class CenterCrop(_Crop):
         height, width = self._size(transformation["input_shape"])
         boxes = self._to_corners(bounding_boxes, height, width)
         inside = {**boxes, "boxes": self._boxes_in_middle(boxes, height, width)}
-        return self._from_corners(
-            plane.clip_to_image_size(inside, self.height, self.width), self.height, self.width
-        )
+        return self._from_corners(plane.clip_to_image_size(inside, self.height, self.width), self.height, self.width)
 
 
 class RandomCrop(_Crop):
@@ -250,6 +248,8 @@ class RandomCrop(_Crop):
         if top is None:
             inside = self._boxes_in_middle(boxes, height, width)
         else:
-            inside = plane.crop(boxes["boxes"], ops.cast(top, "float32"), ops.cast(left, "float32"), self.height, self.width)
+            inside = plane.crop(
+                boxes["boxes"], ops.cast(top, "float32"), ops.cast(left, "float32"), self.height, self.width
+            )
         clipped = plane.clip_to_image_size({**boxes, "boxes": inside}, self.height, self.width)
         return self._from_corners(clipped, self.height, self.width)

@@ -66,9 +66,7 @@ class _Policy(BaseImagePreprocessingLayer):
         self._choices = {name: made[name] for name in names}
 
     def _drawn(self, data: Any, seed: Any) -> dict[str, Any]:
-        return {
-            name: choice.get_random_transformation(data, True, seed) for name, choice in self._choices.items()
-        }
+        return {name: choice.get_random_transformation(data, True, seed) for name, choice in self._choices.items()}
 
     def _apply(self, method: str, value: Any, choice: Any, transforms: Mapping[str, Any]) -> Any:
         """`value` by the layer of number `choice`; a number beyond them leaves it alone."""

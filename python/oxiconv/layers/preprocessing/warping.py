@@ -143,9 +143,7 @@ class _Warp(BaseImagePreprocessingLayer):
         )
 
     def _stretched(self, images: Tensor, scale: Any, offset: Any, interpolation: str) -> Tensor:
-        return stretched(
-            images, scale, offset, interpolation, self.fill_mode, float(self.fill_value), self.data_format
-        )
+        return stretched(images, scale, offset, interpolation, self.fill_mode, float(self.fill_value), self.data_format)
 
 
 class RandomRotation(_Warp):
@@ -344,9 +342,7 @@ class RandomZoom(_Warp):
         seen = ops.multiply(size, scale)
         corners = boxes["boxes"]
         # Within what is seen, as shares of it.
-        ends = [
-            (ops.clip(corners[..., i : i + 2], offset, offset + seen) - offset) / seen for i in (0, 2)
-        ]
+        ends = [(ops.clip(corners[..., i : i + 2], offset, offset + seen) - offset) / seen for i in (0, 2)]
         boxes = plane.clip_to_image_size({**boxes, "boxes": joined(*ends)}, bounding_box_format="rel_xyxy")
         return self._from_corners(boxes, height, width, "rel_xyxy")
 

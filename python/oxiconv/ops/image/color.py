@@ -59,9 +59,7 @@ def hsv_to_rgb(images: TensorLike, data_format: str | None = None) -> Tensor:
     hue, saturation, value = (given.batch[..., i : i + 1] for i in range(3))
     turn = hue * 6.0
     ramps = absolute(turn - 3.0) - 1.0, 2.0 - absolute(turn - 2.0), 2.0 - absolute(turn - 4.0)
-    return given.restored(
-        _joined(*((1.0 - saturation + saturation * clip(ramp, 0.0, 1.0)) * value for ramp in ramps))
-    )
+    return given.restored(_joined(*((1.0 - saturation + saturation * clip(ramp, 0.0, 1.0)) * value for ramp in ramps)))
 
 
 def _joined(*channels: Tensor) -> Tensor:

@@ -85,9 +85,7 @@ def _patches(
     for at in np.ndindex(*sizes):
         start = [i * d for i, d in zip(at, dilation, strict=True)]
         stop = [a + (m - 1) * s + 1 for a, m, s in zip(start, counts, steps, strict=True)]
-        parts.append(
-            _core.slice(x, [0, *start, 0], [x.shape[0], *stop, x.shape[-1]], [1, *steps, 1])
-        )
+        parts.append(_core.slice(x, [0, *start, 0], [x.shape[0], *stop, x.shape[-1]], [1, *steps, 1]))
     y = from_last(_core.concat(parts, x.ndim - 1), data_format)
     return _core.reshape(y, y.shape[1:]) if single else y
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def _resampled(x: Tensor, size: tuple[int, int], interpolation: str, antialias: 
 
 
 def aspect_margins(height: int, width: int, target: tuple[int, int], crops: bool) -> tuple[int, int, int, int]:
-    """Rows and columns that a picture loses (`crops`) or gains to get the aspect of `target`: offsets, then the size."""
+    """The part (`crops`) or frame of an image that has the aspect of `target`: first row and column, then the size."""
     choose = min if crops else max
     # As float32 has it, which the sizes come from in Keras.
     rows = max(choose(height, int(np.float32(width * target[0]) / np.float32(target[1]))), 1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
-from oxiconv.ops.elementwise import clip, floor, logical_and, maximum, minimum, mod, where
+from oxiconv.ops.elementwise import clip, floor, logical_and, minimum, mod, where
 from oxiconv.ops.elementwise import round as nearest_whole
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -124,13 +124,13 @@ def _product(a: Any, b: Any) -> Any:
 
 
 def _mirrored(index: Tensor, size: int) -> Tensor:
-    """dcb|abcd|cba"""
+    """Places beyond the ends: dcb|abcd|cba."""
     last = max(size - 1, 1)
     return minimum(mod(index, 2.0 * last), 2.0 * last - mod(index, 2.0 * last))
 
 
 def _reflected(index: Tensor, size: int) -> Tensor:
-    """dcba|abcd|dcba"""
+    """Places beyond the ends: dcba|abcd|dcba."""
     turned = mod(index, 2.0 * size)
     return minimum(turned, 2.0 * size - 1.0 - turned)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import _core
-from oxiconv.ops.arrangement import concatenate, stack
+from oxiconv.ops.arrangement import concatenate
 from oxiconv.ops.elementwise import where
 from oxiconv.ops.image.filtering import gaussian_blur
 from oxiconv.ops.image.layout import Images
@@ -101,9 +101,7 @@ def _frame(points: Tensor) -> tuple[list[Tensor], list[Tensor]]:
     dual = [_cross(q, r), _cross(r, p), _cross(p, q)]
     shares = [total(last * d, axis=1, keepdims=True) for d in dual]
     # Scaled so that the coordinates (1, 1, 1) are the fourth point; a common factor does not matter.
-    return [c * s for c, s in zip(corners[:3], shares, strict=True)], [
-        d / s for d, s in zip(dual, shares, strict=True)
-    ]
+    return [c * s for c, s in zip(corners[:3], shares, strict=True)], [d / s for d, s in zip(dual, shares, strict=True)]
 
 
 def homography(start_points: Tensor, end_points: Tensor) -> Tensor:
@@ -255,8 +253,6 @@ def reordered(x: TensorLike, index: TensorLike, axis: int) -> Tensor:
 
 def projected_points(transform: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """Where the 8 numbers of transforms `[n, 8]` send points, `[n, k, 1]` each."""
-    a0, a1, a2, b0, b1, b2, c0, c1 = (
-        _core.reshape(transform[:, i], (transform.shape[0], 1, 1)) for i in range(8)
-    )
+    a0, a1, a2, b0, b1, b2, c0, c1 = (_core.reshape(transform[:, i], (transform.shape[0], 1, 1)) for i in range(8))
     depth = c0 * x + c1 * y + 1.0
     return (a0 * x + a1 * y + a2) / depth, (b0 * x + b1 * y + b2) / depth
