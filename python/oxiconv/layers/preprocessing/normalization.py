@@ -104,7 +104,7 @@ class Normalization(Layer):
         for batch in _batches(data):
             array = np.asarray(ops.convert_to_numpy(batch), np.float64)
             if not self.built:
-                self._prepare((array,), {})
+                self.build(array.shape)
             wrong = [a for a in self._kept if array.ndim != len(self._sizes) or array.shape[a] != self._sizes[a]]
             if wrong:
                 raise ShapeError(f"{self._label}: adapt: expected data of shape {self._sizes}, got {array.shape}")

@@ -351,7 +351,7 @@ class RandomShear(_Warp):
     """In training, shears images.
 
     Args:
-        x_factor: the largest shift of a row in pixels per row below, or two such numbers, from 0 to 1.
+        x_factor: the largest shift of a row in pixels per row below, both ways, or two such numbers, from -1 to 1.
         y_factor: the largest shift of a column in pixels per column, likewise.
         interpolation: "bilinear" or "nearest".
         fill_mode: what is beyond an image: "reflect" (cba|abc|cba), "wrap", "constant" or "nearest".
@@ -376,7 +376,7 @@ class RandomShear(_Warp):
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
         self.x_factor, self.y_factor = (
-            _shear_range(f, self._label, what) for f, what in ((x_factor, "x_factor"), (y_factor, "y_factor"))
+            factor_range(f, (-1.0, 1.0), self._label, what) for f, what in ((x_factor, "x_factor"), (y_factor, "y_factor"))
         )
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
@@ -419,12 +419,6 @@ class RandomShear(_Warp):
         sheared = {**boxes, "boxes": joined(x1, y1, x2, y2)}
         clipped = plane.clip_to_image_size(sheared, height, width, "rel_xyxy")
         return self._from_corners(clipped, height, width, "rel_xyxy")
-
-
-def _shear_range(factor: Any, label: str, what: str) -> tuple[float, float]:
-    low, high = factor_range(factor, (0.0, 1.0), label, what)
-    # As in Keras, one number goes both ways, although two must be from 0 on.
-    return (low, high) if isinstance(factor, (tuple, list)) else (-high, high)
 
 
 class RandomPerspective(_Warp):
