@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "python" / "oxiconv"
 Groups = frozenset[str]
 
 # What imports nothing of the package.
-LEAVES: Groups = frozenset({"allowance", "cache", "contact_sheet", "naming", "png", "tree"})
+LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "devices", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
@@ -54,10 +54,13 @@ MAY_IMPORT: dict[str, Groups] = {
     "bounding_boxes": OPS,
     "layers": OPS | PIECES | {"bounding_boxes", "dtype_policies", "saving"},
     "utils": OPS | {"bounding_boxes", "saving"},
+    "visualization": OPS | {"bounding_boxes"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},
-    "datasets": Groups({"cache"}),
+    "datasets": Groups({"absent", "cache"}),
+    # Modules whose names are all absent.
+    **dict.fromkeys(("distillation", "distribution", "export", "legacy", "quantizers", "wrappers"), Groups({"absent"})),
     "demo": Groups({"", "contact_sheet", "datasets", "png"}),
     "__main__": Groups({"", "cache", "demo"}),
 }

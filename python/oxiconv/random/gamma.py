@@ -45,7 +45,7 @@ def _logarithm(shape: Sequence[int], alpha: Tensor, seed: Seed) -> Tensor:
         chosen = ops.where(accepted[attempt], log_v[attempt], chosen)
     # A gamma number of alpha is one of alpha + 1 times U ** (1 / alpha); 1 - U is never 0.
     power = ops.where(alpha < 1.0, ops.log(1.0 - uniform(shape, seed=seed)) / alpha, 0.0)
-    return ops.log(d) + chosen + power
+    return ops.add(ops.log(d) + chosen, power)
 
 
 def _parameter(value: TensorLike, shape: Sequence[int], name: str, what: str) -> Tensor:

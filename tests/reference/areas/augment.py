@@ -64,9 +64,7 @@ def random_rotation(k: Library, fill_mode: str) -> Mapping[str, Array]:
 def random_zoom(k: Library, fill_mode: str) -> Mapping[str, Array]:
     layer = k.keras.layers.RandomZoom(0.3, 0.2, fill_mode=fill_mode, fill_value=7.0, bounding_box_format="xyxy")
     zooms = [k.tensor(np.array(v, np.float32).reshape(3, 1)) for v in ([0.7, 1.3, 1.0], [1.2, 0.8, 1.0])]
-    return treated(
-        k, layer, {"height_zoom": zooms[0], "width_zoom": zooms[1], "input_shape": SHAPE}, box="xyxy"
-    )
+    return treated(k, layer, {"height_zoom": zooms[0], "width_zoom": zooms[1], "input_shape": SHAPE}, box="xyxy")
 
 
 @case(each=["reflect", "wrap", "constant", "nearest"])
@@ -283,9 +281,7 @@ def category_encoding(k: Library, mode: str) -> Mapping[str, Array]:
     return results
 
 
-FORMATS = (
-    "xyxy yxyx xywh center_xywh center_yxhw rel_xyxy rel_yxyx rel_xywh rel_center_xywh".split()
-)
+FORMATS = ["xyxy", "yxyx", "xywh", "center_xywh", "center_yxhw", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh"]
 
 
 @case

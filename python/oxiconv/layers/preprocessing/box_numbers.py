@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from oxiconv import ops
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 
 class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
@@ -27,7 +27,7 @@ class MaxNumBoundingBoxes(BaseImagePreprocessingLayer):
         self.max_number = max_number
         self.fill_value = fill_value
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images."""
         return ops.convert_to_tensor(images)
 

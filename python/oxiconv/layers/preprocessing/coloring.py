@@ -17,7 +17,7 @@ from oxiconv.layers.preprocessing.image_layer import (
     rescaled,
     value_range_of,
 )
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 Range = Sequence[float]
 
@@ -34,7 +34,7 @@ class _Color(BaseImagePreprocessingLayer):
     def _colored(self, images: Tensor, transformation: Any) -> Tensor:
         raise NotImplementedError
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images, changed in training."""
         images = ops.cast(images, self.compute_dtype)
         return self._colored(images, transformation) if training and transformation is not None else images
@@ -61,7 +61,7 @@ class _Drawn(_Color):
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         """A number for each image."""
-        return {"factor": self._uniform((self._count(data),), *self.factor, seed)} if training else None
+        return {"factor": self._factors(self._count(data), seed)} if training else None
 
 
 class RandomBrightness(_Color):
@@ -89,7 +89,7 @@ class RandomBrightness(_Color):
         if not training:
             return None
         span = float(self.value_range[1] - self.value_range[0])
-        return {"rgb_delta": per_image(self._uniform((self._count(data),), *self.factor, seed)) * span}
+        return {"rgb_delta": per_image(self._factors(self._count(data), seed)) * span}
 
     def _colored(self, images: Tensor, transformation: Any) -> Tensor:
         return self._limited(images + per_image(transformation["rgb_delta"]))
@@ -140,7 +140,7 @@ class RandomHue(_Drawn):
             return None
         count = self._count(data)
         sign = ops.where(self._uniform((count,), 0.0, 1.0, seed) > 0.5, -1.0, 1.0)
-        return {"factor": sign * self._uniform((count,), *self.factor, seed) * 0.5}
+        return {"factor": sign * self._factors(count, seed) * 0.5}
 
     def _colored(self, images: Tensor, transformation: Any) -> Tensor:
         channel = _channel_axis(self.data_format)
@@ -175,7 +175,7 @@ class RandomSaturation(_Drawn):
         """The factors of the saturations."""
         if not training:
             return None
-        share = self._uniform((self._count(data),), *self.factor, seed)
+        share = self._factors(self._count(data), seed)
         return {"factor": share / (1.0 - share + epsilon())}
 
     def _colored(self, images: Tensor, transformation: Any) -> Tensor:
@@ -291,7 +291,7 @@ class RandomGrayscale(BaseImagePreprocessingLayer):
             return None
         return per_image(self._uniform((self._count(data),), 0.0, 1.0, seed)) < self.factor
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The images, grey or not."""
         images = ops.cast(images, self.compute_dtype)
         if not training or transformation is None:
@@ -358,7 +358,7 @@ class RandomGaussianBlur(_Color):
         **kwargs: Any,
     ) -> None:
         super().__init__(value_range, factor=factor, data_format=data_format, seed=seed, **kwargs)
-        sizes = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
+        sizes: tuple[Any, ...] = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
         if len(sizes) != 2 or any(not isinstance(n, int) or n < 1 or n % 2 == 0 for n in sizes):
             raise ValueError(f"{self._label}: expected kernel_size as one or two odd numbers, got {kernel_size!r}")
         self.kernel_size = sizes
@@ -435,7 +435,7 @@ class AutoContrast(_Color):
     def __init__(self, value_range: Range = (0, 255), **kwargs: Any) -> None:
         super().__init__(value_range, **kwargs)
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images; constant channels stay as they are."""
         given = ops.cast(images, self.compute_dtype)
         x = rescaled(given, self.value_range, (0, 255))
@@ -503,7 +503,7 @@ class RandomColorJitter(BaseImagePreprocessingLayer):
         source = self.generator if seed is None else seed
         return {key: part.get_random_transformation(data, training, source) for key, part in self._parts.items()}
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The images, changed by one part after the other."""
         images = ops.cast(images, self.compute_dtype)
         if training and isinstance(transformation, Mapping):

@@ -12,7 +12,7 @@ from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer
 from oxiconv.ops.convolution import positive
 from oxiconv.ops.image.resizing import aspect_margins
 from oxiconv.ops.image.warping import reordered
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 
 class Resizing(BaseImagePreprocessingLayer):
@@ -82,7 +82,7 @@ class Resizing(BaseImagePreprocessingLayer):
             self.data_format,
         )
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images, resized; whole numbers stay whole."""
         return self._resized(images, self.interpolation)
 
@@ -172,7 +172,7 @@ class CenterCrop(_Crop):
         """The shape of the images."""
         return {"input_shape": ops.shape(self._images(data))}
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The middle of the images."""
         return self._middle(ops.cast(images, self.compute_dtype))
 
@@ -226,7 +226,7 @@ class RandomCrop(_Crop):
         )
         return top, left, height, width
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The part of the images."""
         images = ops.cast(images, self.compute_dtype)
         starts = tuple(transformation)[:2]

@@ -9,7 +9,7 @@ import numpy as np
 
 from oxiconv import ops
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer, rescaled, value_range_of
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 
 def _counts(bins: Tensor, number: int) -> Tensor:
@@ -46,7 +46,7 @@ class Equalization(BaseImagePreprocessingLayer):
         self.bins = bins
         self.value_range = value_range_of(value_range, self._label)
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images with equalized channels."""
         images = ops.cast(images, self.compute_dtype)
         if not training:
@@ -58,7 +58,7 @@ class Equalization(BaseImagePreprocessingLayer):
         histogram = _counts(index, self.bins)
         running = ops.cumsum(histogram, axis=-1)
         # The count of the first value that is there at all.
-        least = ops.min(ops.where(running > 0.0, running, np.float32(lines.shape[1])), axis=-1, keepdims=True)
+        least = ops.min(ops.where(running > 0.0, running, float(lines.shape[1])), axis=-1, keepdims=True)
         rest = running[:, -1:] - least
         table = ops.clip(ops.round((running - least) * 255.0 / ops.where(rest == 0.0, 1.0, rest)), 0.0, 255.0)
         equal = ops.take_along_axis(table, index, axis=-1)
@@ -93,12 +93,12 @@ class ContrastLimitedAdaptiveHistogramEqualization(BaseImagePreprocessingLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.value_range = value_range_of(value_range, self._label)
         self.clip_limit = clip_limit
-        grid = tuple(tile_grid_size)
+        grid: tuple[Any, ...] = tuple(tile_grid_size)
         if len(grid) != 2 or any(not isinstance(n, int) or n < 1 for n in grid):
             raise ValueError(f"{self._label}: expected tile_grid_size as two whole numbers, got {tile_grid_size!r}")
         self.tile_grid_size = grid
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images, equalized."""
         given = ops.convert_to_tensor(images)
         x = rescaled(ops.cast(given, "float32"), self.value_range, (0, 255))
@@ -127,7 +127,8 @@ class ContrastLimitedAdaptiveHistogramEqualization(BaseImagePreprocessingLayer):
                 index = ops.reshape(ops.add(place[None].astype(np.int32), levels), (n, -1))
                 value = ops.reshape(ops.take_along_axis(lines, index, axis=1), levels.shape)
                 result = result + value * (weight_y[:, None, None] * weight_x[None, :, None])[None]
-        return result[:, :height, :width]
+        cut: Tensor = result[:, :height, :width]
+        return cut
 
     def _table(self, histogram: Tensor, pixels: float) -> Tensor:
         """What each value becomes in each tile: `[.., 256]`."""

@@ -10,7 +10,7 @@ from oxiconv.bounding_boxes.formats import convert_format, densified
 from oxiconv.layers.layer import Layer
 from oxiconv.ops.convolution import data_format_of
 from oxiconv.random.seed import SeedGenerator
-from oxiconv.tensor import ShapeError, Tensor
+from oxiconv.tensor import ShapeError, Tensor, TensorLike
 
 Factor = float | Sequence[float]
 
@@ -88,7 +88,7 @@ class BaseImagePreprocessingLayer(Layer):
         """What `transform_...` need to treat images, labels, boxes and masks alike; None for nothing."""
         return None
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """A batch of images, transformed."""
         raise NotImplementedError(f"{self._label}: expected a class that defines transform_images")
 
@@ -127,13 +127,11 @@ class BaseImagePreprocessingLayer(Layer):
 
     def call(self, data: Any, training: bool = True) -> Any:
         """The data, transformed in training."""
+        single = self._is_single(self._images(data))
         transformation = self.get_random_transformation(data, training=training)
         if not isinstance(data, Mapping):
-            transform = self.transform_single_image if self._is_single(data) else self.transform_images
+            transform = self.transform_single_image if single else self.transform_images
             return transform(ops.convert_to_tensor(data), transformation, training=training)
-        if "images" not in data:
-            raise ValueError(f"{self._label}: expected a dict with 'images', got keys {sorted(data)}")
-        single = self._is_single(data["images"])
         result = dict(data)
         if "bounding_boxes" in data:
             if not self.bounding_box_format:
@@ -159,12 +157,17 @@ class BaseImagePreprocessingLayer(Layer):
         return rank == 3
 
     def _images(self, data: Any) -> Any:
-        return data["images"] if isinstance(data, Mapping) else data
+        """The images of what a call is given."""
+        if isinstance(data, Mapping) and "images" not in data:
+            raise ValueError(f"{self._label}: expected a dict with 'images', got keys {sorted(data)}")
+        images = data["images"] if isinstance(data, Mapping) else data
+        self._is_single(images)
+        return images
 
     def _count(self, data: Any) -> int:
         """How many images there are."""
-        images = self._images(data)
-        return 1 if self._is_single(images) else int(ops.shape(images)[0])
+        shape = ops.shape(self._images(data))
+        return 1 if len(shape) == 3 else int(shape[0])
 
     def _size(self, shape: Sequence[Any]) -> tuple[int, int]:
         """Height and width of images of a shape."""
@@ -178,6 +181,11 @@ class BaseImagePreprocessingLayer(Layer):
     def _uniform(self, shape: Sequence[int], low: float, high: float, seed: Any) -> Tensor:
         """Random numbers of the layer's stream, or of `seed`."""
         return random.uniform(shape, low, high, seed=self.generator if seed is None else seed)
+
+    def _factors(self, count: int, seed: Any) -> Tensor:
+        """A number within the factor's range for each of so many images."""
+        low, high = self.factor
+        return self._uniform((count,), low, high, seed)
 
     def _chosen(self, count: int, probability: tuple[float, float], seed: Any) -> Tensor:
         """For each image whether something with a probability drawn from a range happens."""

@@ -15,7 +15,7 @@ from oxiconv.layers.preprocessing.image_layer import (
     per_image,
     value_range_of,
 )
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 
 class _Mixing(BaseImagePreprocessingLayer):
@@ -45,10 +45,10 @@ class _Mixing(BaseImagePreprocessingLayer):
 
 
 def _mixed(values: Any, transformation: Any, rank: int) -> Tensor:
-    values = ops.cast(values, "float32")
+    own = ops.cast(values, "float32")
     weight = ops.reshape(transformation["mix_weight"], (-1, *[1] * (rank - 1)))
-    others = ops.take(values, transformation["permutation_order"], axis=0)
-    return weight * values + (1.0 - weight) * others
+    others = ops.take(own, transformation["permutation_order"], axis=0)
+    return weight * own + (1.0 - weight) * others
 
 
 class MixUp(_Mixing):
@@ -82,7 +82,7 @@ class MixUp(_Mixing):
         weight = random.beta((count,), self.alpha, self.alpha, seed=self.generator if seed is None else seed)
         return {"mix_weight": weight, "permutation_order": order}
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The mixed images."""
         images = ops.cast(images, self.compute_dtype)
         return _mixed(images, transformation, 4) if training and transformation is not None else images
@@ -135,7 +135,7 @@ class CutMix(_Mixing):
             return None
         shape, source = ops.shape(images), self.generator if seed is None else seed
         (height, width), count = self._size(shape), self._count(data)
-        alpha = self._uniform((), *self.factor, source) + 1e-6
+        alpha = self._factors(1, source) + 1e-6
         side = ops.sqrt(1.0 - random.beta((count,), alpha, alpha, seed=source))
         across, down = self._span(width, side, source), self._span(height, side, source)
         share = (across[1] - across[0]) * (down[1] - down[0]) / float(width * height)
@@ -145,7 +145,7 @@ class CutMix(_Mixing):
             "mix_weight": 1.0 - share,
         }
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images with foreign rectangles."""
         images = ops.cast(images, self.compute_dtype)
         if not training or transformation is None:
@@ -227,7 +227,7 @@ class RandomErasing(_Mixing):
                 filling = filling.reshape(-1, 1, 1)
         return ops.clip(filling, *map(float, self.value_range))
 
-    def transform_images(self, images: Any, transformation: Any = None, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images, with or without rectangles."""
         images = ops.cast(images, self.compute_dtype)
         if not training or transformation is None:

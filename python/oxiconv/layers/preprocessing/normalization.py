@@ -73,7 +73,7 @@ class Normalization(Layer):
 
     def _placed(self, given: Any, learned: Variable | None) -> Tensor:
         """A statistic in a shape that broadcasts to the inputs."""
-        sizes = [n if a in self._kept else 1 for a, n in enumerate(self._sizes)]
+        sizes = [n or 1 if a in self._kept else 1 for a, n in enumerate(self._sizes)]
         if learned is not None:
             return ops.reshape(learned.value, sizes)
         value = np.asarray(given, np.float32)
@@ -126,10 +126,10 @@ class Normalization(Layer):
 
     def call(self, inputs: Any) -> Tensor:
         """The normalized inputs."""
-        inputs = ops.cast(inputs, self.compute_dtype)
+        x = ops.cast(inputs, self.compute_dtype)
         deviation = ops.maximum(ops.sqrt(self._placed(self.input_variance, self.adapt_variance)), epsilon())
         mean = self._placed(self.input_mean, self.adapt_mean)
-        return mean + inputs * deviation if self.invert else (inputs - mean) / deviation
+        return mean + x * deviation if self.invert else (x - mean) / deviation
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

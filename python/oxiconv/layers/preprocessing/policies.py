@@ -19,7 +19,7 @@ from oxiconv.layers.preprocessing.coloring import (
 from oxiconv.layers.preprocessing.histograms import Equalization
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer, Factor, value_range_of
 from oxiconv.layers.preprocessing.warping import RandomRotation, RandomShear, RandomTranslation
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 
 class _Policy(BaseImagePreprocessingLayer):
@@ -147,7 +147,7 @@ class RandAugment(_Policy):
             value = self._apply(method, value, choice, transformation["transforms"])
         return value
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The images by the chosen layers."""
         images = ops.cast(images, self.compute_dtype)
         return self._all("transform_images", images, transformation) if training else images
@@ -227,9 +227,9 @@ class AugMix(_Policy):
                 link = self._apply(method, link, choice, transformation["transforms"][chain][place])
             total = total + link * transformation["chain_mixing_weights"][chain]
         kept = transformation["weight_sample"]
-        return value * kept + total * (1.0 - kept)
+        return ops.add(value * kept, total * (1.0 - kept))
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The mixed images."""
         images = ops.cast(images, self.compute_dtype)
         if not training:

@@ -21,7 +21,7 @@ from oxiconv.ops.image.warping import (
     reordered,
     stretched,
 )
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import Tensor, TensorLike
 
 _MODES = ("horizontal", "vertical", "horizontal_and_vertical")
 
@@ -63,7 +63,7 @@ class RandomFlip(BaseImagePreprocessingLayer):
         draws = (1, 1, 1) if self._is_single(self._images(data)) else (shape[0], 1, 1, 1)
         return {"flips": self._uniform(draws, 0.0, 1.0, seed) <= 0.5, "input_shape": shape}
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The images, mirrored or not."""
         images = ops.cast(images, self.compute_dtype)
         if not training or transformation is None:
@@ -124,7 +124,7 @@ class _Warp(BaseImagePreprocessingLayer):
     def _warped(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
         raise NotImplementedError
 
-    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Tensor:
+    def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The images, warped."""
         images = ops.cast(images, self.compute_dtype)
         if not training or transformation is None:
@@ -375,9 +375,8 @@ class RandomShear(_Warp):
         **kwargs: Any,
     ) -> None:
         super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
-        self.x_factor, self.y_factor = (
-            factor_range(f, (-1.0, 1.0), self._label, what) for f, what in ((x_factor, "x_factor"), (y_factor, "y_factor"))
-        )
+        self.x_factor = factor_range(x_factor, (-1.0, 1.0), self._label, "x_factor")
+        self.y_factor = factor_range(y_factor, (-1.0, 1.0), self._label, "y_factor")
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         """The shears across and down."""

@@ -56,7 +56,7 @@ def gaussian_blur(
         [0.274, 0.452, 0.274]
     """
     given = Images(images, "gaussian_blur", data_format, real=True)
-    sizes = tuple(kernel_size)
+    sizes: tuple[Any, ...] = tuple(kernel_size)
     if len(sizes) != 2 or any(not isinstance(n, int | np.integer) or n < 1 for n in sizes):
         raise ValueError(f"gaussian_blur: expected kernel_size = (rows, columns) of at least 1, got {kernel_size!r}")
     x = given.batch

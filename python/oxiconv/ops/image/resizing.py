@@ -169,7 +169,7 @@ def resize(
 
 
 def _size(size: Sequence[int]) -> tuple[int, int]:
-    sizes = tuple(size)
+    sizes: tuple[Any, ...] = tuple(size)
     if len(sizes) != 2 or any(isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1 for n in sizes):
         raise ValueError(f"resize: expected size = (height, width), whole numbers of at least 1, got {size!r}")
     return int(sizes[0]), int(sizes[1])
