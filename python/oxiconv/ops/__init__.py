@@ -30,6 +30,8 @@ from oxiconv.ops.arrangement import (
     tril,
     triu,
 )
+from oxiconv.ops.attention import dot_product_attention
+from oxiconv.ops.autograd import custom_gradient
 from oxiconv.ops.core import (
     cast,
     convert_to_numpy,
@@ -211,10 +213,12 @@ __all__ = [
     "cos",
     "count_nonzero",
     "cumsum",
+    "custom_gradient",
     "depthwise_conv",
     "divide",
     "divide_no_nan",
     "dot",
+    "dot_product_attention",
     "dtype",
     "einsum",
     "elu",
