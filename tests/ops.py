@@ -5,7 +5,7 @@ Rows are in `op_table`, by kind. `test_ops.py` runs each, and fails for an op wi
 
 from __future__ import annotations
 
-from op_table import arrangement, elementwise, nn, pooling, primitives, products, reduction, sequence
+from op_table import arrangement, elementwise, image, nn, pooling, primitives, products, reduction, sequence
 from op_table.case import Case
 
 CASES: list[Case] = [
@@ -15,6 +15,7 @@ CASES: list[Case] = [
     *products.CASES,
     *pooling.CASES,
     *nn.CASES,
+    *image.CASES,
     *sequence.CASES,
     *primitives.CASES,
 ]
@@ -29,6 +30,7 @@ NOT_IN_TABLE: dict[str, str] = {
         ["activations.deserialize", "activations.get", "activations.serialize"],
         "names of functions: test_activations.py",
     ),
+    "ops.custom_gradient": "makes functions: test_gradients.py",
     "_core.tensor": "makes every row's inputs",
     **dict.fromkeys(["_core.isa", "_core.num_threads", "_core.set_num_threads"], "a setting: test_core_steps.py"),
     **dict.fromkeys(["_core.load_safetensors", "_core.save_safetensors"], "files: test_core.py"),

@@ -53,7 +53,7 @@ BATCHES: dict[str, dict[str, Any]] = {
 
 
 @case(each=BATCHES)
-def batch_normalization(k: Library, arguments: dict[str, Any]) -> Mapping[str, Array]:
+def batch_normalization(k: Library, arguments: dict[str, Any]) -> Mapping[str, Any]:
     layer = k.keras.layers.BatchNormalization(**arguments)
     results = {"first": k.layer(layer, k.normal((4, 3, 3), seed=1, scale=2.0), training=True)}
     for number in range(2):
