@@ -225,3 +225,8 @@ def _finish(parts: list[Tensor | None], source: Any, unconnected: str) -> Tensor
     if total is None and unconnected == "zero":
         return convert(np.zeros(source.shape, np.float32))
     return total
+
+
+def recording() -> bool:
+    """Whether a tape of this thread is recording."""
+    return bool(_stack.tapes)

@@ -328,3 +328,18 @@ def tril(x: TensorLike, k: int = 0) -> Tensor:
 def triu(x: TensorLike, k: int = 0) -> Tensor:
     """Zeros below the k-th diagonal of the last two axes."""
     return _triangle(convert(x), k, lower=False)
+
+
+@op
+def unstack(x: TensorLike, num: int | None = None, axis: int = 0) -> list[Tensor]:
+    """The slices along `axis`, without it.
+
+    >>> [part.numpy().tolist() for part in unstack([[1, 2], [3, 4]], axis=1)]
+    [[1, 3], [2, 4]]
+    """
+    x = convert(x)
+    (place,) = axes_of(axis, x.ndim, "unstack")
+    if num is not None and num != x.shape[place]:
+        raise ShapeError(f"unstack: expected {num} slices along axis {place}, got shape {x.shape}")
+    rest = [n for a, n in enumerate(x.shape) if a != place]
+    return [_core.reshape(_part(x, place, i, i + 1), rest) for i in range(x.shape[place])]
