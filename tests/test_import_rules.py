@@ -19,7 +19,21 @@ Groups = frozenset[str]
 LEAVES: Groups = frozenset({"cache", "contact_sheet", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
-    {"config", "dtype", "masks", "operators", "ops", "random", "symbolic", "tape", "tensor", "trace", "variable"}
+    {
+        "config",
+        "dtype",
+        "inference",
+        "keras_tensor",
+        "masks",
+        "operators",
+        "ops",
+        "random",
+        "symbolic",
+        "tape",
+        "tensor",
+        "trace",
+        "variable",
+    }
 )
 OPS: Groups = LEAVES | TENSORS
 # Functions and small objects that layers are given.

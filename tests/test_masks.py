@@ -37,6 +37,8 @@ class MaskedSum(layers.Layer):
 class Pair(layers.Layer):
     """Takes the masks of two arguments."""
 
+    supports_masking = True
+
     def call(self, a: Any, b: Any, a_mask: Any = None, b_mask: Any = None) -> Any:
         return ops.cast(a_mask, "float32") + 10.0 * (0.0 if b_mask is None else ops.cast(b_mask, "float32"))
 
@@ -68,7 +70,8 @@ def test_masks_in_functional_models(nested: bool) -> None:
         x = inner(inputs)
     else:
         x = layers.Rescaling(1.0, 1.0)(NonZero()(inputs))
-    assert x._keras_mask.shape == (None, 3) and x._keras_mask.dtype == "bool"
+    assert x._keras_mask.shape == (None, 3)
+    assert x._keras_mask.dtype == "bool"
     model = oxiconv.Model(inputs, [MaskedSum()(x), x])
     wanted = np.where(MASK, DATA + 1, 0).sum(-1, keepdims=True)
     sums, passed = model(DATA)

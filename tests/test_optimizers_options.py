@@ -179,12 +179,12 @@ def test_stateless_apply_changes_nothing() -> None:
     optimizer.build(variables)
     before = [v.numpy() for v in [*variables, *optimizer.variables]]
     grads = [ops.convert_to_tensor(g) for g in gradients(0)]
-    new, own = optimizer.stateless_apply([v.tensor for v in optimizer.variables], grads, [v.tensor for v in variables])
+    new, own = optimizer.stateless_apply([v.value for v in optimizer.variables], grads, [v.value for v in variables])
     for v, value in zip([*variables, *optimizer.variables], before, strict=True):
         np.testing.assert_array_equal(v.numpy(), value)
     optimizer.apply(grads, variables)
-    for v, value in zip([*variables, *optimizer.variables], [*new, *own], strict=True):
-        np.testing.assert_array_equal(v.numpy(), value.numpy())
+    for v, tensor in zip([*variables, *optimizer.variables], [*new, *own], strict=True):
+        np.testing.assert_array_equal(v.numpy(), tensor.numpy())
     with pytest.raises(ValueError, match="expected 2 values of variables"):
         optimizer.stateless_apply([], grads, [])
 

@@ -73,6 +73,11 @@ class Model(Trainer, Layer):
             raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
         return self._graph.run(inputs, self._label, mask)
 
+    def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
+        # The layers of a graph have given the outputs the masks they have.
+        if self._graph is None:
+            super()._hang_masks(inputs, outputs, previous)
+
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights for inputs of a shape, by tracing the call."""
         if input_shape is not None and self._graph is None and type(self).call is not Model.call:
