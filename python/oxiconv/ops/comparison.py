@@ -137,12 +137,6 @@ def select(condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], def
 
 
 @op
-def real_part(x: TensorLike) -> Tensor:
-    """The real part: `x`, since tensors are real."""
-    return convert(x)
-
-
-@op
 def digitize(x: TensorLike, bins: TensorLike) -> Tensor:
     """The bin of each element: how many of the ascending `bins` are not above it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from oxiconv import _core
 from oxiconv.symbolic import KerasTensor, op
 from oxiconv.tensor import (
-    GraphError,
     IndexValueError,
     ShapeError,
     Tensor,

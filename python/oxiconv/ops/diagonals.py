@@ -105,6 +105,8 @@ def vander(x: TensorLike, N: int | None = None, increasing: bool = False) -> Ten
     for _ in range(1, count):
         columns.append(_core.binary("mul", columns[-1], x))
     columns = columns[:count]
-    return stack(columns if increasing else columns[::-1], 1) if columns else _core.slice(
-        _core.reshape(x, (x.size, 1)), [0, 0], [x.size, 0], [1, 1]
+    return (
+        stack(columns if increasing else columns[::-1], 1)
+        if columns
+        else _core.slice(_core.reshape(x, (x.size, 1)), [0, 0], [x.size, 0], [1, 1])
     )

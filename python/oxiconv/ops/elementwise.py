@@ -163,12 +163,6 @@ def negative(x: TensorLike) -> Tensor:
 
 
 @op
-def positive(x: TensorLike) -> Tensor:
-    """`x`."""
-    return convert(x)
-
-
-@op
 def absolute(x: TensorLike) -> Tensor:
     """`|x|`."""
     x = convert(x)
@@ -479,12 +473,16 @@ def isclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e
 
 @op
 def where(condition: TensorLike, x1: TensorLike | None = None, x2: TensorLike | None = None) -> Tensor:
-    """`x1` where `condition` is non-zero, else `x2`.
+    """`x1` where `condition` is non-zero, else `x2`. Without these, the positions of what is not zero: see `nonzero`.
 
     >>> where([True, False], [1.0, 2.0], 0.0).numpy().tolist()
     [1.0, 0.0]
     """
+    if x1 is None and x2 is None:
+        from oxiconv.ops.indexing import nonzero
+
+        return nonzero(condition)  # type: ignore[return-value]  # positions are asked for by name elsewhere
     if x1 is None or x2 is None:
-        raise ValueError("where: expected both x1 and x2")
+        raise ValueError("where: expected both x1 and x2, or neither")
     a, b = operands(x1, x2)
     return _core.select(convert(condition, "bool"), a, b)

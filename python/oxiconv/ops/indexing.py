@@ -58,7 +58,9 @@ def _masks(k: Any) -> list[Any]:
     if index.dtype != "bool":
         return [index]
     mask = values(index, "getitem: the result's size is the number of truths in the mask, which")
-    return [_MaskPart(positions.astype(np.int32), size) for positions, size in zip(mask.nonzero(), mask.shape, strict=True)]
+    return [
+        _MaskPart(positions.astype(np.int32), size) for positions, size in zip(mask.nonzero(), mask.shape, strict=True)
+    ]
 
 
 class _MaskPart:

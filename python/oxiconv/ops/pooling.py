@@ -8,6 +8,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
+from oxiconv.ops import reduction
 from oxiconv.ops.convolution import (
     data_format_of,
     from_last,
@@ -15,7 +16,6 @@ from oxiconv.ops.convolution import (
     to_last,
     tuple_of,
 )
-from oxiconv.ops import reduction
 from oxiconv.ops.products import matmul
 from oxiconv.ops.promotion import real
 from oxiconv.symbolic import op
@@ -90,8 +90,8 @@ def average_pool(
     count = np.ones((1,) * x.ndim, np.float32)
     for a, n in enumerate(x.shape[1:-1]):
         starts = np.arange(total.shape[a + 1]) * stride[a] - low[a]
-        real = np.minimum(starts + size[a], n) - np.maximum(starts, 0)
-        count = count * real.astype(np.float32).reshape([-1 if b == a + 1 else 1 for b in range(x.ndim)])
+        there = np.minimum(starts + size[a], n) - np.maximum(starts, 0)
+        count = count * there.astype(np.float32).reshape([-1 if b == a + 1 else 1 for b in range(x.ndim)])
     return from_last(_core.binary("div", total, convert(count)), data_format)
 
 

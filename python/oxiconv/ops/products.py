@@ -94,7 +94,7 @@ def _volume(x: Tensor, axes: list[int]) -> int:
 
 
 @op
-def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
+def einsum(subscripts: str, *operands: TensorLike, **kwargs: Any) -> Tensor:
     """Einstein sum, such as "bij,bjk->bik"; no repeated index within one operand, no "...".
 
     >>> einsum("ij,kj->ik", [[1.0, 2.0]], [[3.0, 4.0]]).numpy().tolist()

@@ -122,7 +122,7 @@ def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: float | Non
     if initial is not None and builtins.any(x.shape[a] == 0 for a in axes):
         dims = [1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes]
         return _core.broadcast_to(convert(initial, given.dtype), dims)
-    low = name == "min"
+    low = name in ("min", "amin")
     best = _max(name, _reverse(x) if low else x, axes, keepdims)
     best = _reverse(best) if low else best
     if initial is not None:
@@ -130,7 +130,24 @@ def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: float | Non
     return _core.cast(best, given.dtype) if best.dtype != given.dtype else best
 
 
-amax, amin = max, min
+@op
+def amax(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Largest element over `axis` (default: all); NaN wins.
+
+    >>> int(amax([1, 3, 2]))
+    3
+    """
+    return _extreme("amax", x, axis, keepdims, None)
+
+
+@op
+def amin(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Smallest element over `axis` (default: all); NaN wins.
+
+    >>> int(amin([1, 3, 2]))
+    1
+    """
+    return _extreme("amin", x, axis, keepdims, None)
 
 
 @op

@@ -11,7 +11,7 @@ import numpy as np
 from oxiconv import _core
 from oxiconv.ops.core import static_sizes
 from oxiconv.symbolic import op
-from oxiconv.tensor import IndexValueError, ShapeError, Tensor, TensorLike, convert, narrowest_common
+from oxiconv.tensor import IndexValueError, ShapeError, Tensor, TensorLike, convert
 
 REDUCTIONS = (None, "add", "max", "min", "mul")
 
@@ -31,7 +31,9 @@ def _places(name: str, indices: Any, shape: Sequence[int]) -> tuple[Tensor, int,
     if not rows.traced and count:
         given = rows.numpy()
         if np.any((given < 0) | (given >= np.array(lead, np.int64))):
-            raise IndexValueError(f"{name}: expected indices from 0 to below {lead}, got {given.min(0)} to {given.max(0)}")
+            raise IndexValueError(
+                f"{name}: expected indices from 0 to below {lead}, got {given.min(0)} to {given.max(0)}"
+            )
     strides = [math.prod(lead[a + 1 :]) for a in range(depth)]
     weighted = _core.binary("mul", rows, convert(np.array(strides, np.int32)))
     return _core.sum(weighted, [1]), count, depth

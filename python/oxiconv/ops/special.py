@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from oxiconv import _core
@@ -90,15 +89,3 @@ def i0(x: TensorLike) -> Tensor:
     half = _exp(_core.binary("mul", far, 0.5))  # twice: exp(x) overflows before i0(x)
     large = _core.binary("mul", _core.binary("mul", _core.binary("div", large, _core.unary("sqrt", far)), half), half)
     return _core.select(_core.binary("lt", size, 3.75), small, large)
-
-
-@op
-def angle(x: TensorLike) -> Tensor:
-    """The angle of a real number in the complex plane: 0, or π where negative.
-
-    >>> angle([1.0, -1.0]).numpy().round(4).tolist()
-    [0.0, 3.1416]
-    """
-    x = real(x)
-    flat = _core.select(_core.binary("lt", x, 0.0), math.pi, 0.0)
-    return _core.select(_core.unary("isnan", x), _core.detach(x), _core.cast(flat, x.dtype))

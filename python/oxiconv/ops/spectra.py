@@ -77,5 +77,7 @@ def matrix_rank(x: TensorLike, tol: float | None = None) -> Tensor:
     """
     array = _matrices(x, "matrix_rank")
     sizes = np.linalg.svd(array, compute_uv=False)
-    limit = float(np.finfo(np.float32).eps) * max(array.shape[-2:]) * sizes.max(-1, keepdims=True) if tol is None else tol
+    limit = (
+        float(np.finfo(np.float32).eps) * max(array.shape[-2:]) * sizes.max(-1, keepdims=True) if tol is None else tol
+    )
     return convert(np.asarray((sizes > limit).sum(-1), np.int32))

@@ -165,9 +165,9 @@ def histogram(x: TensorLike, bins: int = 10, range: tuple[float, float] | None =
     """
     from oxiconv.ops.comparison import searchsorted
 
-    if not isinstance(bins, int) or bins < 1:
+    if bins < 1 or bins != int(bins):
         raise ValueError(f"histogram: expected a whole number of at least 1 bins, got {bins!r}")
-    if range is not None and (len(range) != 2 or range[0] > range[1]):
+    if range is not None and range[0] > range[1]:
         raise ValueError(f"histogram: expected range (low, high), got {range!r}")
     given = convert(x)
     if not given.size and range is None:
@@ -198,7 +198,9 @@ def bincount(x: TensorLike, weights: TensorLike | None = None, minlength: int = 
         raise ValueError("bincount: expected sparse=False; sparse tensors are not supported")
     index = values(x, "bincount: the length of the result follows from x, which")
     if index.dtype.kind not in "biu" or index.ndim not in (1, 2) or (index.size and index.min() < 0):
-        raise ShapeError(f"bincount: expected whole numbers from 0 in [n] or [rows, n], got {index.dtype} {index.shape}")
+        raise ShapeError(
+            f"bincount: expected whole numbers from 0 in [n] or [rows, n], got {index.dtype} {index.shape}"
+        )
     length = max(int(index.max()) + 1 if index.size else 0, int(minlength))
     rows = index.shape[0] if index.ndim == 2 else 1
     flat = (index.reshape(rows, -1).astype(np.int64) + np.arange(rows)[:, None] * length).astype(np.int32).ravel()
