@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "python" / "oxiconv"
 Groups = frozenset[str]
 
 # What imports nothing of the package.
-LEAVES: Groups = frozenset({"cache", "contact_sheet", "naming", "png", "tree"})
+LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "devices", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
@@ -56,7 +56,9 @@ MAY_IMPORT: dict[str, Groups] = {
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},
-    "datasets": Groups({"cache"}),
+    "datasets": Groups({"absent", "cache"}),
+    # Modules whose names are all absent.
+    **dict.fromkeys(("distillation", "distribution", "export", "legacy", "quantizers", "wrappers"), Groups({"absent"})),
     "demo": Groups({"", "contact_sheet", "datasets", "png"}),
     "__main__": Groups({"", "cache", "demo"}),
 }

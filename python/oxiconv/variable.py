@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from oxiconv import _core, naming, tape, trace
+from oxiconv import _core, allowance, naming, tape, trace
 from oxiconv._core import Cell, GraphError, ShapeError, Tensor
 from oxiconv.dtype import is_float, standardize_dtype
 from oxiconv.operators import Values
@@ -75,6 +75,7 @@ class Variable(Values):
                 raise ValueError(f"Variable {self.name!r}: expected a shape beside an initializer function")
             if any(not isinstance(n, int) or n < 0 for n in map(_integer, shape)):
                 raise ShapeError(f"Variable {self.name!r}: expected known sizes, got shape {tuple(shape)}")
+            allowance.spend(self.name, shape)
             with trace.suspended():
                 value = convert(initializer(tuple(shape), dtype=standardize_dtype(dtype)), dtype)
         else:
@@ -241,6 +242,11 @@ class StatelessScope:
 
     def __exit__(self, *exc: object) -> None:
         _scopes.stateless = self._outer
+
+
+def stateless_scope() -> StatelessScope | None:
+    """The innermost active `StatelessScope` of this thread."""
+    return _scopes.stateless
 
 
 def _integer(n: Any) -> Any:

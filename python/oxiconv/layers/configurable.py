@@ -81,7 +81,9 @@ class Configurable(State):
         if not config or self.built:
             return
         if "input_shape" in config:
-            self.build(map_shapes(tuple, config["input_shape"]))
+            shape = map_shapes(tuple, config["input_shape"])
+            self.build(shape)
+            self._build_shapes = self._build_shapes or {"input_shape": shape}
         elif "shapes_dict" in config:
             self.build(**{name: map_shapes(tuple, shape) for name, shape in config["shapes_dict"].items()})
 

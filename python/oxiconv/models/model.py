@@ -67,11 +67,11 @@ class Model(Trainer, Layer):
             if not trainable:
                 self.trainable = False
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        """The outputs for the inputs."""
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for the inputs: `call(inputs, training=None, mask=None)`. Subclasses define others."""
         if self._graph is None:
             raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
-        return self._graph.run(inputs, self._label, mask)
+        return self._graph.run(args[0] if args else kwargs["inputs"], self._label, kwargs.get("mask"))
 
     def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
         # The layers of a graph have given the outputs the masks they have.
@@ -195,20 +195,20 @@ class Model(Trainer, Layer):
         """
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
-    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None) -> None:
-        """Writes architecture, weights and optimizer state to one file."""
+    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes architecture, weights and optimizer state to a file: see `saving.save_model`."""
         from oxiconv.saving import save_model
 
-        save_model(self, filepath, overwrite=overwrite)
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: str | Path, overwrite: bool = True) -> None:
-        """Writes the weights to a file."""
+    def save_weights(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes the weights to a file: see `saving.save_weights`."""
         from oxiconv.saving import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads the weights from a file of `save_weights`."""
+        """Reads the weights from a file: see `saving.load_weights`."""
         from oxiconv.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
@@ -242,6 +242,13 @@ class Model(Trainer, Layer):
         from oxiconv.saving.serialization import serialize_keras_object
 
         return json.dumps(serialize_keras_object(self), **kwargs)
+
+
+def _functional_call(self: Model, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+    """What a functional model takes; the method is open, so that subclasses may take other things."""
+
+
+setattr(Model.call, "__signature__", inspect.signature(_functional_call))  # noqa: B010
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -3,6 +3,7 @@
 The names are listed once, in `numpy`, `nn`, `math` and `linalg` as Keras groups them; here are the rest.
 """
 
+from oxiconv.absent import getter
 from oxiconv.ops import image as image
 from oxiconv.ops import linalg as linalg
 from oxiconv.ops import math as math
@@ -47,3 +48,5 @@ __all__ += linalg.__all__
 __all__ += math.__all__
 __all__ += nn.__all__
 __all__ += numpy.__all__
+
+__getattr__ = getter(__name__)

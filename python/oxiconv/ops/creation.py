@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 
 def _own(array: NDArray[Any], dtype: Any = None) -> Tensor:
-    return _core.tensor(np.ascontiguousarray(narrow(array, dtype)).reshape(array.shape), copy=False)
+    tensor = _core.tensor(np.ascontiguousarray(narrow(array, dtype)).reshape(array.shape), copy=False)
+    return _core.cast(tensor, "bfloat16") if dtype is not None and standardize_dtype(dtype) == "bfloat16" else tensor
 
 
 def _dims(shape: Any, name: str = "creation") -> tuple[int, ...]:
@@ -39,12 +40,12 @@ def zeros(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
     >>> zeros((2, 3)).numpy().tolist()
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    return _own(np.zeros(_dims(shape), standardize_dtype(dtype)))
+    return _own(np.zeros(_dims(shape), np.float32), standardize_dtype(dtype))
 
 
 def ones(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
     """Ones (default: float32)."""
-    return _own(np.ones(_dims(shape), standardize_dtype(dtype)))
+    return _own(np.ones(_dims(shape), np.float32), standardize_dtype(dtype))
 
 
 @op

@@ -30,6 +30,7 @@ from oxiconv.ops.activation import (
     tanh_shrink,
     threshold,
 )
+from oxiconv.ops.attention import dot_product_attention
 from oxiconv.ops.convolution import conv, conv_transpose, depthwise_conv, separable_conv
 from oxiconv.ops.indicators import multi_hot, one_hot
 from oxiconv.ops.normalization import batch_normalization, layer_normalization, moments, normalize, rms_normalization
@@ -49,6 +50,7 @@ __all__ = [
     "conv_transpose",
     "depth_to_space",
     "depthwise_conv",
+    "dot_product_attention",
     "elu",
     "fold",
     "gelu",
