@@ -17,6 +17,7 @@ from op_table import (
     primitives,
     products,
     reduction,
+    sequence,
     statistics,
     systems,
     writing,
@@ -37,6 +38,7 @@ CASES: list[Case] = [
     *pooling.CASES,
     *images.CASES,
     *nn.CASES,
+    *sequence.CASES,
     *primitives.CASES,
 ]
 

@@ -279,9 +279,11 @@ class Layer(Configurable):
 
     def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
         if not self.supports_masking:
-            warnings.warn(
-                f"{self._label}: the inputs have a mask, which this layer does not support: it ends here.", stacklevel=3
-            )
+            if previous is not None:
+                warnings.warn(
+                    f"{self._label}: the inputs have a mask, which this layer does not support: it ends here.",
+                    stacklevel=3,
+                )
         elif any(masks.get_keras_mask(output) is None for output in tree.flatten(outputs)):
             if previous is None and tree.is_nested(inputs):
                 previous = tree.map_structure(lambda _: None, inputs)
