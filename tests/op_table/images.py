@@ -81,7 +81,7 @@ def _patches() -> Iterator[Case]:
         ((3, 2), (1, 2), (1, 0), (2, 1)),
         ((2, 3), (2, 1), (2, 1), (1, 2)),
     ]:
-        settings = {"kernel_size": k, "dilation": d, "padding": p, "stride": s}
+        settings: dict[str, Any] = {"kernel_size": k, "dilation": d, "padding": p, "stride": s}
         dims = (2, 3, 6, 5)
         patches = _taken(np.zeros(dims), k, d, p, s).shape
         yield row(

@@ -57,7 +57,8 @@ def _rearranged() -> Iterator[Case]:
         ),
     ]
     for pattern, oracle, sizes in patterns:
-        yield row(ops.rearrange, oracle, [draw.normal(2, 4, 6, 3)], EXACT, pattern, pattern=pattern, **sizes)
+        settings: dict[str, Any] = {"pattern": pattern, **sizes}
+        yield row(ops.rearrange, oracle, [draw.normal(2, 4, 6, 3)], EXACT, pattern, **settings)
 
 
 def _moves() -> Iterator[Case]:
@@ -137,7 +138,7 @@ def _made() -> Iterator[Case]:
         (ops.logspace, np.logspace(0, 2, 5, base=3.0), lambda: ops.logspace(0, 2, 5, base=3.0)),
         (ops.geomspace, np.geomspace(1, 81, 5), lambda: ops.geomspace(1.0, 81.0, 5)),
         (ops.linspace, np.linspace([0, 1], [2, 5], 3, axis=1), lambda: ops.linspace([0, 1], [2, 5], 3, axis=1)),
-        (ops.arange, np.arange(5, 1, -2, np.int32), lambda: ops.arange(5, 1, -2)),
+        (ops.arange, np.arange(5, 1, -2).astype(np.int32), lambda: ops.arange(5, 1, -2)),
     ]
     for i, (op, value, call) in enumerate(made):
         # Computed in float64 and rounded once.

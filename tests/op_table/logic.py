@@ -41,12 +41,13 @@ def _bits() -> Iterator[Case]:
 
 
 def _questions() -> Iterator[Case]:
-    for op, oracle in [
+    questions: list[tuple[Any, Callable[[Array], Array]]] = [
         (ops.isposinf, np.isposinf),
         (ops.isneginf, np.isneginf),
         (ops.isreal, np.isreal),
         (ops.signbit, np.signbit),
-    ]:
+    ]
+    for op, oracle in questions:
         yield row(op, oracle, [SPECIAL], EXACT, differentiable=False)
         yield row(op, oracle, [draw.normal(3, 4)], EXACT, differentiable=False)
     yield row(ops.signbit, np.signbit, [draw.integers(-5, 5, 9)], EXACT)
@@ -85,7 +86,9 @@ def _searches() -> Iterator[Case]:
         EXACT,
         "rows",
     )
-    yield row(ops.digitize, lambda v, b: np.digitize(v, b).astype(np.int32), [x, line], EXACT, differentiable=False)
+    yield row(
+        ops.digitize, lambda v, b: np.digitize(v, b).astype(np.int32), [x, line], Elementwise(), differentiable=False
+    )
 
 
 def _choices() -> Iterator[Case]:

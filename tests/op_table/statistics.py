@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from op_table.bounds import EXACT, SELECTION, Linear, Smooth
-from op_table.case import Array, Case, row
+from op_table.case import Array, Case, U, row
 from op_table.inputs import Inputs
 from oxiconv import ops
 
@@ -36,10 +36,25 @@ def _quiet(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+class _Near:
+    """An absolute tolerance, for values where derivatives do not exist."""
+
+    def __init__(self, size: float) -> None:
+        self.size = size
+
+    def forward(self, oracle: Any, inputs: Any, outputs: Any) -> list[Array]:
+        return [np.full(y.shape, self.size) for y in outputs]
+
+    def gradients(self, oracle: Any, inputs: Any, cotangents: Any) -> list[tuple[Array, Array]]:
+        raise NotImplementedError
+
+
 def _quantiles() -> Iterator[Case]:
-    q = [0.0, 0.3, 0.5, 1.0]
-    # Interpolation: two products, a sum, and the rounded weights.
-    blend = Linear(roundings=3, local=True)
+    q = [0.0, 0.3125, 0.5, 1.0]  # as float32 holds them
+    # Interpolation: two products, a sum, and weights that are rounded, as is what they are made of.
+    blend = Linear(roundings=6, local=True)
+    # The same without derivatives, of numbers below 2.
+    near = _Near(6 * 2 * U)
     for method in ("linear", "lower", "higher", "midpoint", "nearest"):
         for settings in ({}, {"axis": 1}, {"axis": (0, 2), "keepdims": True}):
             yield row(
@@ -56,7 +71,7 @@ def _quantiles() -> Iterator[Case]:
             ops.nanquantile,
             _quiet(lambda x, m=method: np.nanquantile(x, q, axis=-1, method=m)),
             [_holed(3, 6)],
-            blend,
+            near,
             method,
             differentiable=False,
             q=q,
@@ -68,7 +83,7 @@ def _quantiles() -> Iterator[Case]:
         ops.nanpercentile,
         _quiet(lambda x: np.nanpercentile(x, 40, 1)),
         [_holed(3, 6)],
-        blend,
+        near,
         differentiable=False,
         q=40,
         axis=1,
@@ -77,8 +92,8 @@ def _quantiles() -> Iterator[Case]:
         yield row(
             ops.median, lambda x, s=settings: np.median(x, **s), [draw.spread(4, 5)], blend, f"{settings}", **settings
         )
-    yield row(ops.median, lambda x: np.median(x, 1), [_holed(3, 6)], blend, "nan", differentiable=False, axis=1)
-    yield row(ops.nanmedian, _quiet(lambda x: np.nanmedian(x, 1)), [_holed(3, 6)], blend, differentiable=False, axis=1)
+    yield row(ops.median, lambda x: np.median(x, 1), [_holed(3, 6)], near, "nan", differentiable=False, axis=1)
+    yield row(ops.nanmedian, _quiet(lambda x: np.nanmedian(x, 1)), [_holed(3, 6)], near, differentiable=False, axis=1)
 
 
 def _without_nan() -> Iterator[Case]:
@@ -97,23 +112,14 @@ def _without_nan() -> Iterator[Case]:
                 op, lambda x, f=oracle, s=settings: f(x, **s), [draw.spread(3, 4)], bound, f"{settings}", **settings
             )
             yield whole
-        exact = bound if isinstance(bound, Linear) and not bound.local else Linear(roundings=30)
         holed = _holed(3, 5)
 
         def wanted(x: Array, f: Any = oracle) -> Array:
             y: Array = _quiet(f)(x, axis=1)
             return y
 
-        # In float32, from 4 numbers of a size near 1.
-        yield Case(
-            op,
-            lambda x, f=op: f(x, axis=1),
-            wanted,
-            (holed,),
-            _Near(2e-6 if exact.roundings else 1e-6),
-            "holes",
-            differentiable=False,
-        )
+        # Some 20 roundings of numbers below 1.
+        yield row(op, wanted, [holed], _Near(20 * U), "holes", differentiable=False, axis=1)
     for op, oracle in [(ops.nanargmax, np.nanargmax), (ops.nanargmin, np.nanargmin)]:
         holed = _holed(3, 5)
 
@@ -124,19 +130,6 @@ def _without_nan() -> Iterator[Case]:
         yield row(op, lambda x, f=oracle: f(x).astype(np.int32), [draw.spread(3, 4)], EXACT, differentiable=False)
     yield row(ops.ptp, lambda x: np.ptp(x, 1), [draw.spread(3, 5)], Linear(roundings=1, local=True), axis=1)
     yield row(ops.ptp, lambda x: np.ptp(x), [draw.integers(-9, 9, 3, 5)], EXACT)
-
-
-class _Near:
-    """An absolute tolerance, for values where derivatives do not exist."""
-
-    def __init__(self, size: float) -> None:
-        self.size = size
-
-    def forward(self, oracle: Any, inputs: Any, outputs: Any) -> list[Array]:
-        return [np.full(y.shape, self.size) for y in outputs]
-
-    def gradients(self, oracle: Any, inputs: Any, cotangents: Any) -> list[tuple[Array, Array]]:
-        raise NotImplementedError
 
 
 def _running() -> Iterator[Case]:
@@ -151,7 +144,8 @@ def _running() -> Iterator[Case]:
         )
     yield row(ops.cumprod, lambda x: np.cumprod(x, 0, np.int32), [draw.integers(-3, 4, 7)], EXACT, axis=0)
     holes = np.array([[1.0, np.nan, 2.0, 0.5], [np.nan, 3.0, 1.0, np.nan]], np.float32)
-    for op, oracle in [(ops.nancumsum, np.nancumsum), (ops.nancumprod, np.nancumprod)]:
+    running: list[tuple[Any, Any]] = [(ops.nancumsum, np.nancumsum), (ops.nancumprod, np.nancumprod)]
+    for op, oracle in running:
         yield row(op, lambda x, f=oracle: f(x, 1), [holes], EXACT, "holes", differentiable=False, axis=1)
         yield row(op, lambda x, f=oracle: f(x, 0), [draw.uniform(0.5, 1.5, 4, 3)], Smooth(12), axis=0)
     points = np.array([0.0, 0.5, 2.0, 2.5], np.float32)
@@ -188,10 +182,11 @@ def _histograms() -> Iterator[Case]:
         counts, edges = np.histogram(x, **settings)
         return [counts.astype(np.float64), edges]
 
-    near = Linear(roundings=3, local=True)
+    # Edges within some roundings of numbers below 2.
+    near = _Near(8 * 2 * U)
     yield row(ops.histogram, counted, [x], near, differentiable=False)
-    given = {"bins": 4, "range": (-0.55, 0.6)}
-    yield row(ops.histogram, lambda x: counted(x, **given), [x], _Near(1e-6), "range", differentiable=False, **given)
+    given: dict[str, Any] = {"bins": 4, "range": (-0.55, 0.6)}
+    yield row(ops.histogram, lambda x: counted(x, **given), [x], near, "range", differentiable=False, **given)
 
 
 CASES = [*_quantiles(), *_without_nan(), *_running(), *_pairs(), *_histograms()]

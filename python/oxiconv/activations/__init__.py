@@ -8,6 +8,7 @@ from typing import Any
 from oxiconv import ops
 from oxiconv.identifier import resolve
 from oxiconv.ops.activation import mish
+from oxiconv.ops.promotion import real
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike
 
@@ -96,7 +97,7 @@ def relu(x: TensorLike, negative_slope: float = 0.0, max_value: float | None = N
     elif threshold == 0:
         y = ops.leaky_relu(x, negative_slope)
     else:
-        x = ops.cast(x, "float32")
+        x = real(x)
         y = ops.where(x > threshold, x, (x - threshold) * negative_slope)
     return y if max_value is None else ops.minimum(y, max_value)
 

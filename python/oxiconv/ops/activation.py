@@ -11,7 +11,7 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.elementwise import clip
-from oxiconv.ops.promotion import real
+from oxiconv.ops.promotion import real, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -65,6 +65,7 @@ def sigmoid(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def log_sigmoid(x: TensorLike) -> Tensor:
     """`log(sigmoid(x))` without overflow."""
     return _core.unary("neg", _softplus(_core.unary("neg", real(x))))
@@ -78,12 +79,14 @@ def _softplus(x: Tensor) -> Tensor:
 
 
 @op
+@widened
 def softplus(x: TensorLike) -> Tensor:
     """`log(1 + exp(x))` without overflow."""
     return _softplus(real(x))
 
 
 @op
+@widened
 def softsign(x: TensorLike) -> Tensor:
     """`x / (1 + |x|)`."""
     x = real(x)
@@ -91,6 +94,7 @@ def softsign(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def silu(x: TensorLike) -> Tensor:
     """`x * sigmoid(x)`."""
     x = real(x)
@@ -101,6 +105,7 @@ swish = silu
 
 
 @op
+@widened
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """`x` where positive, else `alpha * (exp(x) - 1)`."""
     x = real(x)
@@ -110,6 +115,7 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 
 
 @op
+@widened
 def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
     """`max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)`."""
     x = real(x)
@@ -118,12 +124,14 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 
 
 @op
+@widened
 def selu(x: TensorLike) -> Tensor:
     """Scaled `elu` that keeps mean 0 and variance 1."""
     return _mul(elu(x, SELU_ALPHA), SELU_SCALE)
 
 
 @op
+@widened
 def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
     """`x` times the normal distribution function of `x`, or its tanh approximation."""
     x = real(x)
@@ -134,12 +142,14 @@ def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
 
 
 @op
+@widened
 def hard_sigmoid(x: TensorLike) -> Tensor:
     """`relu6(x + 3) / 6`."""
     return _mul(clip(_add(real(x), 3.0), 0.0, 6.0), 1.0 / 6.0)
 
 
 @op
+@widened
 def hard_silu(x: TensorLike) -> Tensor:
     """`x * hard_sigmoid(x)`."""
     x = real(x)
@@ -156,6 +166,7 @@ def hard_tanh(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def mish(x: TensorLike) -> Tensor:
     """`x * tanh(softplus(x))`."""
     x = real(x)
@@ -163,6 +174,7 @@ def mish(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def glu(x: TensorLike, axis: int = -1) -> Tensor:
     """The first half along `axis` times the sigmoid of the second."""
     from oxiconv.ops.arrangement import split
@@ -180,6 +192,7 @@ def _centre(x: Tensor, axes: list[int]) -> Tensor:
 
 
 @op
+@widened
 def softmax(x: TensorLike, axis: Any = -1) -> Tensor:
     """Exponentials that sum to 1 along `axis` (an axis, several, or None for all).
 
@@ -193,6 +206,7 @@ def softmax(x: TensorLike, axis: Any = -1) -> Tensor:
 
 
 @op
+@widened
 def log_softmax(x: TensorLike, axis: Any = -1) -> Tensor:
     """Logarithm of `softmax` without underflow."""
     x = real(x)
@@ -222,6 +236,7 @@ def hard_shrink(x: TensorLike, threshold: float = 0.5) -> Tensor:
 
 
 @op
+@widened
 def soft_shrink(x: TensorLike, threshold: float = 0.5) -> Tensor:
     """`x` moved towards 0 by `threshold`, and 0 within it.
 
@@ -234,6 +249,7 @@ def soft_shrink(x: TensorLike, threshold: float = 0.5) -> Tensor:
 
 
 @op
+@widened
 def tanh_shrink(x: TensorLike) -> Tensor:
     """`x - tanh(x)`.
 
@@ -245,6 +261,7 @@ def tanh_shrink(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def squareplus(x: TensorLike, b: float = 4) -> Tensor:
     """`(x + sqrt(x² + b)) / 2`.
 
@@ -256,6 +273,7 @@ def squareplus(x: TensorLike, b: float = 4) -> Tensor:
 
 
 @op
+@widened
 def sparse_plus(x: TensorLike) -> Tensor:
     """0 up to -1, `(x + 1)² / 4` to 1, then `x`.
 
@@ -269,6 +287,7 @@ def sparse_plus(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def sparse_sigmoid(x: TensorLike) -> Tensor:
     """0 up to -1, `(x + 1) / 2` to 1, then 1.
 
@@ -281,6 +300,7 @@ def sparse_sigmoid(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def sparsemax(x: TensorLike, axis: int = -1) -> Tensor:
     """The nearest point at which all are at least 0 and sum to 1 along `axis` (Martins and Astudillo 2016).
 

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from oxiconv import _core
-from oxiconv.ops.promotion import real, reals
+from oxiconv.dtype import is_float
+from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import DTypeError, Tensor, TensorLike, convert
 
@@ -37,6 +38,7 @@ def _sides(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @op
+@widened
 def exp2(x: TensorLike) -> Tensor:
     """`2 ** x`.
 
@@ -47,6 +49,7 @@ def exp2(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def cbrt(x: TensorLike) -> Tensor:
     """Cube root, of negative numbers too.
 
@@ -64,6 +67,7 @@ def cbrt(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def sinh(x: TensorLike) -> Tensor:
     """Hyperbolic sine.
 
@@ -81,6 +85,7 @@ def sinh(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def cosh(x: TensorLike) -> Tensor:
     """Hyperbolic cosine.
 
@@ -93,6 +98,7 @@ def cosh(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def arcsinh(x: TensorLike) -> Tensor:
     """Inverse hyperbolic sine.
 
@@ -110,6 +116,7 @@ def arcsinh(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def arccosh(x: TensorLike) -> Tensor:
     """Inverse hyperbolic cosine; NaN below 1.
 
@@ -124,6 +131,7 @@ def arccosh(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def arctanh(x: TensorLike) -> Tensor:
     """Inverse hyperbolic tangent; infinite at -1 and 1, NaN beyond.
 
@@ -140,6 +148,7 @@ def _cosine_of(x: Tensor) -> Tensor:
 
 
 @op
+@widened
 def arcsin(x: TensorLike) -> Tensor:
     """Inverse sine; NaN beyond [-1, 1].
 
@@ -151,6 +160,7 @@ def arcsin(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def arccos(x: TensorLike) -> Tensor:
     """Inverse cosine; NaN beyond [-1, 1].
 
@@ -162,6 +172,7 @@ def arccos(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def sinc(x: TensorLike) -> Tensor:
     """`sin(πx) / (πx)`, 1 at 0.
 
@@ -175,6 +186,7 @@ def sinc(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def deg2rad(x: TensorLike) -> Tensor:
     """Degrees as radians.
 
@@ -185,6 +197,7 @@ def deg2rad(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def rad2deg(x: TensorLike) -> Tensor:
     """Radians as degrees.
 
@@ -195,6 +208,7 @@ def rad2deg(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def hypot(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`sqrt(x1² + x2²)` without overflow.
 
@@ -212,6 +226,7 @@ def hypot(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def logaddexp2(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`log2(2 ** x1 + 2 ** x2)` without overflow.
 
@@ -227,6 +242,7 @@ def logaddexp2(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def ldexp(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`x1 * 2 ** x2`, with whole `x2`.
 
@@ -234,7 +250,7 @@ def ldexp(x1: TensorLike, x2: TensorLike) -> Tensor:
     [1.0, 12.0]
     """
     exponent = convert(x2)
-    if exponent.dtype in ("float32", "float16", "bfloat16"):
+    if is_float(exponent.dtype):
         raise DTypeError(f"ldexp: expected whole exponents, got {exponent.dtype}")
     # In two halves, since a power may overflow where the result does not.
     half = _core.binary("floordiv", exponent, 2)

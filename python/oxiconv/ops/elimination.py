@@ -14,17 +14,17 @@ from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import broadcast_to, swapaxes, take_along_axis
 from oxiconv.ops.diagonals import diagonal
 from oxiconv.ops.products import matmul
-from oxiconv.ops.promotion import real, reals
+from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
 
 def matrices(x: Any, name: str, square: bool = False) -> Tensor:
     """`x` as real matrices `[.., m, n]`."""
-    x = real(x)
-    if x.ndim < 2 or (square and x.shape[-1] != x.shape[-2]):
-        raise ShapeError(f"{name}: expected {'square ' if square else ''}matrices, got shape {x.shape}")
-    return x
+    found = real(x)
+    if found.ndim < 2 or (square and found.shape[-1] != found.shape[-2]):
+        raise ShapeError(f"{name}: expected {'square ' if square else ''}matrices, got shape {found.shape}")
+    return found
 
 
 def _line(x: Tensor, axis: int, i: int) -> Tensor:
@@ -131,6 +131,7 @@ def _unboxed(x: Tensor, vector: bool) -> Tensor:
 
 
 @op
+@widened
 def solve(a: TensorLike, b: TensorLike) -> Tensor:
     """The solution of `a @ x = b`, for square matrices and vectors or matrices `b`.
 
@@ -142,6 +143,7 @@ def solve(a: TensorLike, b: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def inv(x: TensorLike) -> Tensor:
     """The inverse of square matrices.
 
@@ -154,6 +156,7 @@ def inv(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False) -> Tensor:
     """The solution of `a @ x = b` for triangular matrices; what is in the other triangle is not looked at.
 
@@ -173,6 +176,7 @@ def solve_triangular(a: TensorLike, b: TensorLike, lower: bool = False) -> Tenso
 
 
 @op
+@widened
 def cholesky(x: TensorLike, upper: bool = False) -> Tensor:
     """The lower triangular L with `L @ L.T = x` of symmetric positive definite matrices; `upper` gives `L.T`.
 
@@ -195,6 +199,7 @@ def cholesky(x: TensorLike, upper: bool = False) -> Tensor:
 
 
 @op
+@widened
 def cholesky_inverse(x: TensorLike, upper: bool = False) -> Tensor:
     """The inverse of the matrix whose Cholesky factor is `x`.
 
@@ -209,6 +214,7 @@ def cholesky_inverse(x: TensorLike, upper: bool = False) -> Tensor:
 
 
 @op
+@widened
 def det(x: TensorLike) -> Tensor:
     """The determinant of square matrices.
 
@@ -220,6 +226,7 @@ def det(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def slogdet(x: TensorLike) -> tuple[Tensor, Tensor]:
     """The sign of the determinant, and the logarithm of its magnitude, which does not overflow.
 
@@ -233,6 +240,7 @@ def slogdet(x: TensorLike) -> tuple[Tensor, Tensor]:
 
 
 @op
+@widened
 def logdet(x: TensorLike) -> Tensor:
     """The logarithm of the determinant of positive definite matrices.
 
@@ -244,6 +252,7 @@ def logdet(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def qr(x: TensorLike, mode: str = "reduced") -> tuple[Tensor, Tensor]:
     """Orthogonal Q and upper triangular R with `Q @ R = x`, by reflections.
 

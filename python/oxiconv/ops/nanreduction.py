@@ -7,6 +7,7 @@ from typing import Any
 from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
+from oxiconv.ops.promotion import widened
 from oxiconv.ops.reduction import Axis, axes_of
 from oxiconv.ops.scanning import without_nan
 from oxiconv.symbolic import op
@@ -14,6 +15,7 @@ from oxiconv.tensor import Tensor, TensorLike, convert
 
 
 @op
+@widened
 def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Sum over `axis` (default: all); NaN counts as 0.
 
@@ -24,6 +26,7 @@ def nansum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @op
+@widened
 def nanprod(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Product over `axis` (default: all); NaN counts as 1.
 
@@ -38,6 +41,7 @@ def _present(x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
 
 
 @op
+@widened
 def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Mean of what is not NaN over `axis` (default: all); NaN where nothing is.
 
@@ -52,6 +56,7 @@ def nanmean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @op
+@widened
 def nanvar(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Biased variance of what is not NaN over `axis` (default: all); NaN where nothing is.
 
@@ -66,6 +71,7 @@ def nanvar(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @op
+@widened
 def nanstd(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Square root of `nanvar`.
 
@@ -85,6 +91,7 @@ def _extreme(name: str, x: Any, axis: Axis, keepdims: bool) -> Tensor:
 
 
 @op
+@widened
 def nanmax(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Largest of what is not NaN over `axis` (default: all); NaN where nothing is.
 
@@ -95,6 +102,7 @@ def nanmax(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @op
+@widened
 def nanmin(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Smallest of what is not NaN over `axis` (default: all); NaN where nothing is.
 
@@ -137,6 +145,7 @@ def nanargmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) ->
 
 
 @op
+@widened
 def ptp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Largest minus smallest element over `axis` (default: all).
 

@@ -9,13 +9,14 @@ from typing import Any
 from oxiconv import _core
 from oxiconv.config import epsilon as default_epsilon
 from oxiconv.ops import reduction
-from oxiconv.ops.promotion import real
+from oxiconv.ops.promotion import real, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
 
 @op
+@widened
 def moments(x: TensorLike, axes: Any, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
     """Mean and biased variance over `axes`.
 
@@ -30,6 +31,7 @@ def moments(x: TensorLike, axes: Any, keepdims: bool = False, synchronized: bool
 
 
 @op
+@widened
 def batch_normalization(
     x: TensorLike,
     mean: TensorLike,
@@ -62,6 +64,7 @@ def batch_normalization(
 
 
 @op
+@widened
 def layer_normalization(
     x: TensorLike,
     gamma: TensorLike | None = None,
@@ -106,6 +109,7 @@ def _over(x: Tensor, axes: list[int], value: Any) -> Tensor:
 
 
 @op
+@widened
 def rms_normalization(
     x: TensorLike, scale: TensorLike | None = None, axis: int | Sequence[int] = -1, epsilon: float | None = None
 ) -> Tensor:
@@ -123,6 +127,7 @@ def rms_normalization(
 
 
 @op
+@widened
 def normalize(x: TensorLike, axis: int = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
     """`x` divided by its norm along `axis`, which counts as at least `epsilon`.
 

@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast
 
-from oxiconv import _core
+from oxiconv import _core, tree
 from oxiconv.dtype import is_float, result_type
 from oxiconv.tensor import Tensor, convert
+
+P = ParamSpec("P")
+R = TypeVar("R")
+HALVES = ("float16", "bfloat16")
+
+
+def widened(function: Callable[P, R]) -> Callable[P, R]:
+    """`function` computed in float32 where it is given halves, its results rounded to them once.
+
+    For functions of several steps: each alone would round, and a sum or a square leave the range of float16.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        kinds = [str(getattr(a, "dtype", "")) for a in (*args, *kwargs.values())]
+        if not any(k in HALVES for k in kinds):
+            return function(*args, **kwargs)
+        common = result_type(*(k for k in kinds if k in (*HALVES, "float32")))
+
+        def wide(x: Any) -> Any:
+            return convert(x, "float32") if str(getattr(x, "dtype", "")) in HALVES else x
+
+        def narrow(x: Any) -> Any:
+            return _core.cast(x, common) if isinstance(x, Tensor) and x.dtype == "float32" else x
+
+        results = function(*map(wide, args), **{k: wide(v) for k, v in kwargs.items()})
+        return cast("R", tree.map_structure(narrow, results))
+
+    return call
 
 
 def real(x: Any) -> Tensor:

@@ -8,13 +8,14 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import _part, cumsum, ravel
-from oxiconv.ops.promotion import numbers, real, reals
+from oxiconv.ops.promotion import numbers, real, reals, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
 
 @op
+@widened
 def cumprod(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Running products along `axis` (default: of the flattened tensor).
 
@@ -42,6 +43,7 @@ def without_nan(x: Any, instead: float) -> Tensor:
 
 
 @op
+@widened
 def nancumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Running sums along `axis` (default: of the flattened tensor); NaN counts as 0.
 
@@ -52,6 +54,7 @@ def nancumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tens
 
 
 @op
+@widened
 def nancumprod(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Running products along `axis` (default: of the flattened tensor); NaN counts as 1.
 
@@ -62,6 +65,7 @@ def nancumprod(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Ten
 
 
 @op
+@widened
 def diff(a: TensorLike, n: int = 1, axis: int = -1) -> Tensor:
     """Differences of neighbours along `axis`, taken `n` times; of truth values, whether they differ.
 
@@ -80,6 +84,7 @@ def diff(a: TensorLike, n: int = 1, axis: int = -1) -> Tensor:
 
 
 @op
+@widened
 def trapezoid(y: TensorLike, x: TensorLike | None = None, dx: float = 1.0, axis: int = -1) -> Tensor:
     """Integral along `axis` by trapezoids, between the points `x` or points `dx` apart.
 

@@ -11,7 +11,7 @@ from oxiconv.ops import reduction
 from oxiconv.ops.activation import log_softmax, softplus
 from oxiconv.ops.elementwise import clip
 from oxiconv.ops.indicators import one_hot
-from oxiconv.ops.promotion import real, reals
+from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -32,6 +32,7 @@ def _log_probabilities(y: Tensor, axis: int) -> Tensor:
 
 
 @op
+@widened
 def categorical_crossentropy(
     target: TensorLike, output: TensorLike, from_logits: bool = False, axis: int = -1
 ) -> Tensor:
@@ -48,6 +49,7 @@ def categorical_crossentropy(
 
 
 @op
+@widened
 def sparse_categorical_crossentropy(
     target: TensorLike, output: TensorLike, from_logits: bool = False, axis: int = -1
 ) -> Tensor:
@@ -73,6 +75,7 @@ def sparse_categorical_crossentropy(
 
 
 @op
+@widened
 def binary_crossentropy(target: TensorLike, output: TensorLike, from_logits: bool = False) -> Tensor:
     """`-target * log(output) - (1 - target) * log(1 - output)`, elementwise.
 
@@ -91,6 +94,7 @@ def binary_crossentropy(target: TensorLike, output: TensorLike, from_logits: boo
 
 
 @op
+@widened
 def psnr(x1: TensorLike, x2: TensorLike, max_val: float) -> Tensor:
     """Peak signal-to-noise ratio in decibels of two images, or batches, with values up to `max_val`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oxiconv import _core
-from oxiconv.ops.promotion import real
+from oxiconv.ops.promotion import real, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike
 
@@ -51,6 +51,7 @@ def _exp(x: Any) -> Tensor:
 
 
 @op
+@widened
 def erfc(x: TensorLike) -> Tensor:
     """`1 - erf(x)`, accurate where that is small.
 
@@ -75,6 +76,7 @@ def erfc(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def i0(x: TensorLike) -> Tensor:
     """The modified Bessel function of order 0.
 

@@ -12,7 +12,7 @@ from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import take_along_axis
 from oxiconv.ops.concrete import values
 from oxiconv.ops.ordering import sort
-from oxiconv.ops.promotion import real, reals
+from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.ops.reduction import Axis, axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -21,6 +21,7 @@ METHODS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
 @op
+@widened
 def quantile(x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "linear", keepdims: bool = False) -> Tensor:
     """Values below which the shares `q` (0 to 1) of the elements along `axis` (default: all) are.
 
@@ -34,6 +35,7 @@ def quantile(x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "lin
 
 
 @op
+@widened
 def percentile(
     x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Tensor:
@@ -46,6 +48,7 @@ def percentile(
 
 
 @op
+@widened
 def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The middle of the sorted elements along `axis` (default: all), or the mean of the two middle ones.
 
@@ -56,6 +59,7 @@ def median(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @op
+@widened
 def nanquantile(
     x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Tensor:
@@ -68,6 +72,7 @@ def nanquantile(
 
 
 @op
+@widened
 def nanpercentile(
     x: TensorLike, q: TensorLike, axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Tensor:
@@ -80,6 +85,7 @@ def nanpercentile(
 
 
 @op
+@widened
 def nanmedian(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """As `median`, of the elements that are not NaN.
 
@@ -127,13 +133,10 @@ def _picked(line: Tensor, shares: Any, method: str) -> Tensor:
 
     if method in ("lower", "higher", "nearest"):
         return at({"lower": low, "higher": high, "nearest": np.round(exact)}[method])
-    below = 0.5 if method == "midpoint" else _core.cast(convert((high - exact).astype(np.float32)), line.dtype)
-    return _blend(at(low), at(high), below)
-
-
-def _blend(low: Tensor, high: Tensor, below: Any) -> Tensor:
-    above = _core.binary("sub", 1.0, below) if isinstance(below, Tensor) else 1.0 - below
-    return _core.binary("add", _core.binary("mul", high, above), _core.binary("mul", low, below))
+    weights = np.full_like(exact, 0.5) if method == "midpoint" else high - exact
+    # Both rounded from float64: the difference of a rounded weight from 1 would be off by more than itself.
+    below, above = (convert(w.astype(np.float32), line.dtype) for w in (weights, 1 - weights))
+    return _core.binary("add", _core.binary("mul", at(high), above), _core.binary("mul", at(low), below))
 
 
 def _skipping(line: Tensor, nans: Tensor, shares: Any, method: str) -> Tensor:
@@ -149,8 +152,9 @@ def _skipping(line: Tensor, nans: Tensor, shares: Any, method: str) -> Tensor:
 
     if method in ("lower", "higher", "nearest"):
         return at({"lower": low, "higher": high, "nearest": _core.unary("round", exact)}[method])
-    fraction = 0.5 if method == "midpoint" else _core.cast(_core.binary("sub", exact, low), line.dtype)
-    return _blend(at(high), at(low), fraction)
+    above: Any = 0.5 if method == "midpoint" else _core.binary("sub", exact, low)
+    below: Any = 0.5 if method == "midpoint" else _core.binary("sub", 1.0, above)
+    return _core.binary("add", _core.binary("mul", at(high), above), _core.binary("mul", at(low), below))
 
 
 @op
@@ -216,6 +220,7 @@ def bincount(x: TensorLike, weights: TensorLike | None = None, minlength: int = 
 
 
 @op
+@widened
 def corrcoef(x: TensorLike) -> Tensor:
     """Correlation of each pair of rows of `[variables, observations]`.
 
@@ -239,6 +244,7 @@ def corrcoef(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def correlate(x1: TensorLike, x2: TensorLike, mode: str = "valid") -> Tensor:
     """Cross-correlation of two vectors: products summed for each shift of the second along the first.
 

@@ -11,13 +11,14 @@ from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import moveaxis, ravel
 from oxiconv.ops.elementwise import multiply
 from oxiconv.ops.products import tensordot
-from oxiconv.ops.promotion import as_one, numbers, reals
+from oxiconv.ops.promotion import as_one, numbers, reals, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
 
 @op
+@widened
 def inner(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Sum over the last axes of both; a scalar multiplies.
 
@@ -33,6 +34,7 @@ def inner(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def vdot(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Sum of the products of all elements of both, flattened.
 
@@ -46,6 +48,7 @@ def vdot(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def kron(x1: TensorLike, x2: TensorLike) -> Tensor:
     """Each element of `x1` times all of `x2`, in its place.
 
@@ -61,6 +64,7 @@ def kron(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def cross(
     x1: TensorLike, x2: TensorLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Tensor:
@@ -102,6 +106,7 @@ def cross(
 
 
 @op
+@widened
 def cdist(x: TensorLike, y: TensorLike) -> Tensor:
     """Distances `[.., m, n]` of each of `[.., m, size]` to each of `[.., n, size]`.
 
