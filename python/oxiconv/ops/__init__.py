@@ -10,6 +10,7 @@ from oxiconv.ops import math as math
 from oxiconv.ops import nn as nn
 from oxiconv.ops import numpy as numpy
 from oxiconv.ops.arrangement import unstack
+from oxiconv.ops.autograd import custom_gradient
 from oxiconv.ops.core import (
     cast,
     convert_to_numpy,
@@ -32,6 +33,7 @@ __all__ = [
     "cast",
     "convert_to_numpy",
     "convert_to_tensor",
+    "custom_gradient",
     "dtype",
     "is_tensor",
     "rearrange",
