@@ -183,6 +183,16 @@ def _moves() -> Iterator[Case]:
             lambda x, i, a=axis: _core.gather(x, i, a),
         )
 
+    for axis, index in [(1, draw.integers(0, 5, 4, 3)), (2, draw.integers(0, 3, 4, 2, 3)), (1, draw.integers(0, 5, 4))]:
+        yield row(
+            _core.gather_each,
+            lambda x, i, a=axis: np.stack([np.take(y, j, a - 1) for y, j in zip(x, i, strict=True)]),
+            [*x, index],
+            EXACT,
+            f"{axis}",
+            lambda x, i, a=axis: _core.gather_each(x, i, a),
+        )
+
     def scattered(x: Array, i: Array, axis: int, size: int) -> Array:
         y: Array = np.zeros((*x.shape[:axis], size, *x.shape[axis + i.ndim :]))
         lead = (slice(None),) * axis
@@ -198,6 +208,15 @@ def _moves() -> Iterator[Case]:
             Linear(),
             f"{axis}",
             lambda x, i, a=axis: _core.scatter_add(x, i, a, 6),
+        )
+    for axis, index in [(1, draw.integers(0, 6, 4, 5)), (2, draw.integers(0, 3, 4, 3))]:
+        yield row(
+            _core.scatter_each,
+            lambda x, i, a=axis: np.stack([scattered(y, j, a - 1, 6) for y, j in zip(x, i, strict=True)]),
+            [*x, index],
+            Linear(),
+            f"{axis}",
+            lambda x, i, a=axis: _core.scatter_each(x, i, a, 6),
         )
 
 

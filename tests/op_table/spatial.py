@@ -13,7 +13,7 @@ from op_table.case import Array, Case, row
 from op_table.inputs import Inputs
 from oxiconv import ops
 
-draw = Inputs("images")
+draw = Inputs("spatial")
 
 
 def _shuffled(x: Array, b: int, first: bool) -> Array:
