@@ -120,7 +120,7 @@ def test_spectral_normalization_trains_the_layer_within() -> None:
     with GradientTape() as tape:
         y = layer(x, training=True)
         loss = ops.sum(ops.square(y))
-    assert [w.name for w in layer.weights] == ["kernel", "bias", "vector_u"]
+    assert [w.name for w in layer.weights] == ["kernel", "vector_u", "bias"]
     # The gradient at the normalized kernel, which is what the optimizer then changes. Sums of 15 terms of size 10.
     np.testing.assert_allclose(
         tape.gradient(loss, layer.layer.kernel).numpy(), 2 * x.T @ y.numpy(), atol=15 * 10 * 4 * EPS

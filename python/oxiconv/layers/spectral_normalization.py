@@ -42,11 +42,12 @@ class SpectralNormalization(Wrapper):
         """Builds the layer, and makes the vector."""
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
-        kernel = self._kernel()
+        # Keras counts the kernel among this layer's own weights too, before the vector, in files as well.
+        self.kernel = self._kernel()
         self.vector_u = self.add_weight(
-            (1, kernel.shape[-1]),
+            (1, self.kernel.shape[-1]),
             initializers.TruncatedNormal(stddev=0.02),
-            dtype=kernel.dtype,
+            dtype=self.kernel.dtype,
             trainable=False,
             name="vector_u",
         )
@@ -61,13 +62,12 @@ class SpectralNormalization(Wrapper):
     def call(self, inputs: Tensor, training: bool | None = False) -> Tensor:
         """The layer's outputs."""
         if training:
-            kernel = self._kernel()
-            held, u = kernel.value, self.vector_u.value
+            held, u = self.kernel.value, self.vector_u.value
             # A kernel of zeros has no direction: it stays, and the vector too.
             zero = ops.all(ops.equal(held, 0.0))
             new_u, normalized = self._normalized(held, u)
             self.vector_u.assign(ops.where(zero, u, new_u))
-            kernel.assign(ops.where(zero, held, normalized))
+            self.kernel.assign(ops.where(zero, held, normalized))
         outputs: Tensor = self.layer(inputs)
         return outputs
 
