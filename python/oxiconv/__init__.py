@@ -36,6 +36,7 @@ from oxiconv.variable import StatelessScope, Variable
 if TYPE_CHECKING:
     from oxiconv import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
@@ -77,6 +78,7 @@ _operators.install(ops)
 _MODULES = frozenset(
     {
         "activations",
+        "applications",
         "backend",
         "callbacks",
         "config",
@@ -152,6 +154,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "config",
