@@ -220,6 +220,25 @@ def _moves() -> Iterator[Case]:
         )
 
 
+def _orders() -> Iterator[Case]:
+    def order(x: Array) -> Array:
+        return np.argsort(x, -1, kind="stable").astype(np.int32)
+
+    ties = np.array([[2, 1, np.nan, 1, -0.0, 0.0], [np.inf, -np.inf, np.nan, 3, np.nan, 3]], np.float32)
+    for x in (ties, draw.spread(3, 40), draw.normal(4, 0), draw.normal(7)):
+        yield row(_core.argsort, order, [x], EXACT, differentiable=False)
+    for x in (draw.integers(-9, 9, 5, 2, 30), draw.integers(0, 9, 3, 9, dtype="uint8"), draw.truths(2, 9)):
+        yield row(_core.argsort, order, [x], EXACT, x.dtype.name)
+
+    def added(x: Array, i: Array) -> Array:
+        y = np.zeros((4, 3), np.int32)
+        np.add.at(y, i, x)
+        return y
+
+    whole = [draw.integers(-(2**31), 2**31 - 1, 6, 3), draw.integers(0, 4, 6)]
+    yield row(_core.scatter_add, added, whole, EXACT, "int32", lambda x, i: _core.scatter_add(x, i, 0, 4))
+
+
 def _products() -> Iterator[Case]:
     p = Product.einsum("abmk", "abkn", "abmn", a=2, b=3, m=4, k=5, n=6)
     yield row(_core.matmul, p, [draw.normal(2, 3, 4, 5), draw.normal(2, 3, 5, 6)], p)
@@ -290,4 +309,4 @@ def _random() -> Iterator[Case]:
         )
 
 
-CASES = [*_maps(), *_moves(), *_products(), *_random()]
+CASES = [*_maps(), *_moves(), *_orders(), *_products(), *_random()]

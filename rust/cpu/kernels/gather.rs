@@ -59,6 +59,7 @@ fn small<T: Copy, const N: usize>(x: &[T], index: &[i32], out: &mut [T]) -> Resu
 /// What can be summed: floats, and integers that wrap around.
 pub trait Summable: Copy + Default {
     /// The sum of two.
+    #[must_use]
     fn plus(self, other: Self) -> Self;
 }
 
