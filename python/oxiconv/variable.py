@@ -9,6 +9,7 @@ import numpy as np
 
 from oxiconv import _core, allowance, naming, tape, trace
 from oxiconv._core import Cell, GraphError, ShapeError, Tensor
+from oxiconv.absent import refuse_member
 from oxiconv.dtype import is_float, standardize_dtype
 from oxiconv.operators import Values
 from oxiconv.tensor import convert
@@ -49,6 +50,9 @@ class Variable(Values):
     grad: Tensor | None = None
     _shown: Tensor | None = None
 
+    # It serves float8 training, which is absent.
+    overwrite_with_gradient = False
+
     def __init__(
         self,
         initializer: TensorLike | Callable[..., Any] | str,
@@ -59,7 +63,10 @@ class Variable(Values):
         aggregation: str = "none",
         synchronization: str = "auto",
         name: str | None = None,
+        layout: Any = None,
     ) -> None:
+        if layout is not None:
+            raise ValueError("Variable: expected layout=None: one machine computes, there is nothing to distribute")
         self.name = name if name is not None else naming.auto_name("Variable")
         if "/" in self.name:
             raise ValueError(f"Variable: expected a name without '/', got {self.name!r}")
@@ -170,6 +177,9 @@ class Variable(Values):
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, cell=Cell(convert(state["cell"])))
 
+    def __getattr__(self, name: str) -> Any:
+        refuse_member(type(self), name)
+
     def __repr__(self) -> str:
         held = self._held()
         shown = "traced" if held.traced else str(held.numpy())
@@ -226,6 +236,7 @@ class StatelessScope:
         self.collect_losses = collect_losses
         self.initialize_variables = initialize_variables
         self.values: dict[Variable, Tensor] = {}
+        self.losses: list[Any] = []
         for variable, value in state_mapping or ():
             self.add_update((variable, value))
 
@@ -238,6 +249,10 @@ class StatelessScope:
         if new.shape != variable.shape:
             raise ShapeError(f"StatelessScope: expected shape {variable.shape} for {variable.path!r}, got {new.shape}")
         self.values[variable] = new
+
+    def add_loss(self, loss: Any) -> None:
+        """Notes a loss of a call in this scope."""
+        self.losses.append(loss)
 
     def get_current_value(self, variable: Variable) -> Tensor:
         """The value of a variable: what was given or assigned here, else what it holds."""

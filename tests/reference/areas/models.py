@@ -81,7 +81,7 @@ def sub_graph(k: Library) -> Mapping[str, Array]:
 def _blocks(k: Library) -> Any:
     layers = k.keras.layers
 
-    class Block(layers.Layer):  # type: ignore[misc]
+    class Block(k.keras.layers.Layer):  # type: ignore[misc, name-defined]
         def __init__(self, units: int, rate: float = 0.1) -> None:
             super().__init__()
             self.dense = layers.Dense(units, kernel_regularizer="l2")
