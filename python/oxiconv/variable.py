@@ -97,7 +97,7 @@ class Variable(Values):
             raise GraphError(f"Variable {self.name!r}: expected a value with data, got one of a graph being traced")
         self.cell = Cell(value)
         self.shape: tuple[int, ...] = value.shape
-        self.dtype: DTypeName = value.dtype
+        self._dtype: DTypeName = value.dtype
 
     @property
     def value(self) -> Tensor:
@@ -105,14 +105,17 @@ class Variable(Values):
         held = tape.observe(self, self._held()) if self._trainable else self._held()
         if self.grad is not None:
             self._shown = tape.show(self, held)
+        return held if _scopes.autocast is None or self.dtype == held.dtype else _core.cast(held, self.dtype)
+
+    @property
+    def dtype(self) -> DTypeName:
+        """The element type; in an `AutocastScope`, the one that it is read in."""
         wanted = _scopes.autocast
-        if wanted is None or wanted == self.dtype or not self.autocast or not is_float(self.dtype):
-            return held
-        return _core.cast(held, wanted)
+        return self._dtype if wanted is None or not self.autocast or not is_float(self._dtype) else wanted
 
     def assign(self, value: TensorLike) -> Tensor:
         """Replaces the value by one of the same shape; returns it."""
-        new = convert(value, self.dtype)
+        new = convert(value, self._dtype)
         if new.shape != self.shape:
             raise ShapeError(f"Variable {self.path!r}: assign: expected shape {self.shape}, got {new.shape}")
         active = trace.current()
@@ -122,18 +125,19 @@ class Variable(Values):
         if _scopes.stateless is not None:
             _scopes.stateless.add_update((self, new))
         elif active is None:
-            self.cell.set(new)
+            # As in a trace, no gradient passes through an assignment.
+            self.cell.set(_core.detach(new) if tape.recording() else new)
         else:
             active.write(self, new)
         return new
 
     def assign_add(self, value: TensorLike) -> Tensor:
         """Adds `value`, which may broadcast; returns the new value."""
-        return self.assign(self._held() + convert(value, self.dtype))
+        return self.assign(self._held() + convert(value, self._dtype))
 
     def assign_sub(self, value: TensorLike) -> Tensor:
         """Subtracts `value`, which may broadcast; returns the new value."""
-        return self.assign(self._held() - convert(value, self.dtype))
+        return self.assign(self._held() - convert(value, self._dtype))
 
     def _held(self) -> Tensor:
         if _scopes.stateless is not None:
@@ -245,7 +249,7 @@ class StatelessScope:
         variable, value = update
         if not isinstance(variable, Variable):
             raise ValueError(f"StatelessScope: expected pairs of a variable and a value, got {variable!r}")
-        new = convert(value, variable.dtype)
+        new = convert(value, variable._dtype)
         if new.shape != variable.shape:
             raise ShapeError(f"StatelessScope: expected shape {variable.shape} for {variable.path!r}, got {new.shape}")
         self.values[variable] = new

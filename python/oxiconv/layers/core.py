@@ -26,7 +26,7 @@ class Identity(Layer):
 
 
 class Rescaling(Layer):
-    """`inputs * scale + offset` in float32.
+    """`inputs * scale + offset`, in the type the layer computes in.
 
     Args:
         scale: a number, or one per channel.
@@ -50,7 +50,7 @@ class Rescaling(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """The scaled inputs."""
-        return ops.add(ops.multiply(ops.cast(inputs, "float32"), self.scale), self.offset)
+        return ops.add(ops.multiply(ops.cast(inputs, self.compute_dtype), self.scale), self.offset)
 
 
 class Lambda(Layer):

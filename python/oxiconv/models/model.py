@@ -42,7 +42,6 @@ class Model(Trainer, Layer):
         ((None, 2), 10)
     """
 
-    _rounds_outputs = False
     # Whether the layers are one chain by construction.
     _is_chain = False
 
