@@ -7,8 +7,8 @@ from typing import Any
 
 from reference.case import Library, case
 
-# Layers of critics, in whose gradients gradient penalties differentiate. Normalizations are not among them: TensorFlow's
-# variance takes the mean for a constant, which is right in a gradient but not in a gradient of it; see test_gradients.py.
+# Layers of critics, in whose gradients gradient penalties differentiate. Normalizations are not among them: variances of
+# TensorFlow take the mean for a constant, right in a gradient but not in a gradient of it; see test_gradients.py.
 PARTS: dict[str, Callable[[Any], list[Any]]] = {
     "dense": lambda L: [L.Flatten(), L.Dense(4), L.LeakyReLU(negative_slope=0.2)],
     "convolution": lambda L: [L.Conv2D(3, 3, strides=2, padding="same"), L.LeakyReLU(negative_slope=0.2), L.Flatten()],
@@ -91,7 +91,7 @@ def pauses(k: Library) -> Mapping[str, Any]:
 def custom_gradients(k: Library) -> Mapping[str, Any]:
     ops = k.keras.ops
 
-    @ops.custom_gradient
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
     def log1pexp(x: Any) -> Any:
         e = ops.exp(x)
 
@@ -102,7 +102,7 @@ def custom_gradients(k: Library) -> Mapping[str, Any]:
 
         return ops.log(1 + e), grad
 
-    @ops.custom_gradient
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
     def clipped(x: Any) -> Any:
         """A gradient that is no linear function of the one that arrives."""
 
@@ -111,7 +111,7 @@ def custom_gradients(k: Library) -> Mapping[str, Any]:
 
         return x * 1.0, grad
 
-    @ops.custom_gradient
+    @ops.custom_gradient  # type: ignore[untyped-decorator]
     def pair(x: Any, y: Any) -> Any:
         def grad(upstream: Any) -> Any:
             return upstream * y * 10.0, upstream * 3.0
