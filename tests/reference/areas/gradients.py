@@ -7,8 +7,8 @@ from typing import Any
 
 from reference.case import Library, case
 
-# Layers of critics, in whose gradients gradient penalties differentiate. Normalizations are not among them: variances of
-# TensorFlow take the mean for a constant, right in a gradient but not in a gradient of it; see test_gradients.py.
+# Layers of critics, in whose gradients gradient penalties differentiate. Normalizations are not among them: variances
+# of TensorFlow take the mean for a constant, right in a gradient but not in a gradient of it; see test_gradients.py.
 PARTS: dict[str, Callable[[Any], list[Any]]] = {
     "dense": lambda L: [L.Flatten(), L.Dense(4), L.LeakyReLU(negative_slope=0.2)],
     "convolution": lambda L: [L.Conv2D(3, 3, strides=2, padding="same"), L.LeakyReLU(negative_slope=0.2), L.Flatten()],
