@@ -250,10 +250,10 @@ class Layer(Configurable):
         if policy.compute_dtype != policy.variable_dtype or AutocastScope.active():
             with AutocastScope(policy.compute_dtype if self.autocast and is_float(policy.compute_dtype) else None):
                 outputs = self.call(*args, **kwargs)
-            if self._rounds_outputs and self._input_type in _HALVES:
-                outputs = tree.map_structure(self._cast, outputs)
         else:
             outputs = self.call(*args, **kwargs)
+        if self._rounds_outputs and self._input_type in _HALVES:
+            outputs = tree.map_structure(self._cast, outputs)
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
                 penalty = self.activity_regularizer(output)
