@@ -18,8 +18,8 @@ from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 
 Permutation = Callable[[int], NDArray[np.intp]]
 
-# Small batches are gathered many at a time: this many bytes, which both caches hold. Gathering is then a percent or two of
-# a step, less than what a thread that did it ahead would take from the step's own threads.
+# Small batches are gathered many at a time: this many bytes, which both caches hold. Gathering is then a percent or two
+# of a step, less than what a thread that did it ahead would take from the step's own threads.
 CHUNK = 1 << 20
 
 
