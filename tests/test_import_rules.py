@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, Groups] = {
     "optimizers": OPS | {"saving"},
     "bounding_boxes": OPS,
     "layers": OPS | PIECES | {"bounding_boxes", "dtype_policies", "saving"},
-    "utils": OPS | {"bounding_boxes", "saving"},
+    "utils": OPS | {"backend", "bounding_boxes", "saving"},
     "visualization": OPS | {"bounding_boxes"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
