@@ -126,7 +126,7 @@ def test_arguments() -> None:
     [
         ({"weights": "nowhere.h5"}, "'imagenet' or the path"),
         ({"weights": "imagenet", "classes": 10}, "classes must be 1000"),
-        ({"weights": "imagenet", "alpha": 0.4}, "alpha"),
+        ({"weights": "imagenet", "include_top": False, "input_shape": (96, 96, 3), "alpha": 0.4}, "alpha"),
         ({"input_shape": (16, 16, 3)}, "at least 32x32"),
         ({"input_shape": (32, 32)}, "three entries"),
         ({"input_shape": (None, 32, 3)}, "must be known"),
@@ -145,8 +145,8 @@ def test_unusual_channels_are_told() -> None:
 
 def test_weights_from_files(tmp_path: Path) -> None:
     source = mobilenet(include_top=False)
+    source.save_weights(tmp_path / "w.weights.h5")
     with pytest.raises(ValueError, match="softmax"):
-        source.save_weights(tmp_path / "w.weights.h5")
         mobilenet(weights=str(tmp_path / "w.weights.h5"), classifier_activation="relu")
     source.save(tmp_path / "m.keras")
     source.save(tmp_path / "m.h5")

@@ -57,6 +57,7 @@ def assemble(
     """
     check(request)
     given = request.input_tensor
+    inputs: Any
     if given is None:
         x = inputs = layers.Input(image_shape(request, size, smallest, fixed))
     elif isinstance(given, KerasTensor):
@@ -134,6 +135,7 @@ def usual_size(input_shape: Any, sizes: Sequence[int], input_tensor: Any = None)
 
 def published_size(request: Wanted, size: int, sizes: Sequence[int]) -> int | None:
     """The rows of an image, by which the network is named; with weights of ImageNet, the size of theirs."""
+    check(request)
     shape = image_shape(request, size, 32)
     rows, columns = shape[1:3] if image_data_format() == "channels_first" else shape[:2]
     if request.weights == "imagenet" and (rows != columns or rows not in sizes):

@@ -69,7 +69,7 @@ class LayerScale(layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes the weights."""
-        self.gamma = self.add_weight((self.projection_dim,), initializer=Constant(self.init_values), name="gamma")
+        self.gamma = self.add_weight((self.projection_dim,), initializer=Constant(self.init_values))
 
     def call(self, x: Any) -> Any:
         """The scaled channels."""

@@ -99,14 +99,19 @@ def _normal(x: Any, before: Any, filters: int, name: str) -> Any:
     def mean(value: Any, side: str) -> Any:
         return layers.AveragePooling2D(3, strides=1, padding="same", name=f"normal_{side}_{name}")(value)
 
-    pairs = (
-        lambda: (_separable(h, filters, 5, f"normal_left1_{name}"), _separable(p, filters, 3, f"normal_right1_{name}")),
-        lambda: (_separable(p, filters, 5, f"normal_left2_{name}"), _separable(p, filters, 3, f"normal_right2_{name}")),
-        lambda: (mean(h, "left3"), p),
-        lambda: (mean(p, "left4"), mean(p, "right4")),
-        lambda: (_separable(h, filters, 3, f"normal_left5_{name}"), h),
-    )
-    parts = [layers.Add(name=f"normal_add_{i}_{name}")(list(pair())) for i, pair in enumerate(pairs, 1)]
+    def separable(value: Any, size: int, side: str) -> Any:
+        return _separable(value, filters, size, f"normal_{side}_{name}")
+
+    def add(i: int, first: Any, second: Any) -> Any:
+        return layers.Add(name=f"normal_add_{i}_{name}")([first, second])
+
+    parts = [
+        add(1, separable(h, 5, "left1"), separable(p, 3, "right1")),
+        add(2, separable(p, 5, "left2"), separable(p, 3, "right2")),
+        add(3, mean(h, "left3"), p),
+        add(4, mean(p, "left4"), mean(p, "right4")),
+        add(5, separable(h, 3, "left5"), h),
+    ]
     return concat([p, *parts], f"normal_concat_{name}")
 
 

@@ -59,10 +59,10 @@ def fetch(file: Remote) -> str:
                 f"{path}: expected the checksum {file.checksum}. Delete it, or get it anew from {file.url}"
             )
         return path
-    from oxiconv.utils.file_utils import get_file
-
     try:
-        return get_file(file.name, file.url, cache_subdir="models", file_hash=file.checksum, cache_dir=cache)
+        from oxiconv.utils.file_utils import get_file
+
+        return str(get_file(file.name, file.url, cache_subdir="models", file_hash=file.checksum, cache_dir=cache))
     except Exception as error:  # no network, no such file, a broken download
         raise FileNotFoundError(
             f"There is no file {path!r}, and it could not be downloaded ({error}). Get it from {file.url}, or pass "
