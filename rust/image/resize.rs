@@ -93,13 +93,13 @@ impl Taps {
             }),
             Method::Lanczos3 => Self::kernel(from, to, 3.0, |x| lanczos(x, 3.0)),
             Method::Lanczos5 => Self::kernel(from, to, 5.0, |x| lanczos(x, 5.0)),
-            Method::Gaussian => Self::kernel(from, to, 1.5, |x| (-2.0 * x * x).exp()),
+            Method::Gaussian => Self::kernel(from, to, 1.5, |x| if x < 1.5 { (-2.0 * x * x).exp() } else { 0.0 }),
             Method::MitchellCubic => Self::kernel(from, to, 2.0, mitchell),
         }
     }
 
     fn kernel(from: usize, to: usize, radius: f32, kernel: impl Fn(f32) -> f32) -> Self {
-        // Rounded twice, as there: it decides which samples a kernel that ends steeply reaches.
+        // Rounded twice, as there.
         let scale = 1.0 / (to as f32 / from as f32);
         Self::new(from, to, |t| {
             let at = (t as f32 + 0.5) * scale;
@@ -169,42 +169,51 @@ fn resize_channels<const C: usize>(
     method: Method,
 ) -> Vec<f32> {
     let (down, across) = (Taps::of(method, window.height, to.0), Taps::of(method, window.width, to.1));
-    let mut read = vec![false; window.height];
-    for (first, weights) in down.each() {
-        // A weight of zero still reads its sample, which then must be a number.
-        read[first..first + weights.len()].fill(true);
-    }
     let width = to.1 * C;
-    let mut rows = vec![0.0f32; window.height * width];
-    for (y, target) in rows.chunks_exact_mut(width).enumerate().filter(|&(y, _)| read[y]) {
-        let start = (window.top + y) * row + window.left * C;
-        let source = &picture[start..start + window.width * C];
-        for ((first, weights), pixel) in across.each().zip(target.chunks_exact_mut(C)) {
-            let taps = &source[first * C..(first + weights.len()) * C];
-            let base: [f32; C] = std::array::from_fn(|c| f32::from(taps[c]));
-            let mut sum = base;
-            for (tap, &w) in taps.chunks_exact(C).zip(weights).skip(1) {
-                for c in 0..C {
-                    // From the first sample on: exact where all are equal.
-                    sum[c] += w * (f32::from(tap[c]) - base[c]);
-                }
-            }
-            pixel.copy_from_slice(&sum);
-        }
-    }
+    // Source rows already as wide as the target; source row y is in place y % span. The next to come is `made`.
+    let mut ring = vec![0.0f32; down.span * width];
+    let mut made = 0;
     let mut out = Vec::with_capacity(to.0 * width);
     for (first, weights) in down.each() {
-        let base = &rows[first * width..(first + 1) * width];
+        for y in made.max(first)..first + down.span {
+            let start = (window.top + y) * row + window.left * C;
+            let (source, place) = (&picture[start..start + window.width * C], y % down.span * width);
+            let target = &mut ring[place..place + width];
+            match across.span {
+                // The usual case, with loops of known length.
+                2 => narrow::<C, 2>(source, &across, target),
+                _ => narrow::<C, 0>(source, &across, target),
+            }
+        }
+        made = first + down.span;
+        let made_row = |y: usize| &ring[y % down.span * width..][..width];
+        let base = made_row(first);
         let start = out.len();
         out.extend_from_slice(base);
         for (k, &w) in weights.iter().enumerate().skip(1) {
-            let source = &rows[(first + k) * width..(first + k + 1) * width];
-            for ((sum, &v), &b) in out[start..].iter_mut().zip(source).zip(base) {
+            for ((sum, &v), &b) in out[start..].iter_mut().zip(made_row(first + k)).zip(base) {
                 *sum += w * (v - b);
             }
         }
     }
     out
+}
+
+/// Resizes one row; `SPAN` is the number of taps, or 0 if it is not known when compiling.
+fn narrow<const C: usize, const SPAN: usize>(source: &[u8], across: &Taps, target: &mut [f32]) {
+    let span = if SPAN == 0 { across.span } else { SPAN };
+    let (source, _) = source.as_chunks::<C>();
+    for ((first, weights), pixel) in across.each().zip(target.as_chunks_mut::<C>().0) {
+        let (taps, weights) = (&source[first..first + span], &weights[..span]);
+        let base = taps[0].map(f32::from);
+        *pixel = base;
+        for (tap, &w) in taps.iter().zip(weights).skip(1) {
+            for c in 0..C {
+                // From the first sample on: exact where all are equal.
+                pixel[c] += w * (f32::from(tap[c]) - base[c]);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
