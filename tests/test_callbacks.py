@@ -176,8 +176,10 @@ def test_model_checkpoint(tmp_path: Path) -> None:
     other = model()
     other.load_weights(tmp_path / "last.safetensors")
     np.testing.assert_array_equal(other.predict(X, verbose=0), m.predict(X, verbose=0))
-    with pytest.raises(ValueError, match=r"must end in '.oxiconv' or '.safetensors', got 'a.keras'"):
-        callbacks.ModelCheckpoint("a.keras")
+    with pytest.raises(ValueError, match=r"must end in '.keras', .*, got 'a.ckpt'"):
+        callbacks.ModelCheckpoint("a.ckpt")
+    with pytest.raises(ValueError, match=r"must end in '.weights.h5' or '.safetensors', got 'a.h5'"):
+        callbacks.ModelCheckpoint("a.h5", save_weights_only=True)
     with pytest.raises(ValueError, match="save_freq"):
         callbacks.ModelCheckpoint("a.oxiconv", save_freq=0)
 

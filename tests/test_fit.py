@@ -66,7 +66,7 @@ def test_history() -> None:
     assert history.params == {"epochs": 4, "steps": 3, "verbose": 0}
     assert history.history["loss"][-1] < history.history["loss"][0]
     assert model.history is history
-    assert [m.name for m in model.metrics] == ["loss", "accuracy"]
+    assert model.metrics_names == [m.name for m in model.metrics] == ["loss", "compile_metrics"]
 
 
 def test_validation_split_is_the_last_part_unshuffled() -> None:

@@ -19,7 +19,7 @@ def test_custom_train_step_runs_with_a_tape() -> None:
             self.dense = layers.Dense(1, use_bias=False, kernel_initializer="zeros")
             self.seen = keras.metrics.Mean(name="seen")
 
-        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
             return self.dense(inputs)
 
         def train_step(self, batch: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Pair(keras.Model):
 
 def test_custom_train_step_compiled_equals_eager() -> None:
     results = []
-    for jit in ("auto", True):
+    for jit in (False, "auto"):
         model = Pair()
         model.compile(optimizer=None, jit_compile=jit)
         history = model.fit(X, batch_size=16, epochs=2, verbose=0).history

@@ -21,7 +21,7 @@ def test_shuffling_is_new_each_epoch_and_repeats_with_the_seed() -> None:
     orders: list[list[float]] = []
 
     class Watch(keras.Model):
-        def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
             return inputs
 
         def train_step(self, batch: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def test_shuffling_is_new_each_epoch_and_repeats_with_the_seed() -> None:
     for _ in range(2):
         keras.utils.set_random_seed(3)
         model = Watch()
-        model.compile(optimizer=None)
+        model.compile(optimizer=None, run_eagerly=True)
         for _ in range(2):
             orders.append([])
             model.fit(np.arange(20.0)[:, None], np.zeros((20, 1)), batch_size=6, verbose=0)
@@ -210,7 +210,7 @@ def test_a_pass_gives_each_sample_once(samples: int, size: int, shuffle: bool | 
     source = ArrayBatches((inputs, x * 100, None), size, shuffle, np.random.default_rng(0).permutation)
     seen: list[int] = []
     sizes = []
-    for got, y, weight in source:
+    for got, y, weight in source.run():
         first = got["b"] if structured else got
         np.testing.assert_array_equal(y, first * 100)
         if structured:
@@ -244,13 +244,38 @@ class Batched(keras.utils.PyDataset):
         self.hooks.append("end")
 
 
-@pytest.mark.parametrize("kwargs", [{}, {"workers": 3}, {"workers": 2, "max_queue_size": 1}])
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"workers": 3}, {"workers": 2, "max_queue_size": 1}, {"workers": 2, "use_multiprocessing": True}]
+)
 def test_py_dataset(kwargs: dict[str, Any]) -> None:
     want, model, source = classifier(), classifier(), Batched(**kwargs)
     want.fit(X, Y, batch_size=16, shuffle=False, epochs=2, verbose=0)
-    model.fit(source, epochs=2, verbose=0)
+    model.fit(source, epochs=2, shuffle=False, verbose=0)
     assert digest(model) == digest(want)
     assert source.hooks == ["begin", "end"] * 2
+
+
+def test_py_dataset_is_shuffled_by_batches() -> None:
+    """As in Keras: `shuffle` draws the indices, unless the dataset is endless."""
+    drawn: list[int] = []
+
+    class Watched(Batched):
+        def __getitem__(self, index: int) -> tuple[Any, Any]:
+            drawn.append(index)
+            return super().__getitem__(index % 4)
+
+    model = classifier()
+    model.fit(Watched(), epochs=8, verbose=0)
+    passes = [drawn[i : i + 4] for i in range(0, 32, 4)]
+    assert all(sorted(p) == [0, 1, 2, 3] for p in passes)
+    assert len({tuple(p) for p in passes}) > 1
+
+    class Endless(Watched):
+        num_batches = None
+
+    drawn.clear()
+    model.fit(Endless(), epochs=2, steps_per_epoch=3, verbose=0)
+    assert drawn == [0, 1, 2, 3, 4, 5]
 
 
 def test_an_error_in_a_worker_is_raised() -> None:
@@ -262,7 +287,5 @@ def test_an_error_in_a_worker_is_raised() -> None:
 
     with pytest.raises(OSError, match="no such image"):
         classifier().fit(Broken(workers=2), verbose=0)
-    with pytest.raises(ValueError, match="use_multiprocessing"):
-        Batched(use_multiprocessing=True)
     with pytest.raises(ValueError, match="workers"):
         Batched(workers=0)

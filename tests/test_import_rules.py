@@ -16,10 +16,24 @@ PACKAGE = Path(__file__).parents[1] / "python" / "oxiconv"
 Groups = frozenset[str]
 
 # What imports nothing of the package.
-LEAVES: Groups = frozenset({"cache", "contact_sheet", "naming", "png", "tree"})
+LEAVES: Groups = frozenset({"allowance", "cache", "contact_sheet", "naming", "png", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
-    {"config", "dtype", "operators", "ops", "random", "symbolic", "tape", "tensor", "trace", "variable"}
+    {
+        "config",
+        "dtype",
+        "inference",
+        "keras_tensor",
+        "masks",
+        "operators",
+        "ops",
+        "random",
+        "symbolic",
+        "tape",
+        "tensor",
+        "trace",
+        "variable",
+    }
 )
 OPS: Groups = LEAVES | TENSORS
 # Functions and small objects that layers are given.
@@ -32,20 +46,23 @@ MAY_IMPORT: dict[str, Groups] = {
     "identifier": Groups({"saving"}),
     "backend": OPS,
     **dict.fromkeys(PIECES, OPS | {"identifier", "saving"}),
+    "dtype_policies": OPS | {"saving"},
+    "mixed_precision": Groups({"dtype_policies", "optimizers"}),
     "losses": OPS | {"saving"},
     "metrics": OPS | {"losses", "saving"},
     "optimizers": OPS | {"saving"},
-    "layers": OPS | PIECES | {"saving"},
+    "layers": OPS | PIECES | {"dtype_policies", "saving"},
     "utils": OPS | {"saving"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
-    "models": OPS | {"layers", "trainer", "saving", "utils"},
+    "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},
     "datasets": Groups({"cache"}),
     "demo": Groups({"", "contact_sheet", "datasets", "png"}),
     "__main__": Groups({"", "cache", "demo"}),
 }
 # Imports inside functions, where the need arises only at a user's call.
 DEFERRED: dict[tuple[str, str], str] = {
+    ("config", "dtype_policies"): "the global policy is an object",
     ("variable", "initializers"): "a variable may be given an initializer by name",
 }
 

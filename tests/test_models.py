@@ -332,8 +332,14 @@ def test_configuration_names_no_code() -> None:
         model_from_json(outer.to_json())
     assert model_from_json(outer.to_json(), {"Scaled": Scaled}).layers[0].factor == 3.0
     config = json.loads(two_ends().to_json())
-    entry = next(e for e in config["config"]["layers"] if e["class_name"] == "Function")
-    entry["config"]["function"] = "os.system"
+    entry = next(e for e in config["config"]["layers"] if e["module"].startswith("keras.src.ops"))
+    entry.update(module="os", class_name="system")
+    with pytest.raises(ValueError, match=r"Unknown object 'system' of module 'os'"):
+        model_from_json(json.dumps(config))
+    entry.update(module="keras.src.ops.os", class_name="System")
+    with pytest.raises(ValueError, match=r"keras\.src\.ops\.os\.System is not among oxiconv\.ops"):
+        model_from_json(json.dumps(config))
+    entry.update(module="oxiconv.ops", class_name="Function", config={"name": "f", "function": "os.system"})
     with pytest.raises(ValueError, match=r"function of oxiconv\.ops, got 'os\.system'"):
         model_from_json(json.dumps(config))
 

@@ -1,4 +1,4 @@
-"""Symbolic values of the functional API, the operations that made them, and shape inference by tracing."""
+"""Operations that can be nodes of functional models: layers, and functions of `ops`."""
 
 from __future__ import annotations
 
@@ -6,106 +6,29 @@ import functools
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from oxiconv import tree
-from oxiconv._core import OxiconvError, ShapeError, Tensor
-from oxiconv.dtype import standardize_dtype
+from oxiconv.inference import infer
+from oxiconv.keras_tensor import KerasHistory, KerasTensor, Node, any_symbolic, is_keras_tensor
 from oxiconv.naming import auto_name
-from oxiconv.operators import Operators
-from oxiconv.trace import Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from oxiconv._core import DTypeName
-    from oxiconv.tensor import Shape
+    from collections.abc import Callable
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# What unknown sizes are replaced by, (batch, others), in the two runs of an inference. The others are multiples of
-# the strides that networks apply to them; results whose sizes differ between the runs have an unknown size.
-_SAMPLES = ((2, 480), (3, 960))
-
-
-class KerasTensor(Operators):
-    """A tensor without data: shape (None where unknown), element type, and the node that makes it.
-
-    >>> x = KerasTensor((None, 28, 28, 1), name="image")
-    >>> x, (x[:, ::2] * 2.0).shape
-    (<KerasTensor shape=(None, 28, 28, 1), dtype=float32, name=image>, (None, 14, 28, 1))
-    """
-
-    def __init__(self, shape: Sequence[int | None], dtype: Any = "float32", name: str | None = None) -> None:
-        self.shape: Shape = tuple(shape)
-        self.dtype: DTypeName = standardize_dtype(dtype)
-        self.name = name or auto_name("KerasTensor")
-        self.node: Node | None = None
-        self.index = 0
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def _keras_history(self) -> tuple[Node | None, int]:
-        return self.node, self.index
-
-    def __repr__(self) -> str:
-        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
-
-    def _refuse(self, what: str) -> TypeError:
-        return TypeError(f"{what}: the symbolic tensor {self!r} has no value; use oxiconv.ops on it instead")
-
-    def __bool__(self) -> bool:
-        raise self._refuse("bool")
-
-    def __float__(self) -> float:
-        raise self._refuse("float")
-
-    def __int__(self) -> int:
-        raise self._refuse("int")
-
-    def __index__(self) -> int:
-        raise self._refuse("index")
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise self._refuse("array")
-
-    def __iter__(self) -> Iterator[Any]:
-        raise self._refuse("iteration")
-
-    def __len__(self) -> int:
-        raise self._refuse("len")
-
-
-class Node:
-    """One use of an operation on symbolic tensors."""
-
-    def __init__(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        self.operation = operation
-        self.args = args
-        self.kwargs = kwargs
-        self.outputs = outputs
-        self.inputs = [t for t in tree.flatten((args, kwargs)) if isinstance(t, KerasTensor)]
-        for index, tensor in enumerate(tree.flatten(outputs)):
-            tensor.node, tensor.index = self, index
-        operation.nodes.append(self)
-
-    @property
-    def parents(self) -> list[Node]:
-        """The nodes that make this one's inputs, in order."""
-        return [t.node for t in self.inputs if t.node is not None]
-
-    def run(self, values: dict[int, Any], call: Callable[..., Any]) -> None:
-        """Computes the outputs into `values`, by the identity of symbolic tensors, with `call` as the operation."""
-
-        def value(t: Any) -> Any:
-            return values[id(t)] if isinstance(t, KerasTensor) else t
-
-        args, kwargs = tree.map_structure(value, (self.args, self.kwargs))
-        results = tree.flatten(call(*args, **kwargs))
-        for tensor, result in zip(tree.flatten(self.outputs), results, strict=True):
-            values[id(tensor)] = result
+__all__ = [
+    "Function",
+    "KerasHistory",
+    "KerasTensor",
+    "Node",
+    "Operation",
+    "any_symbolic",
+    "function_name",
+    "functions",
+    "infer",
+    "is_keras_tensor",
+    "op",
+]
 
 
 class Operation:
@@ -127,20 +50,26 @@ class Operation:
         raise NotImplementedError
 
     @property
+    def _inbound_nodes(self) -> list[Node]:
+        return self.nodes
+
+    @property
     def input(self) -> Any:
-        """What the operation was called on, if it was called on symbolic tensors once."""
-        inputs = self._only_node("input").inputs
+        """What the operation was first called on: a symbolic tensor, or a list of them."""
+        inputs = self._first_node("input").inputs
         return inputs[0] if len(inputs) == 1 else inputs
 
     @property
     def output(self) -> Any:
-        """What the operation made, if it was called on symbolic tensors once."""
-        return self._only_node("output").outputs
+        """What the operation made when it was first called: a symbolic tensor, or a list of them."""
+        outputs = tree.flatten(self._first_node("output").outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
 
-    def _only_node(self, what: str) -> Node:
-        if len(self.nodes) != 1:
+    def _first_node(self, what: str) -> Node:
+        if not self.nodes:
             raise AttributeError(
-                f"{type(self).__name__} {self.name!r}: {what} needs one symbolic call, got {len(self.nodes)}"
+                f"{type(self).__name__} {self.name!r}: {what} is defined once the layer has been called on a symbolic "
+                "tensor, as in a functional or built sequential model"
             )
         return self.nodes[0]
 
@@ -178,71 +107,3 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
 
     functions[function_name(call)] = call
     return call
-
-
-def any_symbolic(values: Iterable[Any]) -> bool:
-    """Whether a `KerasTensor` is among the values or within their sequences."""
-    for v in values:
-        if isinstance(v, KerasTensor):
-            return True
-        if isinstance(v, (list, tuple)):
-            if any_symbolic(v):
-                return True
-        elif isinstance(v, dict) and any_symbolic(v.values()):
-            return True
-    return False
-
-
-def is_keras_tensor(x: Any) -> bool:
-    """Whether `x` is a symbolic tensor."""
-    return isinstance(x, KerasTensor)
-
-
-def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What `function` makes of symbolic tensors: it is traced, and no data is computed."""
-    symbols = [t for t in tree.flatten((args, kwargs)) if isinstance(t, KerasTensor)]
-    known = all(n is not None for t in symbols for n in t.shape)
-    try:
-        first, *rest = [_trace(function, args, kwargs, *sample) for sample in _SAMPLES[: 1 if known else 2]]
-    except OxiconvError as error:
-        if not known and "unknown sizes" not in str(error):
-            batch, size = _SAMPLES[0]
-            error.args = (f"{error} (unknown sizes are tried as {batch} for the batch, {size} elsewhere)",)
-        raise
-    return tree.map_structure(_merge, first, rest[0] if rest else first)
-
-
-class Spec:
-    """Shape and element type of one result of a trace."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
-        self.shape = shape
-        self.dtype = dtype
-
-
-def _trace(function: Callable[..., Any], args: Any, kwargs: Any, batch: int, size: int) -> Any:
-    with Trace(symbolic=True) as trace:
-
-        def fill(t: Any) -> Any:
-            if not isinstance(t, KerasTensor):
-                return t
-            dims = [n if n is not None else batch if axis == 0 else size for axis, n in enumerate(t.shape)]
-            return trace.graph.input(dims, t.dtype, batched=bool(t.shape) and t.shape[0] is None)
-
-        args, kwargs = tree.map_structure(fill, (args, kwargs))
-        return tree.map_structure(_spec, function(*args, **kwargs))
-
-
-def _spec(x: Any) -> Any:
-    if isinstance(x, Tensor):
-        return Spec(x.shape, x.dtype)
-    value = getattr(x, "value", None)
-    if isinstance(value, Tensor):
-        return Spec(value.shape, value.dtype)
-    raise TypeError(f"symbolic call: expected tensors as results, got {type(x).__name__}")
-
-
-def _merge(a: Spec, b: Spec) -> KerasTensor:
-    if len(a.shape) != len(b.shape):
-        raise ShapeError("symbolic call: expected a number of axes that does not depend on the unknown sizes")
-    return KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)], a.dtype)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import threading
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from oxiconv import tape, trace
+from oxiconv import _core, allowance, naming, tape, trace
 from oxiconv._core import Cell, GraphError, ShapeError, Tensor
-from oxiconv.dtype import standardize_dtype
-from oxiconv.naming import auto_name
+from oxiconv.dtype import is_float, standardize_dtype
 from oxiconv.operators import Values
 from oxiconv.tensor import convert
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
     from oxiconv._core import DTypeName
     from oxiconv.tensor import TensorLike
+
+
+class _Scopes(threading.local):
+    def __init__(self) -> None:
+        self.autocast: DTypeName | None = None
+        self.stateless: StatelessScope | None = None
+
+
+_scopes = _Scopes()
 
 
 class Variable(Values):
@@ -47,10 +56,10 @@ class Variable(Values):
         synchronization: str = "auto",
         name: str | None = None,
     ) -> None:
-        self.name = name if name is not None else auto_name("Variable")
+        self.name = name if name is not None else naming.auto_name("Variable")
         if "/" in self.name:
             raise ValueError(f"Variable: expected a name without '/', got {self.name!r}")
-        self.path = self.name
+        self.path = naming.scoped(self.name)
         self.autocast = autocast
         self.aggregation = aggregation
         self.synchronization = synchronization
@@ -66,6 +75,7 @@ class Variable(Values):
                 raise ValueError(f"Variable {self.name!r}: expected a shape beside an initializer function")
             if any(not isinstance(n, int) or n < 0 for n in map(_integer, shape)):
                 raise ShapeError(f"Variable {self.name!r}: expected known sizes, got shape {tuple(shape)}")
+            allowance.spend(self.name, shape)
             with trace.suspended():
                 value = convert(initializer(tuple(shape), dtype=standardize_dtype(dtype)), dtype)
         else:
@@ -80,10 +90,12 @@ class Variable(Values):
 
     @property
     def value(self) -> Tensor:
-        """The tensor held now; within a trace, the traced value."""
-        active = trace.current()
-        held = self.cell.get() if active is None else active.read(self)
-        return tape.observe(self, held) if self._trainable else held
+        """The tensor held now; within a trace, the traced value; in an `AutocastScope`, in its element type."""
+        held = tape.observe(self, self._held()) if self._trainable else self._held()
+        wanted = _scopes.autocast
+        if wanted is None or wanted == self.dtype or not self.autocast or not is_float(self.dtype):
+            return held
+        return _core.cast(held, wanted)
 
     def assign(self, value: TensorLike) -> Tensor:
         """Replaces the value by one of the same shape; returns it."""
@@ -92,7 +104,9 @@ class Variable(Values):
             raise ShapeError(f"Variable {self.path!r}: assign: expected shape {self.shape}, got {new.shape}")
         active = trace.current()
         tape.forget(self)
-        if active is None:
+        if _scopes.stateless is not None:
+            _scopes.stateless.add_update((self, new))
+        elif active is None:
             self.cell.set(new)
         else:
             active.write(self, new)
@@ -107,6 +121,10 @@ class Variable(Values):
         return self.assign(self._held() - convert(value, self.dtype))
 
     def _held(self) -> Tensor:
+        if _scopes.stateless is not None:
+            given = _scopes.stateless.values.get(self)
+            if given is not None:
+                return given
         active = trace.current()
         return self.cell.get() if active is None else active.read(self)
 
@@ -147,6 +165,83 @@ class Variable(Values):
         held = self._held()
         shown = "traced" if held.traced else str(held.numpy())
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={shown}>"
+
+
+class AutocastScope:
+    """A context in which real variables are read in the element type `dtype`; None is their own.
+
+    >>> with AutocastScope("float32"):
+    ...     AutocastScope.active()
+    True
+    """
+
+    def __init__(self, dtype: Any) -> None:
+        self.dtype = None if dtype is None else standardize_dtype(dtype)
+
+    @staticmethod
+    def active() -> bool:
+        """Whether one is open."""
+        return _scopes.autocast is not None
+
+    def __enter__(self) -> Self:
+        self._outer = _scopes.autocast
+        _scopes.autocast = self.dtype
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _scopes.autocast = self._outer
+
+
+class StatelessScope:
+    """A context in which variables have given values, and assignments are noted here instead of made.
+
+    Args:
+        state_mapping: pairs of a variable and its value.
+        collect_losses: accepted for Keras compatibility: layers keep their losses.
+        initialize_variables: accepted for Keras compatibility: variables are initialized when made.
+
+    >>> v = Variable(1.0)
+    >>> with StatelessScope([(v, 5.0)]) as scope:
+    ...     float(v.assign_add(1.0))
+    6.0
+    >>> float(v), float(scope.get_current_value(v))
+    (1.0, 6.0)
+    """
+
+    def __init__(
+        self,
+        state_mapping: Sequence[tuple[Variable, Any]] | None = None,
+        collect_losses: bool = False,
+        initialize_variables: bool = True,
+    ) -> None:
+        self.collect_losses = collect_losses
+        self.initialize_variables = initialize_variables
+        self.values: dict[Variable, Tensor] = {}
+        for variable, value in state_mapping or ():
+            self.add_update((variable, value))
+
+    def add_update(self, update: tuple[Variable, Any]) -> None:
+        """Notes a value of a variable."""
+        variable, value = update
+        if not isinstance(variable, Variable):
+            raise ValueError(f"StatelessScope: expected pairs of a variable and a value, got {variable!r}")
+        new = convert(value, variable.dtype)
+        if new.shape != variable.shape:
+            raise ShapeError(f"StatelessScope: expected shape {variable.shape} for {variable.path!r}, got {new.shape}")
+        self.values[variable] = new
+
+    def get_current_value(self, variable: Variable) -> Tensor:
+        """The value of a variable: what was given or assigned here, else what it holds."""
+        found = self.values.get(variable)
+        return variable.value if found is None else found
+
+    def __enter__(self) -> Self:
+        self._outer = _scopes.stateless
+        _scopes.stateless = self
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        _scopes.stateless = self._outer
 
 
 def _integer(n: Any) -> Any:

@@ -21,7 +21,12 @@ impl Op {
     /// Whether cotangents can pass from a result of the op to some argument (float values on both sides assumed).
     pub fn is_differentiable(&self) -> bool {
         match self {
-            Self::Arg { .. } | Self::Const { .. } | Self::Random { .. } | Self::Detach | Self::WindowArgMax(_) => false,
+            Self::Arg { .. }
+            | Self::Const { .. }
+            | Self::Random { .. }
+            | Self::Detach
+            | Self::ArgSort
+            | Self::WindowArgMax(_) => false,
             Self::Cast(dtype) | Self::Map { dtype, .. } => *dtype == DType::F32,
             Self::Product { .. }
             | Self::Sum(_)
@@ -56,7 +61,7 @@ pub fn vjp<E: Emit>(
     let dims = |to: &E, i: usize| to.ty(&args[i]).dims;
     // The one cotangent of an op with one float argument (an index may follow it).
     let inverse = match op {
-        Op::Arg { .. } | Op::Const { .. } | Op::Random { .. } | Op::Detach | Op::WindowArgMax(_) => {
+        Op::Arg { .. } | Op::Const { .. } | Op::Random { .. } | Op::Detach | Op::ArgSort | Op::WindowArgMax(_) => {
             return Ok(vec![None; args.len()]);
         }
         Op::Map { expr, dtype: DType::F32 } => return map(to, expr, args, out, g, wants),

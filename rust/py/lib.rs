@@ -61,8 +61,8 @@ mod _core {
     use super::image::{decode_image, encode_image, load_images, resample_image};
     #[pymodule_export]
     use super::ops::{
-        binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, matmul, max, pad, permute, random,
-        reshape, scatter_add, select, slice, sum, unary,
+        argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, matmul, max, pad, permute,
+        random, reshape, scatter_add, select, slice, sum, unary,
     };
     #[pymodule_export]
     use super::tensor::{PyCell, PyTensor, tensor};

@@ -166,6 +166,13 @@ pub(crate) fn max(py: Python<'_>, x: Given<'_, '_>, axes: Sizes) -> PyResult<PyT
     run(py, || ops::max(&x.0, &axes.0))
 }
 
+/// Positions (int32) along the last axis in ascending order; equal elements in their own order, NaNs last.
+#[pyfunction]
+#[pyo3(signature = (x, /))]
+pub(crate) fn argsort(py: Python<'_>, x: Given<'_, '_>) -> PyResult<PyTensor> {
+    apply(py, Op::ArgSort, &[x])
+}
+
 /// NumPy's `broadcast_to`.
 #[pyfunction]
 #[pyo3(signature = (x, dims, /))]

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 /// Immutable n-d array: concrete, or a value of a `Graph` being traced. Row-major, channels last.
-#[pyclass(frozen, name = "Tensor", module = "oxiconv._core")]
+/// It takes attributes from Python: Keras hangs a mask on a tensor.
+#[pyclass(frozen, dict, name = "Tensor", module = "oxiconv._core")]
 #[derive(Clone)]
 pub(crate) struct PyTensor(pub(crate) Value);
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 Logs = Mapping[str, Any] | None
 
@@ -20,6 +20,10 @@ class Callback:
         ...     def on_epoch_end(self, epoch, logs=None):
         ...         self.model.stop_training = logs["loss"] < 0.1
     """
+
+    # Attributes, of numbers, strings or lists of arrays, that a resumed training must go on with: `BackupAndRestore`
+    # keeps them.
+    state_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}

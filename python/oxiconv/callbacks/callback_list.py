@@ -7,6 +7,7 @@ from typing import Any
 from oxiconv.callbacks.callback import Callback
 from oxiconv.callbacks.history import History
 from oxiconv.callbacks.progbar_logger import ProgbarLogger
+from oxiconv.utils.python_utils import pythonify_logs
 
 # Hooks by how many arguments come before the logs.
 _HOOKS = {
@@ -14,6 +15,8 @@ _HOOKS = {
     **{f"on_{phase}_batch_{when}": 1 for phase in ("train", "test", "predict") for when in ("begin", "end")},
     **{f"on_epoch_{when}": 1 for when in ("begin", "end")},
 }
+# Hooks whose logs are the results of an epoch or an evaluation.
+_RESULTS = frozenset({"on_epoch_end", "on_train_end", "on_test_end"})
 # A training batch hook is in use if it, or its older name, is overridden.
 _OLDER = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
@@ -84,7 +87,7 @@ def _forwarding(hook: str) -> Any:
     def call(self: CallbackList, *args: Any, logs: Any = None) -> None:
         position = args[: _HOOKS[hook]]
         given = args[len(position)] if len(args) > len(position) else logs
-        given = {} if given is None else given
+        given = pythonify_logs(given) if hook in _RESULTS else {} if given is None else given
         for callback in self._users[hook]:
             getattr(callback, hook)(*position, given)
 

@@ -15,8 +15,8 @@ class ModelCheckpoint(Callback):
     """Saves the model, or its weights, after epochs or every so many batches.
 
     Args:
-        filepath: where to; `{epoch:02d}` and results such as `{val_loss:.2f}` are filled in. Ends in `.oxiconv` or
-            `.safetensors`; weights alone in `.safetensors`.
+        filepath: where to; `{epoch:02d}` and results such as `{val_loss:.2f}` are filled in. Ends in `.keras`,
+            `.h5`, `.oxiconv` or `.safetensors`; weights alone in `.weights.h5` or `.safetensors`.
         monitor: the result that tells which is best.
         verbose: 1 to print when it saves.
         save_best_only: whether to save only when the result has improved.

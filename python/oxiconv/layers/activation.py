@@ -24,6 +24,8 @@ class Activation(Layer):
         [0.0, 2.0]
     """
 
+    supports_masking = True
+
     config_fields: ClassVar[tuple[str, ...]] = ("activation",)
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
@@ -45,6 +47,8 @@ class ReLU(Layer):
         threshold: at least 0.
         **kwargs: those of `Layer`.
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("max_value", "negative_slope", "threshold")
 
@@ -74,6 +78,8 @@ class LeakyReLU(Layer):
         **kwargs: those of `Layer`; `alpha` is the old name of `negative_slope`.
     """
 
+    supports_masking = True
+
     config_fields: ClassVar[tuple[str, ...]] = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
@@ -98,6 +104,8 @@ class ELU(Layer):
         **kwargs: those of `Layer`.
     """
 
+    supports_masking = True
+
     config_fields: ClassVar[tuple[str, ...]] = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
@@ -116,6 +124,8 @@ class Softmax(Layer):
         axis: an axis, or several.
         **kwargs: those of `Layer`.
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("axis",)
 
@@ -138,6 +148,8 @@ class PReLU(Layer):
         shared_axes: axes, counted from 1, along which `alpha` is one.
         **kwargs: those of `Layer`.
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = (
         "alpha_initializer",

@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 
-class _State(threading.local):
+class _Calls(threading.local):
     def __init__(self) -> None:
-        self.training: bool | None = None
+        # The `training` of the enclosing call; None if nobody said.
+        self.training: Any = None
+        # How many calls of layers are running, one within the other.
         self.depth = 0
 
 
-_state = _State()
+calls = _Calls()
+# The layers that hold losses of a call: only when there are any must the next call look for old ones.
+with_losses: WeakSet[Any] = WeakSet()
 
 
 def training() -> bool | None:
     """The `training` of the enclosing call; None if nobody said."""
-    return _state.training
+    return calls.training  # type: ignore[no-any-return]
 
 
 def nested() -> bool:
     """Whether a layer's call is running."""
-    return _state.depth > 0
-
-
-@contextmanager
-def entered(training: Any) -> Iterator[None]:
-    """Within a layer's call."""
-    outer = _state.training
-    _state.training = training
-    _state.depth += 1
-    try:
-        yield
-    finally:
-        _state.training = outer
-        _state.depth -= 1
+    return calls.depth > 0

@@ -15,6 +15,8 @@ from oxiconv.tensor import Tensor
 class Identity(Layer):
     """The inputs."""
 
+    supports_masking = True
+
     def call(self, inputs: Any) -> Any:
         """The inputs."""
         return inputs
@@ -33,6 +35,8 @@ class Rescaling(Layer):
         >>> Rescaling(1 / 255)(np.array([[255]], np.uint8)).numpy().tolist()
         [[1.0]]
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("scale", "offset")
 
@@ -55,6 +59,8 @@ class Lambda(Layer):
         arguments: keyword arguments of the function.
         **kwargs: those of `Layer`.
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("function", "arguments")
 

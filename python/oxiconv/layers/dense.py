@@ -34,6 +34,8 @@ class Dense(Layer):
         ((2, 3, 10), 50)
     """
 
+    supports_masking = True
+
     config_fields: ClassVar[tuple[str, ...]] = (
         "units",
         "activation",

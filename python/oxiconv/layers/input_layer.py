@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from oxiconv import config
 from oxiconv.layers.layer import Layer
 from oxiconv.symbolic import KerasTensor
 
@@ -37,7 +38,7 @@ class InputLayer(Layer):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
+        super().__init__(name=name)
         shape = kwargs.pop("input_shape", shape)
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         if kwargs:
@@ -52,15 +53,20 @@ class InputLayer(Layer):
             sizes = (batch_size, *shape) if shape is not None else tuple(batch_shape or ())
             if any(n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 0) for n in sizes):
                 raise ValueError(f"{self._label}: expected sizes of at least 0 or None, got {sizes}")
-            input_tensor = KerasTensor(sizes, self.dtype, self.name)
+            input_tensor = KerasTensor(sizes, dtype or config.floatx(), self.name)
         self.optional = optional
         self.batch_shape = input_tensor.shape
-        self.dtype = input_tensor.dtype
+        self._dtype = input_tensor.dtype
         self.built = True
         self.record((), {}, input_tensor)
 
     def call(self) -> None:
         """Nothing: the value is given."""
+
+    @property
+    def dtype(self) -> str:
+        """The element type of the input."""
+        return self._dtype
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""

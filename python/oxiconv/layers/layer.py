@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Self
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from oxiconv import constraints, initializers, ops, regularizers, trace, tree
-from oxiconv.dtype import standardize_dtype
+from oxiconv import dtype_policies, masks, naming, ops, regularizers, trace, tree
+from oxiconv.dtype import is_float, standardize_dtype
 from oxiconv.layers import context, input_spec
-from oxiconv.random.seed import SeedGenerator
-from oxiconv.symbolic import KerasTensor, Operation, any_symbolic, infer
-from oxiconv.tensor import OxiconvError, ShapeError, Tensor, convert
-from oxiconv.variable import Variable
-
-# Attributes of a layer that hold no weights of it.
-_BOOKKEEPING = frozenset({"nodes", "input_spec", "_losses", "_arguments", "_build_shapes"})
-# Types of most attributes, which cannot hold state: they are passed over first, since every call looks for losses.
-_PLAIN = frozenset({bool, int, float, str, type(None)})
+from oxiconv.layers.call_signature import CallSignature, signature_of
+from oxiconv.layers.configurable import Configurable, map_shapes
+from oxiconv.symbolic import KerasTensor, any_symbolic, infer
+from oxiconv.tensor import OxiconvError, Tensor, convert
+from oxiconv.variable import AutocastScope, StatelessScope, Variable
 
 
-class Layer(Operation):
+class Layer(Configurable):
     """A computation with weights. Subclasses define `call`, and `build` if they have weights.
 
     Weights and sublayers are found in attributes, also within lists, tuples and dicts. Output shapes need no code: they
-    come from tracing `call`.
+    come from tracing `call`, unless the class defines `compute_output_shape`.
 
     Args:
         activity_regularizer: penalty on the outputs, divided by the batch size.
         trainable: whether training changes the weights.
-        dtype: "float32", the one type of weights.
-        autocast: accepted for Keras compatibility.
+        dtype: element type or `DTypePolicy`, by default `config.dtype_policy()`.
+        autocast: whether real inputs are cast to the type the layer computes in.
         name: unique name; by default made of the class name.
 
     Example:
@@ -49,20 +46,18 @@ class Layer(Operation):
         ([[1.0, 2.0]], ['scale/factor'])
     """
 
-    # Constructor arguments that are attributes of the same name, for `get_config`.
-    config_fields: ClassVar[tuple[str, ...]] = ()
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Remembers the arguments, for `get_config` of subclasses that define none."""
-        instance = super().__new__(cls)
-        instance.__dict__["_arguments"] = (args, kwargs)
-        return instance
+    # Whether a mask of the inputs means something for the outputs; without it a mask ends here, with a warning.
+    supports_masking: bool = False
+    # The tensor type that real inputs are cast to; None until the constructor has run.
+    _input_type: str | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         build = cls.__dict__.get("build")
         if build is not None:
             cls.build = _marking_built(build)  # type: ignore[method-assign]
+        if "compute_mask" in cls.__dict__ and "supports_masking" not in cls.__dict__:
+            cls.supports_masking = True
 
     def __init__(
         self,
@@ -74,200 +69,96 @@ class Layer(Operation):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        input_shape = kwargs.pop("input_shape", None)
+        input_dim = kwargs.pop("input_dim", None)
+        input_shape = kwargs.pop("input_shape", None if input_dim is None else (input_dim,))
         if kwargs:
-            raise TypeError(f"{type(self).__name__}: unexpected arguments {', '.join(kwargs)}")
+            raise ValueError(f"{type(self).__name__}: unexpected arguments {', '.join(kwargs)}")
         super().__init__(name)
-        if isinstance(dtype, Mapping):  # Keras writes a policy
-            dtype = dtype.get("config", {}).get("name")
-        if str(dtype) in ("float16", "bfloat16", "float64"):
-            raise ValueError(f"{self._label}: expected dtype 'float32', the only real type supported, got {dtype!r}")
-        self.dtype = standardize_dtype(dtype)
-        self.autocast = autocast
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ValueError(f"{self._label}: expected True or False as trainable, got {trainable!r}")
+        self.autocast = bool(autocast)
+        self.dtype_policy = dtype_policies.get(dtype)
         self.built = False
         self.input_spec: Any = None
-        self.supports_masking = True
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._weights: list[Variable] = []
         self._losses: list[Tensor] = []
         self._trainable = bool(trainable)
-        self._build_shapes: Any = None
+        self._build_shapes: dict[str, Any] | None = None
+        self._path: str | None = None
         if input_shape is not None:
             self._declared_shape = tuple(input_shape)
 
-    # State.
+    # Element types.
 
-    def add_weight(
-        self,
-        shape: Sequence[int] | int | None = None,
-        initializer: Any = None,
-        dtype: Any = None,
-        trainable: bool = True,
-        autocast: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        aggregation: str = "none",
-        overwrite_with_gradient: bool = False,
-        name: str | None = None,
-    ) -> Variable:
-        """A new weight: by default glorot_uniform, or zeros for integers and truth values."""
-        dims = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
-        if any(n is None for n in dims):
-            raise ShapeError(f"{self._label}: add_weight: expected known sizes, got shape {dims}")
-        if initializer is None:
-            initializer = "glorot_uniform" if standardize_dtype(dtype) == "float32" else "zeros"
-        variable = Variable(initializers.get(initializer), dims, dtype, trainable, name=name)
-        variable.path = f"{self.name}/{variable.name}"
-        variable.regularizer = regularizers.get(regularizer)
-        variable.constraint = constraints.get(constraint)
-        self._weights.append(variable)
-        if not self._trainable:
-            variable.trainable = False
-        return variable
+    @property
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """The element types of computations and weights."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        self._dtype_policy = dtype_policies.get(value)
+        self._input_type = standardize_dtype(self._policy.compute_dtype)
+
+    @property
+    def _policy(self) -> dtype_policies.DTypePolicy:
+        policy = self._dtype_policy
+        if isinstance(policy, dtype_policies.DTypePolicyMap):
+            return policy[self.path or self.name] if "_path" in vars(self) else policy.default_policy
+        return policy
+
+    @property
+    def dtype(self) -> str:
+        """The element type of weights."""
+        return self.variable_dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The element type of computations."""
+        return self._policy.compute_dtype
+
+    @property
+    def variable_dtype(self) -> str:  # type: ignore[override]
+        """The element type of weights."""
+        return self._policy.variable_dtype
+
+    @property
+    def input_dtype(self) -> str:
+        """The element type that real inputs are cast to."""
+        return self.compute_dtype
+
+    @property
+    def quantization_mode(self) -> None:
+        """None: quantized layers are absent."""
+
+    @property
+    def path(self) -> str:
+        """The names of the layers this one was built within, and its own, joined by '/'."""
+        return self._path or self.name
+
+    # Losses.
 
     def add_loss(self, loss: Any) -> None:
         """Adds scalars to the losses of the call that is running."""
         active = trace.current()
         if active is None or not active.symbolic:
             self._losses.extend(convert(value, "float32") for value in tree.flatten(loss) if value is not None)
-
-    def _tracked(self) -> Iterator[Any]:
-        """The variables, layers, seed generators and metrics in the attributes, each once."""
-        seen: set[int] = set()
-        stack = [value for name, value in reversed(vars(self).items()) if name not in _BOOKKEEPING]
-        while stack:
-            value = stack.pop()
-            if type(value) in _PLAIN:
-                continue
-            if isinstance(value, (list, tuple)):
-                stack.extend(reversed(value))
-            elif isinstance(value, dict):
-                stack.extend(reversed(value.values()))
-            elif id(value) not in seen and (isinstance(value, (Variable, Layer, SeedGenerator)) or _is_metric(value)):
-                seen.add(id(value))
-                yield value
-
-    @property
-    def _layers(self) -> list[Layer]:
-        """The direct sublayers."""
-        return [value for value in self._tracked() if isinstance(value, Layer)]
-
-    def _flatten_layers(self) -> list[Layer]:
-        """This layer and all below it, each once."""
-        found: dict[int, Layer] = {}
-        stack: list[Layer] = [self]
-        while stack:
-            layer = stack.pop()
-            if id(layer) not in found:
-                found[id(layer)] = layer
-                stack.extend(reversed(layer._layers))
-        return list(found.values())
-
-    def _own_variables(self) -> list[Variable]:
-        """The layer's own weights, those made trainable first."""
-        own = [value for value in self._tracked() if isinstance(value, Variable)]
-        return sorted(own, key=lambda v: not v.created_trainable)
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All weights: the layer's own, then those of its sublayers."""
-        return _unique([v for layer in self._flatten_layers() for v in layer._own_variables()])
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes."""
-        return [v for v in self.weights if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """The weights that training does not change by gradients."""
-        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
-
-    @property
-    def variables(self) -> list[Variable]:
-        """The weights, and the state of seed generators and metrics."""
-        found: list[Variable] = []
-        for layer in self._flatten_layers():
-            found += layer._own_variables()
-            others = [value for value in layer._tracked() if not isinstance(value, Variable | Layer)]
-            for value in others:
-                found += [value.state] if isinstance(value, SeedGenerator) else value.variables
-        return _unique(found)
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """The variables that training changes."""
-        return [v for v in self.variables if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """The variables that training does not change by gradients."""
-        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights; setting it sets it for all sublayers."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        for layer in self._flatten_layers():
-            layer._trainable = bool(value)
-            for variable in layer._own_variables():
-                if variable.created_trainable:
-                    variable.trainable = bool(value)
+            context.with_losses.add(self)
 
     @property
     def losses(self) -> list[Tensor]:
         """Scalars of `add_loss` and activity regularizers in the last call, then of weight regularizers."""
-        layers = self._flatten_layers()
         tracing = trace.current() is not None
-        found = [loss for layer in layers for loss in layer._losses if tracing or not loss.traced]
-        weights = _unique([v for layer in layers for v in layer._own_variables()])
-        return found + [v.regularizer(v.value) for v in weights if v.regularizer is not None and v.trainable]
+        found = [loss for layer in self._flatten_layers() for loss in layer._losses if tracing or not loss.traced]
+        weights = self.trainable_weights
+        return found + [v.regularizer(v.value) for v in weights if v.regularizer is not None]
 
     def _clear_losses(self) -> None:
-        for layer in self._flatten_layers():
-            layer._losses.clear()
-
-    def count_params(self) -> int:
-        """The number of elements of all weights."""
-        if not self.built:
-            raise ValueError(f"{self._label}: count_params: expected a built layer, got one without weights yet")
-        return sum(int(np.prod(v.shape, dtype=np.int64)) for v in self.weights)
-
-    def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of all weights, in the order of `weights`."""
-        return [np.array(v.numpy()) for v in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Replaces all weights by arrays of the same shapes, in the order of `weights`."""
-        variables = self.weights
-        if len(weights) != len(variables):
-            raise ValueError(f"{self._label}: set_weights: expected {len(variables)} arrays, got {len(weights)}")
-        for variable, array in zip(variables, weights, strict=True):
-            given = tuple(np.shape(array))
-            if given != variable.shape:
-                raise ShapeError(
-                    f"{self._label}: set_weights: expected shape {variable.shape} for {variable.path!r}, got {given}"
-                )
-        for variable, array in zip(variables, weights, strict=True):
-            variable.assign(array)
-
-    @property
-    def compute_dtype(self) -> str:
-        """The element type of computations."""
-        return self.dtype
-
-    @property
-    def variable_dtype(self) -> str:
-        """The element type of weights."""
-        return self.dtype
-
-    @property
-    def path(self) -> str:
-        """The name, under which the weights' paths stand."""
-        return self.name
+        if context.with_losses:
+            for layer in self._flatten_layers():
+                layer._losses.clear()
+                context.with_losses.discard(layer)
 
     # Calls.
 
@@ -281,86 +172,272 @@ class Layer(Operation):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the layer on tensors or arrays, or on symbolic tensors to make a node of a model."""
-        args, kwargs = tree.map_structure(_as_value, (args, kwargs))
-        if args and isinstance(args[0], (list, tuple)) and _is_numbers(args[0]):
-            args = (convert(args[0], "float32"), *args[1:])
-        if any_symbolic(args) or any_symbolic(kwargs.values()):
-            self._prepare(args, kwargs)
-            return self.record(args, kwargs, infer(self._run, args, kwargs))
-        return self._run(*args, **kwargs)
-
-    def _run(self, *args: Any, **kwargs: Any) -> Any:
-        names = _call_parameters(type(self).call)
-        training = kwargs.get("training")
-        if training is None and "training" in names and len(args) > names.index("training"):
-            training = args[names.index("training")]
-        elif training is None:
-            training = context.training()
-            if training is not None and "training" in names:
-                kwargs = {**kwargs, "training": training}
-        if "training" not in names and "**" not in names:
-            kwargs.pop("training", None)
-        if not context.nested():
+        if self._input_type is None:
+            raise RuntimeError(
+                f"{type(self).__name__}: call super().__init__() in the constructor before the layer is used"
+            )
+        symbolic = False
+        given = args, kwargs
+        if kwargs or len(args) != 1 or type(args[0]) is not Tensor or args[0].dtype != self._input_type:
+            given = args, kwargs = tree.map_structure(_as_value, (_numbers_as_tensors(args), kwargs))
+            symbolic = any_symbolic(args) or any_symbolic(kwargs.values())
+            args, kwargs = tree.map_structure(self._cast, (args, kwargs))
+        call = signature_of(type(self).call)
+        calls, scopes = context.calls, naming.scopes.open
+        outer = calls.training
+        if calls.depth == 0:
             self._clear_losses()
-        with context.entered(training):
-            self._prepare(args, kwargs)
-            try:
-                outputs = self.call(*args, **kwargs)
-            except OxiconvError as error:
-                raise self._named(error) from None
-            self.built = True
-            if self.activity_regularizer is not None:
-                self._regularize(outputs)
-        return outputs
-
-    def _regularize(self, outputs: Any) -> None:
-        for output in tree.flatten(outputs):
-            penalty = self.activity_regularizer(output)
-            self.add_loss(penalty / float(max(output.shape[0], 1)) if output.ndim else penalty)
-
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Checks the inputs and builds the layer for them."""
-        if self.input_spec is not None:
-            input_spec.check(self.input_spec, args[0] if args else next(iter(kwargs.values()), None), self._label)
-        if self.built:
-            return
+        calls.depth += 1
+        scopes.append(self)
         try:
-            self._build_for(args, kwargs)
+            self._prepare(call, args, kwargs)
+            kwargs = self._with_training(call, args, kwargs)
+            first = args[0] if args else next(iter(kwargs.values()), None)
+            previous = self._find_masks(call, args, kwargs, first)
+            outputs = self._symbolic_outputs(args, kwargs) if symbolic else self._invoke(*args, **kwargs)
+            self.built = True
+            if previous is not None or self._makes_masks:
+                self._hang_masks(first, outputs, previous)
         except OxiconvError as error:
             raise self._named(error) from None
-        self.built = True
-        if self.input_spec is not None:
-            input_spec.check(self.input_spec, args[0] if args else next(iter(kwargs.values()), None), self._label)
+        finally:
+            calls.training = outer
+            calls.depth -= 1
+            scopes.pop()
+        return self.record(*given, outputs) if symbolic else outputs
 
-    def _build_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _cast(self, x: Any) -> Any:
+        """A real tensor in the layer's input type, with its mask; anything else as it is."""
+        if not self.autocast or not isinstance(x, Tensor) or x.dtype == self._input_type or not is_float(x.dtype):
+            return x
+        y = ops.cast(x, self._input_type)
+        mask = masks.get_keras_mask(x)
+        if mask is not None:
+            masks.set_keras_mask(y, mask)
+        return y
+
+    def _with_training(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The keyword arguments with `training`: as given, else of the enclosing call, else the default of `call`."""
+        place = call.training
+        value = kwargs.get("training")
+        if value is None and place is not None and len(args) > place:
+            value = args[place]
+        elif value is None:
+            value = context.calls.training
+            if value is None:
+                value = call.defaults.get("training")
+            if value is not None and place is not None:
+                kwargs = {**kwargs, "training": value}
+        if not call.takes_training and "training" in kwargs:
+            kwargs = {name: v for name, v in kwargs.items() if name != "training"}
+        context.calls.training = value
+        return kwargs
+
+    def _invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """`call`, with what belongs to it: weights in the type of the computation, and the activity regularizer."""
+        policy = self._policy
+        if policy.compute_dtype != policy.variable_dtype or AutocastScope.active():
+            with AutocastScope(policy.compute_dtype if self.autocast and is_float(policy.compute_dtype) else None):
+                outputs = self.call(*args, **kwargs)
+        else:
+            outputs = self.call(*args, **kwargs)
+        if self.activity_regularizer is not None:
+            for output in tree.flatten(outputs):
+                penalty = self.activity_regularizer(output)
+                self.add_loss(penalty / float(max(output.shape[0], 1)) if output.ndim else penalty)
+        return outputs
+
+    def _cast_and_invoke(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = tree.map_structure(self._cast, (args, kwargs))
+        return self._invoke(*args, **kwargs)
+
+    # Masks.
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs, of the inputs and their mask: by default that mask."""
+        return previous_mask
+
+    @property
+    def _makes_masks(self) -> bool:
+        """Whether outputs may have a mask although the inputs have none."""
+        return type(self).compute_mask is not Layer.compute_mask
+
+    def _find_masks(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any], first: Any) -> Any:
+        """Puts the masks of tensors into `kwargs` if `call` takes them; the mask of the first input, None without."""
+        if call.takes_masks:
+            tensors = call.tensors(args, kwargs)
+            given = call.bind(args, kwargs)
+            for name, value in tensors.items():
+                wanted = "mask" if len(tensors) == 1 else f"{name}_mask"
+                if wanted in call.names and given.get(wanted) is None:
+                    found = masks.masks_of(value)
+                    if masks.any_mask(found):
+                        kwargs[wanted] = found
+        explicit = kwargs.get("mask")
+        previous = masks.masks_of(first) if explicit is None else explicit
+        return previous if masks.any_mask(previous) else None
+
+    def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
+        if not self.supports_masking:
+            warnings.warn(
+                f"{self._label}: the inputs have a mask, which this layer does not support: it ends here.", stacklevel=3
+            )
+        elif any(masks.get_keras_mask(output) is None for output in tree.flatten(outputs)):
+            if previous is None and tree.is_nested(inputs):
+                previous = tree.map_structure(lambda _: None, inputs)
+            found = self.compute_mask(inputs, previous)
+            if found is not None:
+                masks.hang(outputs, found)
+
+    # Building.
+
+    def _prepare(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Checks the inputs and builds the layer for them."""
+        if self.built and self.input_spec is None:
+            return
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        if self.input_spec is not None:
+            input_spec.check(self.input_spec, first, self._label)
+        if not self.built:
+            self._build_for(call, args, kwargs)
+            if self.input_spec is not None:
+                input_spec.check(self.input_spec, first, self._label)
+
+    def _build_for(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if type(self).build is Layer.build:
+            self._build_by_call(call, args, kwargs)
             return
-        wanted = [p for p in inspect.signature(self.build).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        self.build(**self._shapes_for(self.build, call, args, kwargs))
+
+    def _build_by_call(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Records the shapes. What is to be built within is built by the call that follows, or by tracing it."""
+        shapes = self._call_shapes(call, args, kwargs)
+        self._path = naming.current_path()
+        self._build_shapes = {"input_shape": next(iter(shapes.values()))} if shapes else None
+
+    def _call_shapes(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        tensors = {name: value for name, value in call.tensors(args, kwargs).items() if name != "mask"}
+        if not tensors and args:
+            tensors = {call.names[0] if call.names else "input": args[0]}
+        return {f"{name}_shape": _shapes(value) for name, value in tensors.items()}
+
+    def _shapes_for(
+        self, method: Callable[..., Any], call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The shapes of the arguments of `call` under the names that `build` or `compute_output_shape` takes."""
+        kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        wanted = [p for p in inspect.signature(method).parameters.values() if p.kind not in kinds]
+        shapes = self._call_shapes(call, args, kwargs)
         if len(wanted) == 1:
-            self.build(_shapes(args[0] if args else next(iter(kwargs.values()))))
-            return
-        given = {**dict(zip(_call_parameters(type(self).call), args, strict=False)), **kwargs}
-        shapes = {f"{name}_shape": _shapes(value) for name, value in given.items()}
+            return {wanted[0].name: next(iter(shapes.values()), None)}
         missing = [p.name for p in wanted if p.name not in shapes and p.default is p.empty]
         if missing:
             raise TypeError(
-                f"{self._label}: build: expected the names of call's arguments plus '_shape', got {', '.join(missing)}"
+                f"{self._label}: {method.__name__}: expected the names of call's arguments plus '_shape', got "
+                f"{', '.join(missing)}"
             )
-        self.build(**{p.name: shapes[p.name] for p in wanted if p.name in shapes})
+        return {p.name: shapes[p.name] for p in wanted if p.name in shapes}
+
+    # Shapes.
+
+    def _symbolic_outputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        method = type(self).compute_output_shape
+        if method is Layer.compute_output_shape:
+            return infer(self._cast_and_invoke, args, kwargs)
+        call = signature_of(type(self).call)
+        shapes = self.compute_output_shape(**self._shapes_for(self.compute_output_shape, call, args, kwargs))
+        if any(not layer.built for layer in self._flatten_layers(include_self=False)):
+            infer(self._cast_and_invoke, args, kwargs)  # for the weights alone
+        if not isinstance(shapes, (list, tuple, dict)):
+            raise ValueError(f"{self._label}: compute_output_shape: expected a shape, got {shapes!r}")
+        return map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), shapes)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs for symbolic inputs, without making a node."""
-        self._prepare(args, kwargs)
-        return infer(self._run, args, kwargs)
+        call = signature_of(type(self).call)
+        with naming.name_scope(self.name, caller=self):
+            self._prepare(call, args, kwargs)
+            outputs = self._symbolic_outputs(args, kwargs)
+        self.built = True
+        return outputs
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """The shape of the outputs for inputs of a shape."""
-        inputs = _map_shapes(lambda shape: KerasTensor(shape, self.dtype), input_shape)
-        return tree.map_structure(lambda t: t.shape, self.compute_output_spec(inputs))
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The shape of the outputs for inputs of a shape: `compute_output_shape(input_shape)`."""
+        call = signature_of(type(self).call)
+        given = {call.names[0]: args[0]} if args else {k.removesuffix("_shape"): v for k, v in kwargs.items()}
+        if "input_shape" in kwargs and "input" not in call.names:
+            given = {call.names[0]: kwargs["input_shape"]}
+        inputs = {k: map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), v) for k, v in given.items()}
+        return tree.map_structure(lambda t: t.shape, self.compute_output_spec(**inputs))
 
-    @property
-    def _label(self) -> str:
-        return f"{type(self).__name__} {self.name!r}"
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for symbolic inputs, without making a node."""
+        return self.compute_output_spec(*args, **kwargs)
+
+    # Purely functional use.
+
+    def stateless_call(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Calls the layer with given values of its variables, changing none.
+
+        Args:
+            trainable_variables: values, in the order of the layer's `trainable_variables`.
+            non_trainable_variables: values, in the order of the layer's `non_trainable_variables`.
+            *args: of the call.
+            return_losses: whether to return the losses, too.
+            **kwargs: of the call.
+
+        Returns:
+            The outputs and the values of the non-trainable variables afterwards, and the losses if asked for.
+
+        Example:
+            >>> import oxiconv
+            >>> layer = oxiconv.layers.Dense(1, use_bias=False)
+            >>> layer.build((None, 2))
+            >>> outputs, _ = layer.stateless_call([[[2.0], [3.0]]], [], [[1.0, 1.0]])
+            >>> outputs.numpy().tolist()
+            [[5.0]]
+        """
+        if not self.built:
+            raise ValueError(f"{self._label}: stateless_call: expected a built layer, got one without weights yet")
+        pairs: list[tuple[Variable, Any]] = []
+        for what, variables, values in (
+            ("trainable_variables", self.trainable_variables, trainable_variables),
+            ("non_trainable_variables", self.non_trainable_variables, non_trainable_variables),
+        ):
+            if len(variables) != len(values):
+                raise ValueError(f"{self._label}: stateless_call: expected {len(variables)} {what}, got {len(values)}")
+            pairs += zip(variables, values, strict=True)
+        with StatelessScope(pairs) as scope:
+            outputs = self(*args, **kwargs)
+            losses = list(self.losses) if return_losses else []
+        after = [scope.get_current_value(v) for v in self.non_trainable_variables]
+        return (outputs, after, losses) if return_losses else (outputs, after)
+
+    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
+        """Absent: raises NotImplementedError."""
+        raise NotImplementedError(
+            f"{self._label}: quantize: quantized layers are absent; dtype='mixed_bfloat16' halves activations' memory"
+        )
+
+    def rematerialized_call(self, layer_call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Absent: raises NotImplementedError."""
+        raise NotImplementedError(
+            f"{self._label}: rematerialized_call: recomputing activations is absent; a step already runs a few samples "
+            "at a time, so that activations stay small"
+        )
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Absent, as in Keras: raises NotImplementedError."""
+        raise NotImplementedError(
+            f"{self._label}: add_metric: pass metrics to compile(), or make a metric an attribute and update it in call"
+        )
 
     def _named(self, error: OxiconvError) -> OxiconvError:
         """The error with the layer's name before it, unless a layer within has put its own."""
@@ -369,120 +446,47 @@ class Layer(Operation):
             error.layer = self.name  # type: ignore[attr-defined]
         return error
 
-    # Configuration.
-
-    def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer.
-
-        Raises:
-            NotImplementedError: the class has constructor arguments that are no plain values, and no `get_config`.
-        """
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        for cls in reversed(type(self).__mro__):
-            for field in cls.__dict__.get("config_fields", ()):
-                config[field] = _serialized(getattr(self, field))
-        owner = next(cls for cls in type(self).__mro__ if "__init__" in cls.__dict__)
-        ours = [f.__module__.startswith("oxiconv.") for f in (type(self).get_config, owner)]
-        return self._recorded_config(config, owner) if ours == [True, False] else config
-
-    def _recorded_config(self, base: dict[str, Any], owner: type) -> dict[str, Any]:
-        """The arguments the layer was made with, and what else of `base` its constructor takes."""
-        args, kwargs = self.__dict__["_arguments"]
-        bound = inspect.signature(owner.__init__).bind(self, *args, **kwargs)  # type: ignore[misc]
-        parameters = list(bound.signature.parameters.values())[1:]
-        names = {p.name for p in parameters}
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        config = {name: value for name, value in base.items() if open_ended or name in names}
-        for parameter in parameters:
-            if parameter.name in bound.arguments:
-                value = bound.arguments[parameter.name]
-                config.update(value if parameter.kind is parameter.VAR_KEYWORD else {parameter.name: value})
-        plain = (bool, int, float, str, type(None))
-        if any(not isinstance(leaf, plain) for leaf in tree.flatten(list(config.values()))):
-            raise NotImplementedError(
-                f"{self._label}: expected a class that defines get_config, for arguments {config}"
-            )
-        return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """A layer of a configuration."""
-        return cls(**config)
-
-    def get_build_config(self) -> dict[str, Any] | None:
-        """What `build_from_config` needs: the shapes the layer was built for."""
-        return None if self._build_shapes is None else {"input_shape": self._build_shapes}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds the layer for the shapes of a configuration."""
-        if config and not self.built:
-            self.build(_map_shapes(tuple, config["input_shape"]))
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
 def _marking_built(build: Callable[..., Any]) -> Callable[..., Any]:
+    names = [
+        p.name for p in list(inspect.signature(build).parameters.values())[1:] if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
+
     @functools.wraps(build)
     def marked(self: Layer, *args: Any, **kwargs: Any) -> Any:
-        result = build(self, *args, **kwargs)
+        with naming.name_scope(self.name, caller=self):
+            self._path = naming.current_path()
+            result = build(self, *args, **kwargs)
         self.built = True
-        if len(args) == 1 and not kwargs:
-            self._build_shapes = args[0]
-        elif kwargs and not args:
-            self._build_shapes = kwargs.get("input_shape")
+        shapes = {**dict(zip(names, args, strict=False)), **kwargs}
+        self._build_shapes = {name: map_shapes(tuple, shape) for name, shape in shapes.items()} or None
         return result
 
     return marked
 
 
-@functools.cache
-def _call_parameters(call: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of the parameters of `call` after self; "**" if it takes any keyword."""
-    parameters = list(inspect.signature(call).parameters.values())[1:]
-    return tuple("**" if p.kind is p.VAR_KEYWORD else p.name for p in parameters)
-
-
 def _as_value(x: Any) -> Any:
-    """Arrays as tensors, real ones in float32; the rest unchanged."""
+    """Arrays and variables as tensors, real ones in float32; the rest unchanged."""
+    if isinstance(x, Variable):
+        return x.value
     return convert(x) if isinstance(x, (np.ndarray, np.generic)) or _is_foreign(x) else x
 
 
 def _is_foreign(x: Any) -> bool:
-    return hasattr(x, "__array__") and not isinstance(x, (Tensor, KerasTensor, Variable))
+    return hasattr(x, "__array__") and not isinstance(x, (Tensor, KerasTensor))
 
 
-def _is_numbers(x: Any) -> bool:
-    leaves = tree.flatten(x)
-    return bool(leaves) and all(isinstance(leaf, (bool, int, float)) for leaf in leaves)
-
-
-def _is_metric(x: Any) -> bool:
-    return hasattr(x, "update_state") and hasattr(x, "variables")
+def _numbers_as_tensors(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The arguments, the first as a tensor if it is numbers in lists."""
+    if args and isinstance(args[0], (list, tuple)):
+        leaves = tree.flatten(args[0])
+        if leaves and all(isinstance(leaf, (bool, int, float)) for leaf in leaves):
+            return (convert(args[0], "float32"), *args[1:])
+    return args
 
 
 def _shapes(x: Any) -> Any:
     return tree.map_structure(lambda t: tuple(ops.shape(t)) if t is not None else None, x)
-
-
-def _map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
-    """`function` of each shape in a structure of shapes."""
-    if isinstance(shapes, dict):
-        return {key: _map_shapes(function, value) for key, value in shapes.items()}
-    if all(n is None or isinstance(n, (int, np.integer)) for n in shapes):
-        return function(shapes)
-    return [_map_shapes(function, value) for value in shapes]
-
-
-def _serialized(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str, list, tuple, dict)):
-        return value
-    from oxiconv import activations
-
-    return activations.serialize(value)
-
-
-def _unique(variables: list[Variable]) -> list[Variable]:
-    return list({id(v): v for v in variables}.values())

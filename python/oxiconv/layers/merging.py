@@ -13,6 +13,8 @@ from oxiconv.tensor import ShapeError, Tensor
 class Merge(Layer):
     """Base of the layers that combine a list of tensors."""
 
+    supports_masking = True
+
     def _inputs(self, inputs: Any, least: int = 1) -> list[Tensor]:
         if not isinstance(inputs, (list, tuple)) or len(inputs) < least:
             given = len(inputs) if isinstance(inputs, (list, tuple)) else type(inputs).__name__

@@ -46,6 +46,8 @@ class BatchNormalization(Layer):
         ([[-1.0], [1.0]], 0.02)
     """
 
+    supports_masking = True
+
     config_fields: ClassVar[tuple[str, ...]] = (
         "axis",
         "momentum",
@@ -163,6 +165,8 @@ class LayerNormalization(Layer):
         gamma_constraint: applied to `gamma` after each step.
         **kwargs: those of `Layer`.
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = (
         "axis",

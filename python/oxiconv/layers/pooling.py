@@ -157,6 +157,8 @@ class BaseGlobalMaxPooling(BaseGlobalPooling):
 class GlobalAveragePooling1D(BaseGlobalAveragePooling):
     """The mean over one spatial axis. Arguments: see `BaseGlobalPooling`."""
 
+    supports_masking = True
+
     rank = 1
 
 

@@ -36,6 +36,8 @@ class Dropout(Layer):
         (1.0, [0.0, 2.0])
     """
 
+    supports_masking = True
+
     config_fields: ClassVar[tuple[str, ...]] = ("rate", "seed", "noise_shape")
 
     def __init__(
@@ -122,6 +124,8 @@ class GaussianNoise(Layer):
         seed: integer; None derives one from the global seed.
         **kwargs: those of `Layer`.
     """
+
+    supports_masking = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("stddev", "seed")
 

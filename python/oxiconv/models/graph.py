@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oxiconv import ops, tree
+from oxiconv import masks, ops, tree
 from oxiconv.layers.input_layer import InputLayer
 from oxiconv.layers.layer import Layer
 from oxiconv.symbolic import KerasTensor, Node, Operation
@@ -27,6 +27,8 @@ class FunctionGraph:
         # Inputs that another operation than an `Input` makes: there the graph is cut off from what came before.
         self._cut = {id(t) for t in self.inputs if t.node is None or not isinstance(t.node.operation, InputLayer)}
         self.nodes, self.operations = self._sort()
+        given = {id(t) for t in self.inputs}
+        self._computed = [n for n in self.nodes if not all(id(t) in given for t in tree.flatten(n.outputs))]
         self.layers = [operation for operation in self.operations if isinstance(operation, Layer)]
         names = [operation.name for operation in self.operations]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -83,13 +85,16 @@ class FunctionGraph:
                 found.insert(0, node_of)
         return found, rank
 
-    def run(self, inputs: Any, label: str) -> Any:
-        """The outputs for values of the inputs."""
-        values = dict(zip(map(id, self.inputs), self._match(inputs, label), strict=True))
-        for node in self.nodes:
-            if all(id(t) in values for t in tree.flatten(node.outputs)):
-                continue
+    def run(self, inputs: Any, label: str, mask: Any = None) -> Any:
+        """The outputs for values of the inputs, which may have masks."""
+        matched = self._match(inputs, label)
+        if mask is not None:
+            masks.hang(matched, mask)
+        values = dict(zip(map(id, self.inputs), matched, strict=True))
+        for node in self._computed:
             node.run(values, node.operation)
+        if isinstance(self.outputs_structure, KerasTensor):
+            return values[id(self.outputs_structure)]
         return tree.map_structure(lambda t: values[id(t)], self.outputs_structure)
 
     def _match(self, inputs: Any, label: str) -> list[Tensor]:
@@ -118,6 +123,7 @@ def _fit(value: Any, wanted: KerasTensor) -> Any:
     if value is None:
         return None
     x = given = convert(value, wanted.dtype)
+    mask = masks.get_keras_mask(value)
     if x.ndim == len(wanted.shape) + 1 and x.shape[-1] == 1:
         x = ops.squeeze(x, -1)
     elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
@@ -125,6 +131,8 @@ def _fit(value: Any, wanted: KerasTensor) -> Any:
     pairs = zip(wanted.shape[1:], x.shape[1:], strict=False)
     if x.ndim != len(wanted.shape) or any(n not in (None, m) for n, m in pairs):
         raise ShapeError(f"expected shape {wanted.shape} for input {wanted.name!r}, got {given.shape}")
+    if mask is not None and x is not value:
+        masks.set_keras_mask(x, mask)
     return x
 
 

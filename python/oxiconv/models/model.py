@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from oxiconv import naming
-from oxiconv.layers.layer import Layer, _map_shapes
+from oxiconv.layers.call_signature import CallSignature
+from oxiconv.layers.configurable import map_shapes
+from oxiconv.layers.layer import Layer
 from oxiconv.models.configuration import graph_config, graph_from_config
 from oxiconv.models.graph import FunctionGraph
 from oxiconv.models.summary import print_summary
@@ -65,26 +67,40 @@ class Model(Trainer, Layer):
             if not trainable:
                 self.trainable = False
 
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        """The outputs for the inputs: `call(inputs, training=None)`."""
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        """The outputs for the inputs."""
         if self._graph is None:
             raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
-        return self._graph.run(args[0] if args else kwargs["inputs"], self._label)
+        return self._graph.run(inputs, self._label, mask)
+
+    def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
+        # The layers of a graph have given the outputs the masks they have.
+        if self._graph is None:
+            super()._hang_masks(inputs, outputs, previous)
 
     def build(self, input_shape: Any = None) -> None:
         """Makes all weights for inputs of a shape, by tracing the call."""
         if input_shape is not None and self._graph is None and type(self).call is not Model.call:
-            inputs = _map_shapes(lambda shape: KerasTensor(shape, self.dtype), input_shape)
-            self.compute_output_spec(inputs)
+            inputs = map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), input_shape)
+            self._symbolic_outputs((inputs,), {})
 
-    def _build_for(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if type(self).build is not Model.build:
-            super()._build_for(args, kwargs)
-
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _build_for(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         # The default build would call the model: its layers build themselves in the call that follows.
-        if type(self).build is not Model.build or self.input_spec is not None:
-            super()._prepare(args, kwargs)
+        if type(self).build is Model.build:
+            self._build_by_call(call, args, kwargs)
+        else:
+            super()._build_for(call, args, kwargs)
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Builds the model for the shapes of a configuration."""
+        if not config or self.built:
+            return
+        if type(self).build is Model.build and "shapes_dict" in config:
+            shapes = {name.removesuffix("_shape"): shape for name, shape in config["shapes_dict"].items()}
+            self.compute_output_spec(**map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), shapes))
+            self._build_shapes = dict(config["shapes_dict"])
+        else:
+            super().build_from_config(dict(config))
 
     @property
     def layers(self) -> list[Layer]:
@@ -179,20 +195,20 @@ class Model(Trainer, Layer):
         """
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
-    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None) -> None:
-        """Writes architecture, weights and optimizer state to one file."""
+    def save(self, filepath: str | Path, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes architecture, weights and optimizer state to a file: see `saving.save_model`."""
         from oxiconv.saving import save_model
 
-        save_model(self, filepath, overwrite=overwrite)
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: str | Path, overwrite: bool = True) -> None:
-        """Writes the weights to a file."""
+    def save_weights(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes the weights to a file: see `saving.save_weights`."""
         from oxiconv.saving import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite)
+        save_weights(self, filepath, overwrite=overwrite, **kwargs)
 
     def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads the weights from a file of `save_weights`."""
+        """Reads the weights from a file: see `saving.load_weights`."""
         from oxiconv.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from oxiconv import ops, tree
+from oxiconv import dtype_policies, ops, tree
+from oxiconv.layers.call_signature import CallSignature
 from oxiconv.layers.input_layer import Input, InputLayer
 from oxiconv.layers.layer import Layer
 from oxiconv.models.graph import FunctionGraph
@@ -107,14 +108,14 @@ class Sequential(Model):
         if not self._tensors:
             if not isinstance(input_shape, (list, tuple)) or any(isinstance(n, (list, tuple)) for n in input_shape):
                 raise ShapeError(f"{self._label}: build: expected one shape, got {input_shape}")
-            self._tensors = [Input(batch_shape=input_shape, dtype=self.dtype)]
+            self._tensors = [Input(batch_shape=input_shape, dtype=self.compute_dtype)]
             try:
                 self._extend(self._stack)
             except Exception:
                 self._tensors = []
                 raise
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _prepare(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self.built:
             inputs = args[0] if args else kwargs["inputs"]
             shape = ops.shape(inputs)
@@ -122,11 +123,11 @@ class Sequential(Model):
                 raise ShapeError(f"{self._label}: expected inputs with a batch axis, got a scalar")
             self.build((None, *shape[1:]))
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         """The outputs for the inputs."""
         if self._graph is None:
             raise ValueError(f"{self._label}: expected at least one layer, got none")
-        return self._graph.run(inputs, self._label)
+        return self._graph.run(inputs, self._label, mask)
 
     @property
     def layers(self) -> list[Layer]:
@@ -142,7 +143,11 @@ class Sequential(Model):
         from oxiconv.saving.serialization import serialize_keras_object
 
         first = [] if self._input_layer is None else [self._input_layer]
-        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policies.serialize(self.dtype_policy),
+        }
         config["layers"] = [serialize_keras_object(layer) for layer in (*first, *self._stack)]
         if self.built and self._input_layer is None:
             config["build_input_shape"] = self.input_shape

@@ -6,19 +6,47 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxiconv.optimizers import schedules
+from oxiconv.optimizers.adadelta import Adadelta
+from oxiconv.optimizers.adafactor import Adafactor
+from oxiconv.optimizers.adagrad import Adagrad
 from oxiconv.optimizers.adam import Adam, AdamW
+from oxiconv.optimizers.adamax import Adamax
+from oxiconv.optimizers.ftrl import Ftrl
+from oxiconv.optimizers.lamb import Lamb
+from oxiconv.optimizers.lion import Lion
+from oxiconv.optimizers.loss_scale_optimizer import LossScaleOptimizer
+from oxiconv.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
+from oxiconv.optimizers.muon import Muon
+from oxiconv.optimizers.nadam import Nadam
 from oxiconv.optimizers.optimizer import Optimizer
 from oxiconv.optimizers.rmsprop import RMSprop
+from oxiconv.optimizers.schedule_free_adamw import ScheduleFreeAdamW
 from oxiconv.optimizers.sgd import SGD
 
-_BY_NAME: dict[str, type[Optimizer]] = {cls.__name__.lower(): cls for cls in (Adam, AdamW, RMSprop, SGD)}
+_CLASSES: tuple[type[Optimizer], ...] = (
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    AdamW,
+    Adamax,
+    Ftrl,
+    Lamb,
+    Lion,
+    Muon,
+    Nadam,
+    RMSprop,
+    ScheduleFreeAdamW,
+)
+_BY_NAME: dict[str, type[Optimizer]] = {cls.__name__.lower(): cls for cls in _CLASSES}
 
 
-def get(identifier: Any) -> Optimizer:
+def get(identifier: Any) -> Optimizer | None:
     """An optimizer by name, configuration or itself.
 
     Args:
-        identifier: a class name in any case ('adam', 'sgd', …); a configuration dict; an `Optimizer`.
+        identifier: None; a class name in any case ('adam', 'sgd', …); a configuration dict; an `Optimizer`.
 
     Raises:
         ValueError: an unknown name.
@@ -28,7 +56,7 @@ def get(identifier: Any) -> Optimizer:
         >>> type(oxiconv.optimizers.get("rmsprop")).__name__
         'RMSprop'
     """
-    if isinstance(identifier, Optimizer):
+    if identifier is None or isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
@@ -56,10 +84,36 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """The optimizer of a configuration."""
     from oxiconv.saving.serialization import deserialize_keras_object
 
+    known = _BY_NAME.get(str(config.get("class_name")).lower()) if isinstance(config, Mapping) else None
+    if known is not None and config.get("module") is None:
+        config = {**config, "module": "oxiconv.optimizers", "class_name": known.__name__}
     optimizer = deserialize_keras_object(config, custom_objects)
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"Expected the configuration of an optimizer, got {config!r}.")
     return optimizer
 
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop", "deserialize", "get", "schedules", "serialize"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lamb",
+    "Lion",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "Muon",
+    "Nadam",
+    "Optimizer",
+    "OptimizerMap",
+    "RMSprop",
+    "ScheduleFreeAdamW",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]

@@ -18,7 +18,7 @@ class Adam(Optimizer):
     """Adam (Kingma and Ba, 2014).
 
     With t = iterations + 1: `m += (g - m) * (1 - beta_1)`, `u += (g**2 - u) * (1 - beta_2)`,
-    `v -= m * self._alpha / (sqrt(u) + epsilon)`, `alpha = lr * sqrt(1 - beta_2**t) / (1 - beta_1**t)`.
+    `v -= m * alpha / (sqrt(u) + epsilon)`, `alpha = lr * sqrt(1 - beta_2**t) / (1 - beta_1**t)`.
 
     Args:
         learning_rate, weight_decay, …, name: see `Optimizer`.
@@ -34,6 +34,8 @@ class Adam(Optimizer):
         >>> round(float(v), 4)
         0.5
     """
+
+    config_fields = ("beta_1", "beta_2", "epsilon", "amsgrad")
 
     def __init__(
         self,
@@ -56,21 +58,19 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
             **kwargs,
         )
-        for label, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{type(self).__name__}: {label} must be in [0, 1), got {beta!r}.")
+        check_betas(self, beta_1, beta_2)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -78,53 +78,49 @@ class Adam(Optimizer):
         self._momentums: list[Variable] = []
         self._velocities: list[Variable] = []
         self._velocity_hats: list[Variable] = []
-        # The step size of the present update: the same for all variables.
-        self._alpha: Tensor | None = None
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Creates the two moments of each variable."""
         if self.built:
             return
         super().build(variables)
-        for v in variables:
-            self._momentums.append(self.add_variable_from_reference(v, "momentum"))
-            self._velocities.append(self.add_variable_from_reference(v, "velocity"))
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
         if self.amsgrad:
             self._velocity_hats = self.add_optimizer_variables(variables, "velocity_hat")
 
-    def _update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
-        super()._update(gradients, variables)
-        self._alpha = None
+    def _correction(self) -> Tensor:
+        """What makes up for the moments' start at 0."""
+        t = self._time()
+        return ops.sqrt(one_minus_power(self.beta_2, t)) / one_minus_power(self.beta_1, t)
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """One update of one variable."""
         index = self._get_variable_index(variable)
-        first, second = self._momentums[index], self._velocities[index]
-        if self._alpha is None:
-            t = ops.cast(self.iterations, "float32") + 1.0
-            self._alpha = learning_rate * ops.sqrt(_one_minus_power(self.beta_2, t)) / _one_minus_power(self.beta_1, t)
-        m = first.value + (gradient - first.value) * (1.0 - self.beta_1)
-        u = second.value + (ops.square(gradient) - second.value) * (1.0 - self.beta_2)
-        self.assign(first, m)
-        self.assign(second, u)
+        m = moved(self, self._momentums[index], gradient, self.beta_1)
+        u = moved(self, self._velocities[index], ops.square(gradient), self.beta_2)
         if self.amsgrad:
             hat = self._velocity_hats[index]
             u = ops.maximum(hat.value, u)
             self.assign(hat, u)
-        self.assign_sub(variable, m * self._alpha / (ops.sqrt(u) + self.epsilon))
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon,
-            "amsgrad": self.amsgrad,
-        }
+        alpha = learning_rate * self._once(self._correction)
+        self.assign_sub(variable, m * alpha / (ops.sqrt(u) + self.epsilon))
 
 
-def _one_minus_power(beta: float, step: Tensor) -> Tensor:
+def check_betas(optimizer: Optimizer, beta_1: float, beta_2: float) -> None:
+    """Raises ValueError unless both are in [0, 1)."""
+    for label, beta in (("beta_1", beta_1), ("beta_2", beta_2)):
+        if not 0 <= beta < 1:
+            raise ValueError(f"{type(optimizer).__name__}: {label} must be in [0, 1), got {beta!r}.")
+
+
+def moved(optimizer: Optimizer, slot: Variable, value: Tensor, beta: float) -> Tensor:
+    """The running mean in `slot`, moved towards `value` by the share `1 - beta`."""
+    mean = slot.value + (value - slot.value) * (1.0 - beta)
+    optimizer.assign(slot, mean)
+    return mean
+
+
+def one_minus_power(beta: float, step: Tensor) -> Tensor:
     """1 - beta**step, without the cancellation that float32 powers near 1 suffer."""
     if beta == 0:
         return ops.ones_like(step)

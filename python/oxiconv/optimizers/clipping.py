@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 def clip(
     gradients: list[Tensor], clipnorm: float | None, clipvalue: float | None, global_clipnorm: float | None
 ) -> list[Tensor]:
-    """The gradients, clipped by the one argument that is not None."""
-    if clipvalue is not None:
+    """The gradients, clipped by the one argument that is not None. A limit that is not positive does nothing."""
+    if clipvalue is not None and clipvalue > 0:
         return [ops.clip(g, -clipvalue, clipvalue) for g in gradients]
-    if clipnorm is not None:
+    if clipnorm is not None and clipnorm > 0:
         return [g * _factor(_norm([g]), clipnorm) for g in gradients]
-    if global_clipnorm is not None:
+    if global_clipnorm is not None and global_clipnorm > 0:
         factor = _factor(_norm(gradients), global_clipnorm)
         return [g * factor for g in gradients]
     return gradients

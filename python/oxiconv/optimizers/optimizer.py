@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from oxiconv import ops
 from oxiconv.naming import auto_name
 from oxiconv.optimizers import clipping
+from oxiconv.optimizers.conditional import conditionally
 from oxiconv.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
 from oxiconv.variable import Variable
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from oxiconv._core import Tensor
+
+T = TypeVar("T")
 
 
 class Optimizer:
     """Base class: subclasses define `update_step` and, where they have slots, `build`.
 
     Args:
-        learning_rate: a number, a `LearningRateSchedule`, or a function of the iteration.
+        learning_rate: a number, a `LearningRateSchedule`, or a function without arguments.
         weight_decay: decoupled decay: before each update, `v -= v * weight_decay * learning_rate`.
         clipnorm: each gradient is scaled down to this norm.
         clipvalue: gradients are clipped to [-clipvalue, clipvalue].
@@ -33,6 +39,9 @@ class Optimizer:
         gradient_accumulation_steps: updates happen every so many steps, with the mean of their gradients.
         name: name of the optimizer.
     """
+
+    # Constructor arguments of a subclass that are attributes of the same name, for `get_config`.
+    config_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -50,6 +59,8 @@ class Optimizer:
         **kwargs: Any,
     ) -> None:
         who = type(self).__name__
+        if kwargs.pop("decay", None) is not None:
+            warnings.warn(f"{who}: decay is ignored; give a schedule as learning_rate.", stacklevel=2)
         if kwargs:
             raise ValueError(f"{who}: unknown arguments {sorted(kwargs)}.")
         if sum(clip is not None for clip in (clipnorm, clipvalue, global_clipnorm)) > 1:
@@ -57,12 +68,9 @@ class Optimizer:
                 f"{who}: expected at most one of clipnorm, clipvalue and global_clipnorm, "
                 f"got {clipnorm=}, {clipvalue=}, {global_clipnorm=}."
             )
-        for label, value in (("clipnorm", clipnorm), ("clipvalue", clipvalue), ("global_clipnorm", global_clipnorm)):
-            if value is not None and not value > 0:
-                raise ValueError(f"{who}: {label} must be above 0, got {value!r}.")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"{who}: ema_momentum must be in [0, 1], got {ema_momentum!r}.")
-        if ema_overwrite_frequency is not None and not _whole(ema_overwrite_frequency, 1):
+        if use_ema and ema_overwrite_frequency is not None and not _whole(ema_overwrite_frequency, 1):
             raise ValueError(
                 f"{who}: ema_overwrite_frequency must be an integer >= 1, got {ema_overwrite_frequency!r}."
             )
@@ -87,8 +95,8 @@ class Optimizer:
         self._averages: list[Variable] = []
         self._accumulators: list[Variable] = []
         self._excluded: Callable[[Variable], bool] | None = None
-        # While gradients accumulate: whether this step updates; the values that it keeps otherwise.
-        self._updating: Tensor | None = None
+        # During an update: what all variables share. See `_once`.
+        self._memo: dict[str, Any] | None = None
         self._iterations = self.add_variable((), dtype="int32", name="iteration")
         self._learning_rate: Any = self._rate(learning_rate)
 
@@ -111,7 +119,8 @@ class Optimizer:
         """The learning rate: a variable, or the schedule's present value. Assigning a number changes the variable."""
         if isinstance(self._learning_rate, Variable):
             return self._learning_rate
-        return ops.convert_to_tensor(self._learning_rate(self._iterations), dtype="float32")
+        rate = self._learning_rate
+        return ops.convert_to_tensor(rate(self._iterations) if _takes_step(rate) else rate(), dtype="float32")
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
@@ -128,17 +137,13 @@ class Optimizer:
             )
 
     def _rate(self, learning_rate: Any) -> Any:
-        if isinstance(learning_rate, dict):
-            from oxiconv.saving.serialization import deserialize_keras_object
-
-            learning_rate = deserialize_keras_object(learning_rate)
         if callable(learning_rate):
             return learning_rate
         try:
             number = float(learning_rate)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{type(self).__name__}: expected a number, a LearningRateSchedule or a function of the iteration as "
+                f"{type(self).__name__}: expected a number, a LearningRateSchedule or a function without arguments as "
                 f"learning_rate, got {learning_rate!r}."
             ) from None
         return self.add_variable((), initializer=number, name="learning_rate")
@@ -172,16 +177,37 @@ class Optimizer:
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
-        """A slot: a variable of the shape and dtype of `reference_variable`."""
-        slot = self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=name or "var")
-        slot.path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{slot.name}"
-        return slot
+        """A slot: a variable of the shape and dtype of `reference_variable`, whose path is in its name."""
+        name = f"{reference_variable.path.replace('/', '_')}_{name or 'var'}"
+        return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=name)
 
+    @overload
     def add_optimizer_variables(
         self, trainable_variables: Sequence[Variable], name: str, initializer: Any = "zeros"
-    ) -> list[Variable]:
-        """A slot for each variable."""
-        return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
+    ) -> list[Variable]: ...
+
+    @overload
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Variable], name: list[str], initializer: Any = "zeros"
+    ) -> tuple[list[Variable], ...]: ...
+
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Variable], name: str | list[str], initializer: Any = "zeros"
+    ) -> list[Variable] | tuple[list[Variable], ...]:
+        """A slot for each variable, or for a list of names as many slots, made variable after variable."""
+        names = [name] if isinstance(name, str) else name
+        starts = list(initializer) if isinstance(initializer, list | tuple) else [initializer] * len(names)
+        if len(names) != len(starts):
+            raise ValueError(
+                f"{type(self).__name__}: expected an initializer per name, got {len(names)} names and "
+                f"{len(starts)} initializers."
+            )
+        rows = [
+            [self.add_variable_from_reference(v, name, start) for name, start in zip(names, starts, strict=True)]
+            for v in trainable_variables
+        ]
+        slots = tuple([row[i] for row in rows] for i in range(len(names)))
+        return slots[0] if isinstance(name, str) else slots
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Creates the slots for `variables`; `super().build(variables)` comes first in subclasses."""
@@ -194,6 +220,12 @@ class Optimizer:
         if self.gradient_accumulation_steps:
             self._accumulators = self.add_optimizer_variables(variables, "gradient_accumulator")
         self.built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A variable that a subclass makes itself is state of the optimizer, as those of `add_variable` are.
+        if isinstance(value, Variable) and all(v is not value for v in vars(self).get("_variables", (value,))):
+            self._variables.append(value)
+        super().__setattr__(name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """For copies and pickles: the index is by identity."""
@@ -225,6 +257,26 @@ class Optimizer:
         Raises:
             ValueError: a variable that the optimizer was not built with, another number of gradients, or none at all.
         """
+        if not len(grads):
+            return
+        gradients, variables = self._connected(*self._known(grads, trainable_variables))
+        if self.loss_scale_factor is not None:
+            gradients = [g / self.loss_scale_factor for g in gradients]
+        if self.gradient_accumulation_steps:
+            self._accumulate(gradients, variables, self.gradient_accumulation_steps)
+        else:
+            self._update(gradients, variables)
+        if self.use_ema:
+            self._average()
+        for v in variables:
+            if v.constraint is not None:
+                v.assign(v.constraint(v.value))
+        self._iterations.assign_add(1)
+
+    def _known(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None
+    ) -> tuple[list[Any], list[Variable]]:
+        """One gradient or None per variable, of variables that this optimizer is built for."""
         who = type(self).__name__
         if trainable_variables is None:
             if not self.built:
@@ -233,8 +285,6 @@ class Optimizer:
         variables = list(trainable_variables)
         if len(grads) != len(variables):
             raise ValueError(f"{who}.apply: expected {len(variables)} gradients, one per variable, got {len(grads)}.")
-        if not grads:
-            return
         if not self.built:
             self.build(variables)
         for v in variables:
@@ -243,21 +293,7 @@ class Optimizer:
                     f"{who}.apply: {v.path!r} is not among the variables that this optimizer was built with. "
                     "After changing what is trainable, compile again with a new optimizer."
                 )
-        gradients, variables = self._connected(grads, variables)
-        if self.loss_scale_factor is not None:
-            gradients = [g / self.loss_scale_factor for g in gradients]
-        if self.gradient_accumulation_steps:
-            gradients = self._accumulate(gradients, variables, self.gradient_accumulation_steps)
-        try:
-            self._update(clipping.clip(gradients, self.clipnorm, self.clipvalue, self.global_clipnorm), variables)
-        finally:
-            self._updating = None
-        if self.use_ema:
-            self._average()
-        self._iterations.assign_add(1)
-        for v in variables:
-            if v.constraint is not None:
-                v.assign(v.constraint(v.value))
+        return list(grads), variables
 
     def _connected(self, grads: Sequence[Any], variables: list[Variable]) -> tuple[list[Tensor], list[Variable]]:
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
@@ -269,32 +305,71 @@ class Optimizer:
         return [ops.convert_to_tensor(g) for g, _ in pairs], [v for _, v in pairs]
 
     def _update(self, gradients: list[Tensor], variables: list[Variable]) -> None:
-        rate = ops.convert_to_tensor(self.learning_rate)
-        if self.weight_decay is not None:
-            for v in variables:
-                if self._excluded is None or not self._excluded(v):
-                    self.assign_sub(v, v.value * (rate * self.weight_decay))
-        for g, v in zip(gradients, variables, strict=True):
-            self.update_step(g, v, rate)
+        self._memo = {}
+        try:
+            gradients = clipping.clip(gradients, self.clipnorm, self.clipvalue, self.global_clipnorm)
+            self._apply_weight_decay(variables)
+            self._backend_update_step(gradients, variables, self._once(self._rate_now))
+        finally:
+            self._memo = None
 
-    def _accumulate(self, gradients: list[Tensor], variables: list[Variable], steps: int) -> list[Tensor]:
-        self._updating = ops.equal(ops.mod(self._iterations + 1, steps), 0)
-        mean = []
+    def _backend_update_step(
+        self, grads: list[Tensor], trainable_variables: list[Variable], learning_rate: Any
+    ) -> None:
+        for g, v in zip(grads, trainable_variables, strict=True):
+            self.update_step(g, v, learning_rate)
+
+    def _rate_now(self) -> Tensor:
+        return ops.convert_to_tensor(self.learning_rate)
+
+    def _once(self, make: Callable[[], T]) -> T:
+        """`make()`, evaluated once for all variables of an update; `make` is a method."""
+        if self._memo is None:
+            return make()
+        name = make.__name__
+        if name not in self._memo:
+            self._memo[name] = make()
+        found: T = self._memo[name]
+        return found
+
+    def _time(self) -> Tensor:
+        """The number of the present update, from 1, as float32."""
+        return ops.cast(self.iterations, "float32") + 1.0
+
+    def _apply_weight_decay(self, variables: Sequence[Variable]) -> None:
+        for v in variables:
+            decay = self._decay_of(v)
+            if decay is not None and not (self._excluded is not None and self._excluded(v)):
+                v.assign(v.value - v.value * (self._once(self._rate_now) * decay))
+
+    def _decay_of(self, variable: Variable) -> float | None:
+        return self.weight_decay
+
+    def _accumulate(self, gradients: list[Tensor], variables: list[Variable], steps: int) -> None:
+        last = ops.equal(ops.mod(self._iterations + 1, steps), 0)
+        totals = []
         for g, v in zip(gradients, variables, strict=True):
             accumulator = self._accumulators[self._get_variable_index(v)]
-            total = accumulator.value + g
-            accumulator.assign(ops.where(self._updating, 0.0, total))
-            mean.append(total / float(steps))
-        return mean
+            totals.append(accumulator.value + g)
+            accumulator.assign(totals[-1])
+
+        def update() -> None:
+            self._update([total / float(steps) for total in totals], variables)
+            for accumulator in self._accumulators:
+                accumulator.assign(ops.zeros(accumulator.shape))
+
+        conditionally(last, update)
 
     def _average(self) -> None:
+        # Counted in updates: all steps until the next one count as one.
+        steps, frequency = self.gradient_accumulation_steps or 1, self.ema_overwrite_frequency
         # The first average is the variable itself.
-        momentum = ops.where(ops.equal(self._iterations, 0), 0.0, self.ema_momentum)
-        frequency = self.ema_overwrite_frequency
+        momentum = ops.where(ops.less(self._iterations, steps), 0.0, self.ema_momentum)
         for v, average in zip(self._trainable_variables, self._averages, strict=True):
             average.assign(average.value * momentum + v.value * (1.0 - momentum))
             if frequency is not None:
-                v.assign(ops.where(ops.equal(ops.mod(self._iterations + 1, frequency), 0), average.value, v.value))
+                last = ops.greater_equal(ops.mod(self._iterations, steps * frequency), steps * (frequency - 1))
+                v.assign(ops.where(last, average.value, v.value))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Writes the moving averages into the variables, after training with `use_ema`."""
@@ -303,18 +378,16 @@ class Optimizer:
                 v.assign(self._averages[self._get_variable_index(v)].value)
 
     def assign(self, variable: Variable, value: Any) -> None:
-        """Assigns within an update; kept as it was while gradients only accumulate."""
-        if self._updating is not None:
-            value = ops.where(self._updating, value, variable.value)
+        """Assigns within an update."""
         variable.assign(value)
 
     def assign_add(self, variable: Variable, value: Any) -> None:
         """Adds within an update."""
-        self.assign(variable, variable.value + value)
+        variable.assign_add(value)
 
     def assign_sub(self, variable: Variable, value: Any) -> None:
         """Subtracts within an update."""
-        self.assign(variable, variable.value - value)
+        variable.assign_sub(value)
 
     def exclude_from_weight_decay(
         self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None
@@ -327,6 +400,68 @@ class Optimizer:
     def scale_loss(self, loss: Tensor) -> Tensor:
         """The loss times `loss_scale_factor`."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The values that `apply` would give to the variables and to the optimizer's own; nothing is changed.
+
+        Args:
+            optimizer_variables: values of `variables`.
+            grads: a gradient for each variable.
+            trainable_variables: values of the variables that the optimizer was built with.
+        """
+        who = f"{type(self).__name__}.stateless_apply"
+        if not self.built:
+            raise ValueError(f"{who}: call build(variables) first.")
+        held = [*self._trainable_variables, *self.variables]
+        given = [*trainable_variables, *optimizer_variables]
+        if len(trainable_variables) != len(self._trainable_variables) or len(given) != len(held):
+            raise ValueError(
+                f"{who}: expected {len(self._trainable_variables)} values of variables and {len(self.variables)} of "
+                f"the optimizer, got {len(trainable_variables)} and {len(optimizer_variables)}."
+            )
+        before = [v.value for v in held]
+        try:
+            for v, value in zip(held, given, strict=True):
+                v.assign(value)
+            self.apply(grads)
+            after = [v.value for v in held]
+        finally:
+            for v, value in zip(held, before, strict=True):
+                v.assign(value)
+        count = len(trainable_variables)
+        return after[:count], after[count:]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Replaces the values of `variables`."""
+        if not self.built:
+            raise ValueError(f"{type(self).__name__}.set_weights: call build(variables) first.")
+        variables = self.variables
+        if len(weights) != len(variables):
+            raise ValueError(
+                f"{type(self).__name__}.set_weights: expected {len(variables)} arrays, got {len(weights)}."
+            )
+        for variable, weight in zip(variables, weights, strict=True):
+            variable.assign(weight)
+
+    def save_own_variables(self, store: MutableMapping[str, NDArray[Any]]) -> None:
+        """Writes the values of `variables` into `store`, under their numbers."""
+        for i, variable in enumerate(self.variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: MutableMapping[str, Any]) -> None:
+        """Reads what `save_own_variables` wrote; another number of values is skipped with a warning."""
+        variables = self.variables
+        if len(store) != len(variables):
+            warnings.warn(
+                f"{self.name}: the {len(store)} saved variables are not loaded: this optimizer has {len(variables)}"
+                + ("." if self.built else ", since it is not built yet."),
+                stacklevel=2,
+            )
+            return
+        for i, variable in enumerate(variables):
+            variable.assign(store[str(i)])
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments; the learning rate as it is now."""
@@ -345,13 +480,27 @@ class Optimizer:
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
             "loss_scale_factor": self.loss_scale_factor,
             "gradient_accumulation_steps": self.gradient_accumulation_steps,
+            **{field: getattr(self, field) for field in self.config_fields},
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
         """The optimizer of a configuration."""
+        if isinstance(config.get("learning_rate"), dict):
+            from oxiconv.saving.serialization import deserialize_keras_object
+
+            rate = deserialize_keras_object(config["learning_rate"], custom_objects)
+            config = {**config, "learning_rate": rate}
         return cls(**config)
 
 
 def _whole(value: Any, least: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _takes_step(rate: Callable[..., Any]) -> bool:
+    """Whether a learning rate wants the iteration: schedules do, other functions need not."""
+    if isinstance(rate, LearningRateSchedule):
+        return True
+    parameters = inspect.signature(rate).parameters.values()
+    return any(p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters)

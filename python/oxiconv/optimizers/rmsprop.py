@@ -35,6 +35,8 @@ class RMSprop(Optimizer):
         0.8
     """
 
+    config_fields = ("rho", "momentum", "epsilon", "centered")
+
     def __init__(
         self,
         learning_rate: Any = 0.001,
@@ -56,16 +58,16 @@ class RMSprop(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
             **kwargs,
         )
         self.rho = rho
@@ -77,7 +79,7 @@ class RMSprop(Optimizer):
         self._average_gradients: list[Variable] = []
 
     def build(self, variables: Sequence[Variable]) -> None:
-        """Creates the running means and momenta."""
+        """Creates the running means of each variable."""
         if self.built:
             return
         super().build(variables)
@@ -91,27 +93,16 @@ class RMSprop(Optimizer):
         """One update of one variable."""
         index = self._get_variable_index(variable)
         velocity = self._velocities[index]
-        square = velocity.value * self.rho + ops.square(gradient) * (1.0 - self.rho)
-        self.assign(velocity, square)
-        divisor = square + self.epsilon
+        u = velocity.value * self.rho + ops.square(gradient) * (1.0 - self.rho)
+        self.assign(velocity, u)
         if self.centered:
             average = self._average_gradients[index]
-            mean = average.value * self.rho + gradient * (1.0 - self.rho)
-            self.assign(average, mean)
-            divisor = square - ops.square(mean) + self.epsilon
-        step = gradient * learning_rate / ops.sqrt(divisor)
+            a = average.value * self.rho + gradient * (1.0 - self.rho)
+            self.assign(average, a)
+            u = u - ops.square(a)
+        step = gradient * learning_rate / ops.sqrt(u + self.epsilon)
         if self.momentum > 0:
-            momentum = self._momentums[index]
-            step = momentum.value * self.momentum + step
-            self.assign(momentum, step)
+            slot = self._momentums[index]
+            step = slot.value * self.momentum + step
+            self.assign(slot, step)
         self.assign_sub(variable, step)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }

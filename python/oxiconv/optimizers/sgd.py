@@ -31,6 +31,8 @@ class SGD(Optimizer):
         0.5
     """
 
+    config_fields = ("momentum", "nesterov")
+
     def __init__(
         self,
         learning_rate: Any = 0.01,
@@ -50,16 +52,16 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(
             learning_rate,
-            weight_decay=weight_decay,
-            clipnorm=clipnorm,
-            clipvalue=clipvalue,
-            global_clipnorm=global_clipnorm,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            loss_scale_factor=loss_scale_factor,
-            gradient_accumulation_steps=gradient_accumulation_steps,
-            name=name,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
             **kwargs,
         )
         if not 0 <= momentum <= 1:
@@ -86,7 +88,3 @@ class SGD(Optimizer):
         moved = slot.value * self.momentum - step
         self.assign(slot, moved)
         self.assign_add(variable, moved * self.momentum - step if self.nesterov else moved)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

@@ -9,7 +9,15 @@ from oxiconv.random.distributions import (
     truncated_normal,
     uniform,
 )
-from oxiconv.random.seed import SeedGenerator, draw_seed, global_seed, next_seed, set_global_seed
+from oxiconv.random.seed import (
+    SeedGenerator,
+    draw_seed,
+    global_seed,
+    global_state,
+    next_seed,
+    restore_global_state,
+    set_global_seed,
+)
 
 __all__ = [
     "SeedGenerator",
@@ -17,9 +25,11 @@ __all__ = [
     "draw_seed",
     "dropout",
     "global_seed",
+    "global_state",
     "next_seed",
     "normal",
     "randint",
+    "restore_global_state",
     "set_global_seed",
     "shuffle",
     "truncated_normal",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,22 @@ def set_global_seed(seed: int) -> None:
     _global.seed, _global.drawn = int(seed), 0
     if _global.generator is not None:  # assigned, not replaced: compiled steps hold its state
         _global.generator.state.assign(_state(_global.seed))
+
+
+def global_state() -> list[Any]:
+    """All that what is created and drawn from now on depends on, as plain numbers."""
+    generator = _global.generator
+    return [_global.seed, _global.drawn, None if generator is None else generator.state.numpy().tolist()]
+
+
+def restore_global_state(state: Sequence[Any]) -> None:
+    """Goes back to a `global_state`."""
+    seed, drawn, drawing = state
+    set_global_seed(seed)
+    _global.drawn = int(drawn)
+    if drawing is not None:
+        _global.generator = _global.generator or SeedGenerator(seed)
+        _global.generator.state.assign(np.array(drawing, np.int32))
 
 
 def next_seed() -> int:

@@ -8,9 +8,8 @@ from oxiconv.saving.custom_objects import (
     get_registered_object,
     register_keras_serializable,
 )
-from oxiconv.saving.model_file import load_model, save_model
+from oxiconv.saving.saving_api import load_model, load_weights, save_model, save_weights
 from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
-from oxiconv.saving.weights_file import load_weights, save_weights
 
 __all__ = [
     "CustomObjectScope",

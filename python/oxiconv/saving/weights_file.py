@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections import Counter
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oxiconv import _core
 from oxiconv._core import FileFormatError
-from oxiconv.saving.paths import check_model_path, check_weights_path
+from oxiconv.saving import safetensors_file
 
 if TYPE_CHECKING:
     from oxiconv.variable import Variable
@@ -23,47 +21,16 @@ if TYPE_CHECKING:
 STATE = "__"
 
 
-def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Writes a model's weights, atomically.
-
-    Args:
-        model: a built model.
-        filepath: ends in `.safetensors`.
-        overwrite: whether an existing file is replaced.
-
-    Raises:
-        ValueError: another ending, or a model without weights yet.
-        FileExistsError: the file exists and `overwrite` is False.
-    """
-    path = check_weights_path(filepath)
-    _core.save_safetensors(path, _arrays(model, path, overwrite), {"format": "oxiconv-weights", "version": "1"})
+def save(model: Any, path: str) -> None:
+    """Writes the weights of a built model."""
+    safetensors_file.write(path, weight_arrays(model), {"format": "oxiconv-weights", "version": "1"})
 
 
-def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
-    """Reads a model's weights from a weights file or a model file. Nothing is assigned unless everything fits.
-
-    Args:
-        model: a built model.
-        filepath: ends in `.safetensors` or `.oxiconv`.
-        skip_mismatch: whether weights that are missing or of another shape are skipped, with a warning.
-
-    Raises:
-        FileFormatError: no such file contents.
-        ValueError: names or shapes differ.
-    """
-    path = check_model_path(filepath)
-    _built(model, "load_weights")
-    tensors, _ = read(path)
+def load(model: Any, path: str, skip_mismatch: bool = False) -> None:
+    """Reads the weights of a built model from a weights file or a model file."""
+    tensors, _ = safetensors_file.read(path)
     stored = {name: array for name, array in tensors.items() if not name.startswith(STATE)}
-    targets = dict(zip(weight_names(model), model.weights, strict=True))
-    assign(path, targets, stored, skip_mismatch)
-
-
-def read(path: str) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
-    """The tensors and metadata of a file."""
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no file {path!r}.")
-    return _core.load_safetensors(path)
+    assign(path, dict(zip(weight_names(model), model.weights, strict=True)), stored, skip_mismatch)
 
 
 def assign(
@@ -129,22 +96,3 @@ def weight_arrays(model: Any) -> dict[str, NDArray[Any]]:
 def as_arrays(names: Sequence[str], variables: Sequence[Variable]) -> dict[str, NDArray[Any]]:
     """The values of variables by name."""
     return {name: np.ascontiguousarray(v.numpy()).reshape(v.shape) for name, v in zip(names, variables, strict=True)}
-
-
-def check_free(path: str, overwrite: bool) -> None:
-    """Raises FileExistsError if the file exists and must not be replaced."""
-    if not overwrite and os.path.exists(path):
-        raise FileExistsError(f"{path!r} exists; pass overwrite=True to replace it.")
-
-
-def _arrays(model: Any, path: str, overwrite: bool) -> dict[str, NDArray[Any]]:
-    check_free(path, overwrite)
-    _built(model, "save_weights")
-    return weight_arrays(model)
-
-
-def _built(model: Any, what: str) -> None:
-    if not model.built:
-        raise ValueError(
-            f"{what}: the model {model.name!r} has no weights yet. Call it on data, or build(input_shape), first."
-        )

@@ -16,8 +16,8 @@ from oxiconv.tensor import DTypeError, Tensor
 Batch = tuple[Any, ...]
 
 
-def as_array(name: str, value: Any) -> NDArray[Any]:
-    """An array of float32, int32, uint8 or bool with at least one axis.
+def as_array(name: str, value: Any, scalars: bool = False) -> NDArray[Any]:
+    """An array of float32, int32, uint8 or bool with at least one axis, or also a scalar if `scalars`.
 
     Raises:
         DTypeError: the elements are no numbers.
@@ -31,22 +31,22 @@ def as_array(name: str, value: Any) -> NDArray[Any]:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name}: expected a rectangular array, got {type(value).__name__}: {error}") from None
-    if array.ndim == 0:
+    if array.ndim == 0 and not scalars:
         raise ValueError(f"{name}: expected an array with a batch axis, got the scalar {value!r}.")
     if array.dtype.kind not in "biuf":
         raise DTypeError(f"{name}: expected numbers, got an array of {array.dtype}.")
     return narrow(array)
 
 
-def as_arrays(name: str, structure: Any) -> Any:
+def as_arrays(name: str, structure: Any, scalars: bool = False) -> Any:
     """The structure with `as_array` of each leaf. A list of numbers is one array; a list of arrays is a structure."""
     if structure is None:
         return None
     if isinstance(structure, dict):
-        return {key: as_arrays(f"{name}[{key!r}]", value) for key, value in structure.items()}
+        return {key: as_arrays(f"{name}[{key!r}]", value, scalars) for key, value in structure.items()}
     if isinstance(structure, list | tuple) and structure and all(_is_array(v) or v is None for v in structure):
-        return tuple(as_arrays(f"{name}[{i}]", value) for i, value in enumerate(structure))
-    return as_array(name, structure)
+        return tuple(as_arrays(f"{name}[{i}]", value, scalars) for i, value in enumerate(structure))
+    return as_array(name, structure, scalars)
 
 
 def _is_array(value: Any) -> bool:

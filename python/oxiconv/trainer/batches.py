@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -9,10 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv import tree
+from oxiconv.trainer.ahead import ahead
 from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, leaves
 from oxiconv.utils.argument_validation import is_whole
 from oxiconv.utils.py_dataset import PyDataset
 from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
+
+Permutation = Callable[[int], NDArray[np.intp]]
+
+# Small batches are gathered many at a time: this many bytes, which both caches hold.
+CHUNK = 1 << 20
+# How many such gatherings are made before they are needed.
+AHEAD = 1
 
 
 class Batches(Protocol):
@@ -26,8 +36,15 @@ class Batches(Protocol):
     def whole(self) -> Batch | None:
         """All the data, where it is known in advance."""
 
-    def __iter__(self) -> Iterator[Batch]:
-        """One pass over the data. The arrays of a batch are valid until the next."""
+    @property
+    def once(self) -> bool:
+        """Whether it is an iterator, which cannot start over."""
+
+    def run(self, start: int = 0) -> Iterator[Batch]:
+        """One pass over the data, from batch `start` on. The arrays of a batch are valid until the next."""
+
+    def replay(self, passes: int) -> None:
+        """Tells a new source that passes were made before, in a training that is resumed."""
 
 
 class ArrayBatches:
@@ -40,17 +57,17 @@ class ArrayBatches:
         permutation: gives a random order of n items; called once per pass.
     """
 
-    def __init__(
-        self, data: Batch, batch_size: int, shuffle: bool | str, permutation: Callable[[int], NDArray[np.intp]] | None
-    ) -> None:
+    once = False
+
+    def __init__(self, data: Batch, batch_size: int, shuffle: bool | str, permutation: Permutation | None) -> None:
         self._data = data
         self._flat = leaves(data)
         self._samples = count_samples(*data)
         self._size = min(batch_size, self._samples)
         self._shuffle = shuffle
         self._permutation = permutation
-        # One buffer per array, reused: gathering a batch then allocates nothing.
-        self._buffers = [np.empty((self._size, *a.shape[1:]), a.dtype) for a in self._flat] if shuffle is True else []
+        sample = sum(a[:1].nbytes for a in self._flat)
+        self._chunk = max(CHUNK // max(sample * self._size, 1), 1)
 
     @property
     def steps(self) -> int | None:
@@ -62,24 +79,33 @@ class ArrayBatches:
         """The arrays."""
         return self._data
 
-    def __iter__(self) -> Iterator[Batch]:
+    def replay(self, passes: int) -> None:
+        """Nothing to do: the order depends on the permutation alone."""
+
+    def run(self, start: int = 0) -> Iterator[Batch]:
+        """One pass over the data."""
         starts = range(0, self._samples, self._size)
         if self._shuffle is True and self._permutation is not None:
             order = self._permutation(self._samples)
-            for start in starts:
-                index = order[start : start + self._size]
-                rows = [buffer[: len(index)] for buffer in self._buffers]
-                for array, row in zip(self._flat, rows, strict=True):
-                    # Indices are in range; "clip" lets NumPy write to `out` without a copy in between.
-                    np.take(array, index, axis=0, out=row, mode="clip")
-                yield self._pack(rows)
-            return
+            return itertools.chain.from_iterable(ahead(self._gathered(order, starts[start:]), AHEAD))
+        in_order = list(starts)
         if self._shuffle == "batch" and self._permutation is not None:
-            starts_in_order = [starts[i] for i in self._permutation(len(starts))]
-        else:
-            starts_in_order = list(starts)
-        for start in starts_in_order:
-            yield self._pack([np.ascontiguousarray(a[start : start + self._size]) for a in self._flat])
+            in_order = [starts[i] for i in self._permutation(len(starts))]
+        return (self._pack([np.ascontiguousarray(a[i : i + self._size]) for a in self._flat]) for i in in_order[start:])
+
+    def _gathered(self, order: NDArray[np.intp], starts: range) -> Iterator[list[Batch]]:
+        # Buffers are used in turn, so that gathering allocates nothing: those made ahead, the one in use, and the next.
+        rows = self._size * self._chunk
+        turns = itertools.cycle(
+            [[np.empty((rows, *a.shape[1:]), a.dtype) for a in self._flat] for _ in range(AHEAD + 2)]
+        )
+        for first, buffers in zip(starts[:: self._chunk], turns, strict=False):
+            index = order[first : first + rows]
+            for array, buffer in zip(self._flat, buffers, strict=True):
+                # Indices are in range; "clip" lets NumPy write to `out` without a copy in between.
+                np.take(array, index, axis=0, out=buffer[: len(index)], mode="clip")
+            cuts = range(0, len(index), self._size)
+            yield [self._pack([b[i : min(i + self._size, len(index))] for b in buffers]) for i in cuts]
 
     def _pack(self, rows: list[NDArray[Any]]) -> Batch:
         given = iter(rows)
@@ -90,25 +116,41 @@ class ArrayBatches:
 
 
 class SourceBatches:
-    """Batches from a generator, an iterable, or a dataset with `__len__` and `__getitem__`."""
+    """Batches from a generator, an iterable, or a dataset with `__len__` and `__getitem__`.
 
-    def __init__(self, source: Any, class_weight: Mapping[Any, float] | None = None) -> None:
-        self._indexed = (
-            hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "__next__")
-        )
+    Args:
+        source: what gives the batches.
+        class_weight: weights per class, to be made into sample weights.
+        permutation: gives a random order of n batches, for a dataset by index; None to keep them in order.
+        free: whether batches are for a step of the user's, which may take any tuple of arrays.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        class_weight: Mapping[Any, float] | None = None,
+        permutation: Permutation | None = None,
+        free: bool = False,
+    ) -> None:
+        by_index = hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "__iter__")
+        self._indexed = by_index or isinstance(source, PyDataset)
         if not self._indexed and not hasattr(source, "__iter__"):
             raise ValueError(f"Expected arrays, or an iterable of batches, as x; got {type(source).__name__}.")
         self._source = source
         self._class_weight = class_weight
+        self._permutation = permutation if isinstance(source, PyDataset) else None
+        self._free = free
 
     @property
     def steps(self) -> int | None:
         """The length of the source, if it has one."""
+        if isinstance(self._source, PyDataset):
+            return self._source.num_batches
         if not hasattr(self._source, "__len__"):
             return None
         try:
             return len(self._source)
-        except TypeError:  # torch's loaders of iterable datasets have a __len__ that fails
+        except TypeError:  # torch's loaders of iterable datasets, and endless datasets, have a __len__ that fails
             return None
 
     @property
@@ -121,37 +163,60 @@ class SourceBatches:
         """Whether the source is an iterator, which cannot start over."""
         return hasattr(self._source, "__next__")
 
-    def __iter__(self) -> Iterator[Batch]:
-        if self._indexed:
-            if hasattr(self._source, "on_epoch_begin"):
-                self._source.on_epoch_begin()
-            indexed = (self._source[i] for i in range(len(self._source)))
-            for item in self._source if isinstance(self._source, PyDataset) else indexed:
-                yield self._standardize(item)
-            if hasattr(self._source, "on_epoch_end"):
-                self._source.on_epoch_end()
+    def replay(self, passes: int) -> None:
+        """Runs the hooks that earlier passes ran, since they may have reordered the dataset."""
+        for _ in range(passes if self._indexed else 0):
+            self._hook("on_epoch_begin")
+            self._hook("on_epoch_end")
+
+    def run(self, start: int = 0) -> Iterator[Batch]:
+        """One pass over the data."""
+        if not self._indexed:
+            yield from map(self._standardize, itertools.islice(self._source, start, None))
             return
-        for item in self._source:
-            yield self._standardize(item)
+        self._hook("on_epoch_begin")
+        count = self.steps
+        order: Any = itertools.count(start) if count is None else range(count)[start:]
+        if self._permutation is not None and count is not None:
+            order = self._permutation(count).tolist()[start:]
+        items = (
+            self._source.batches(order) if isinstance(self._source, PyDataset) else map(self._source.__getitem__, order)
+        )
+        yield from map(self._standardize, items)
+        self._hook("on_epoch_end")
+
+    def _hook(self, name: str) -> None:
+        if hasattr(self._source, name):
+            getattr(self._source, name)()
 
     def _standardize(self, item: Any) -> Batch:
+        item = tuple(item) if isinstance(item, list) else item
+        if isinstance(item, tuple) and len(item) > 3 and self._free:
+            return _contiguous(tuple(as_arrays(f"batch[{i}]", part, scalars=True) for i, part in enumerate(item)))
         x, y, w = unpack_x_y_sample_weight(item)
-        x, y, w = as_arrays("x", x), as_arrays("y", y), as_arrays("sample_weight", w)
-        count_samples(x, y, w)
+        parts = (("x", x), ("y", y), ("sample_weight", w))
+        x, y, w = (as_arrays(name, part, scalars=self._free) for name, part in parts)
+        if not self._free:
+            count_samples(x, y, w)
         if self._class_weight is not None:
             w = class_weights(y, self._class_weight, w)
-        return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a), (x, y, w))  # type: ignore[no-any-return]
+        return _contiguous((x, y, w))
 
 
 class Epochs:
     """Cuts a source into epochs: whole passes, or `steps` batches each, going on where the last epoch stopped."""
 
-    def __init__(self, batches: Batches, steps: int | None) -> None:
+    def __init__(self, batches: Batches, steps: int | None, count: Callable[[], int] = lambda: 0) -> None:
         if steps is not None and not is_whole(steps):
             raise ValueError(f"Expected a positive number of steps, got {steps!r}.")
         self._batches = batches
         self._steps = steps
         self._running: Iterator[Batch] | None = None
+        self._peeked: list[Batch] = []
+        # Where the running pass is, how many there were before, and how often was shuffled before it: what a resumed
+        # training goes back to.
+        self._passes, self._position, self._count = 0, 0, count
+        self._counted: int | None = None
         self.exhausted = False
 
     @property
@@ -159,25 +224,69 @@ class Epochs:
         """Batches per epoch, where known."""
         return self._steps or self._batches.steps
 
-    def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch: fewer than `steps` if the data runs out."""
-        if self._steps is None:
-            self.exhausted = isinstance(self._batches, SourceBatches) and self._batches.once
-            yield from self._batches
-            return
-        for _ in range(self._steps):
-            following = self._next()
-            if following is None:
-                self.exhausted = True
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Finished passes over the data, batches taken in the running one, and the count of shufflings before it."""
+        counted = self._count() if self._counted is None else self._counted
+        return self._passes, self._position, counted
+
+    def resume(self, passes: int, position: int) -> None:
+        """Goes on after `position` batches of the pass that follows `passes` others."""
+        self._batches.replay(passes)
+        self._passes, self._position = passes, position
+        self._start(position)
+
+    def peek(self) -> Batch | None:
+        """The batch that comes next, which is not taken."""
+        if self._running is None:
+            self._start()
+        if not self._peeked and self._running is not None:
+            self._peeked = list(itertools.islice(self._running, 1))
+        return self._peeked[0] if self._peeked else None
+
+    def restart(self) -> None:
+        """Lets the next epoch begin with a new pass, if the source can start over."""
+        if not self._batches.once:
+            self._running, self._position, self._counted = None, 0, None
+
+    def epoch(self, taken: int = 0) -> Iterator[Batch]:
+        """The batches of the next epoch, `taken` of which are done; fewer than `steps` if the data runs out."""
+        count = self._steps
+        for _ in itertools.count() if count is None else range(taken, count):
+            batch = self._next()
+            if batch is None:
+                self.exhausted = self._batches.once
+                self._end_pass()
+                if count is not None and not self.exhausted:
+                    warnings.warn(
+                        f"The data ran out before {count} steps: the epoch ends early. Pass fewer steps, or data that "
+                        "gives more batches.",
+                        stacklevel=5,
+                    )
                 return
-            yield following
+            self._position += 1
+            yield batch
+        # A pass of known length ends with its last batch, so that the next epoch begins with a new one.
+        if self._position == self._batches.steps and self._running is not None:
+            next(self._running, None)
+            self._end_pass()
+
+    def _start(self, position: int = 0) -> None:
+        self._counted = self._count()
+        self._running = self._batches.run(position)
 
     def _next(self) -> Batch | None:
-        batch: Batch | None
+        if self._peeked:
+            return self._peeked.pop()
         if self._running is None:
-            self._running = iter(self._batches)
-        batch = next(self._running, None)
-        if batch is None and not (isinstance(self._batches, SourceBatches) and self._batches.once):
-            self._running = iter(self._batches)
-            batch = next(self._running, None)
-        return batch
+            self._start()
+        assert self._running is not None
+        return next(self._running, None)
+
+    def _end_pass(self) -> None:
+        self._passes += 1
+        self._running, self._position, self._counted = None, 0, None
+
+
+def _contiguous(data: Batch) -> Batch:
+    return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a).reshape(a.shape), data)  # type: ignore[no-any-return]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,9 @@ BY_SHAPE = ("crossentropy", "ce")
 class CompileLoss:
     """Computes the loss of all outputs. Built at the first call, when the outputs' shapes are known."""
 
-    def __init__(self, loss: Any, loss_weights: Any, output_names: Sequence[str] | None) -> None:
+    def __init__(self, loss: Any, loss_weights: Any, output_names: Callable[[], Sequence[str] | None]) -> None:
+        if loss_weights is not None and not isinstance(loss_weights, list | tuple | dict | float | int):
+            raise ValueError(f"loss_weights: expected a number, list, tuple or dict, got {loss_weights!r}.")
         for name in tree.flatten(loss):
             if isinstance(name, str) and name.lower() not in BY_SHAPE:
                 losses.get(name)
@@ -35,18 +37,20 @@ class CompileLoss:
         self._weights: list[Any] = []
         self._trackers: list[Mean] = []
         self._classes: list[int] = []
+        # Which outputs have a loss.
+        self._wanted: list[bool] = []
         self._outputs: Outputs | None = None
 
     @property
     def metrics(self) -> list[Metric]:
-        """A mean per output loss, where there are several outputs."""
+        """A mean per loss, where there are several."""
         return list(self._trackers)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """The weighted sum of the losses; None if no output has one."""
         outputs = self._outputs or self._build(y_true, y_pred)
-        preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y")
-        weights = outputs.weights(sample_weight)
+        preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y", self._wanted)
+        weights = outputs.weights(sample_weight, self._wanted)
         total: Tensor | None = None
         trackers = iter(self._trackers)
         for name, loss, scale, y, p, w in zip(
@@ -72,21 +76,22 @@ class CompileLoss:
         """Raises ValueError if the integer labels (arrays) of a sparse loss are out of range."""
         if self._outputs is None or y_true is None:
             return
-        targets = self._outputs.flatten(y_true, "y")
+        targets = self._outputs.flatten(y_true, "y", self._wanted)
         for name, loss, classes, y in zip(self._outputs.names, self._losses, self._classes, targets, strict=True):
             if classes and y is not None and loss is not None:
                 check_labels(f"Output {name!r}, {loss.name}", np.asarray(y), classes, _ignored(loss))
 
     def _build(self, y_true: Any, y_pred: Any) -> Outputs:
-        outputs = Outputs(y_pred, self._output_names)
+        outputs = Outputs(y_pred, self._output_names())
         specs = outputs.assign(self._loss, "loss", broadcast=True)
-        preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y")
+        self._wanted = [spec is not None for spec in specs]
+        preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y", self._wanted)
         self._losses = [get_loss(spec, y, p) for spec, y, p in zip(specs, targets, preds, strict=True)]
         self._weights = outputs.assign(self._loss_weights, "loss_weights", broadcast=False)
         self._classes = [_classes(loss, p) for loss, p in zip(self._losses, preds, strict=True)]
-        if len(outputs) > 1:
+        if sum(self._wanted) > 1:
             self._trackers = [
-                Mean(name=f"{name}_loss")
+                Mean(name=f"{name if outputs.named else loss.name}_loss")
                 for name, loss in zip(outputs.names, self._losses, strict=True)
                 if loss is not None
             ]

@@ -39,18 +39,3 @@ class LazyLogs(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(self._known())
-
-
-def as_floats(logs: Any) -> dict[str, Any]:
-    """Results as Python floats, by sorted name, the order in which Keras reports them."""
-    floats: dict[str, Any] = {}
-    for key in sorted(logs):
-        value = logs[key]
-        if isinstance(value, dict):
-            floats.update(as_floats(value))
-            continue
-        try:
-            floats[key] = float(value)
-        except (TypeError, ValueError):
-            floats[key] = value
-    return floats

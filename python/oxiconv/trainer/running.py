@@ -3,74 +3,144 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from oxiconv import ops, tree
 from oxiconv.callbacks import CallbackList
+from oxiconv.tensor import GraphError
 from oxiconv.trainer.arrays import Batch, take
-from oxiconv.trainer.batches import Batches, Epochs
-from oxiconv.trainer.logs import LazyLogs, as_floats
+from oxiconv.trainer.batches import Batches
+from oxiconv.trainer.logs import LazyLogs
+from oxiconv.trainer.progress import Progress
 from oxiconv.trainer.step import CompiledStep, Same, StepCache
 from oxiconv.trainer.steps import Steps
-from oxiconv.utils.sample_tuples import pack_x_y_sample_weight as pack
+from oxiconv.trainer.untraceable import needs_value, place
+from oxiconv.utils.python_utils import pythonify_logs
+from oxiconv.utils.sample_tuples import pack_x_y_sample_weight
+
+
+class Runner:
+    """Runs one step of a kind on a batch: compiled where it can be, else eagerly.
+
+    Args:
+        model: the model.
+        kind: 'train', 'test' or 'predict'.
+        whole: all the data, where it is known: its labels are then checked once.
+    """
+
+    def __init__(self, model: Running, kind: str, whole: Batch | None) -> None:
+        self._model = model
+        self._kind = kind
+        self._whole = whole
+        self._step = getattr(model, f"{kind}_step")
+        self._state = state = model._compiled_state
+        self._steps = model._prediction_steps() if state is None else state.steps
+        self._overridden = model._overrides(f"{kind}_step")
+        self._own_results = self._overridden or model._overrides("compute_metrics", "get_metrics_result")
+        self._unchecked = not self._overridden and kind != "predict"
+        self._key: tuple[Any, ...] | None = None
+
+    def __call__(self, batch: Batch) -> Any:
+        """Runs the step; returns its results, or None where they are those of the metrics."""
+        compiled = self.prepare(batch)
+        if compiled is None:
+            return self._call(*tree.map_structure(_tensor, batch))
+        if self._unchecked and self._state is not None and self._state.loss is not None:
+            self._state.loss.check_labels((self._whole or batch)[1])
+            self._unchecked = self._whole is None
+        return compiled(batch)
+
+    def prepare(self, batch: Batch) -> CompiledStep | None:
+        """Creates what the step needs, and compiles it for batches like this; None if it runs eagerly."""
+        if self._key is None:
+            if not self._overridden:
+                self._model._build(batch, self._kind)
+            self._key = (self._kind, *self._model._configuration())
+        if self._kind in self._steps.eager or (self._state and not self._state.compiles(self._overridden)):
+            return None
+        try:
+            return self._steps.get(self._key, batch, lambda: CompiledStep(self._kind, self._call, batch))
+        except Exception as error:
+            if not needs_value(error):
+                raise
+            self._refuse_or_warn(error)
+        self._steps.eager.add(self._kind)
+        return None
+
+    def _call(self, *batch: Any) -> Any:
+        results = self._step(pack_x_y_sample_weight(*batch) if len(batch) == 3 else batch)
+        if self._kind == "predict":
+            return results
+        if not isinstance(results, Mapping):
+            raise ValueError(f"{self._kind}_step: expected a dict of results by name, got {type(results).__name__}.")
+        return dict(results) if self._own_results else None
+
+    def _refuse_or_warn(self, error: Exception) -> None:
+        why = f"{place(error)} needs a value, and there is none while the step is traced"
+        if self._state is not None and self._state.config["jit_compile"] is True:
+            raise GraphError(
+                f"{self._kind}_step cannot be compiled, as jit_compile=True asks: {why}. Use ops on tensors there, or "
+                f"compile(run_eagerly=True), which runs it in Python. {error}"
+            ) from error
+        warnings.warn(
+            f"{self._kind}_step runs eagerly, op by op, since it could not be compiled: {why}. Results are the same, "
+            "but slower. Use ops on tensors there to have it compiled, or compile(run_eagerly=True) to ask for this.",
+            stacklevel=5,
+        )
 
 
 class Running(Steps):
     """The part of a model that finds, compiles and runs its steps."""
 
     def _run_epoch(
-        self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList, kind: str
-    ) -> Mapping[str, Any] | None:
-        """Runs the batches of an epoch; returns the logs after the last, None if there was no batch."""
+        self,
+        batches: Iterator[Batch],
+        run: Callable[[Batch], Any],
+        callbacks: CallbackList,
+        kind: str,
+        progress: Progress | None = None,
+    ) -> dict[str, Any] | None:
+        """Runs the batches of an epoch; returns its logs, None if there was no batch."""
         begin, end = (getattr(callbacks, f"on_{kind}_batch_{when}") for when in ("begin", "end"))
+        stop = {"train": "stop_training", "test": "stop_evaluating"}[kind]
+        size = self.steps_per_execution
+        first = 0 if progress is None else progress.batch
         result: Any = None
-        index: int | None = None
-        for index, batch in enumerate(epochs.epoch()):
-            begin(index)
+        index = first - 1
+        for index, batch in enumerate(batches, first):
+            done = (index - first) % size + 1
+            if done == 1:
+                begin(index)
             result = run(batch)
-            end(index, self._logs(result))
-            if self.stop_training and kind == "train":
-                break
-        return None if index is None else self._logs(result)
+            if done == size:
+                if progress is not None:
+                    progress.batch = index + 1
+                end(index, self._logs(result))
+                if progress is not None:
+                    progress.settle()
+                if getattr(self, stop):
+                    break
+        else:
+            missing = -(index + 1 - first) % size
+            if missing:
+                # Keras numbers an incomplete execution as if it were complete.
+                end(index + missing, self._logs(result))
+        return None if index < 0 else self._epoch_logs(result)
 
     def _logs(self, result: Any) -> Mapping[str, Any]:
         """Logs of a step: what it returned, or the metrics, which are then read only if somebody looks."""
-        if isinstance(result, dict):
-            return LazyLogs(lambda: as_floats(result))
-        return LazyLogs(lambda: as_floats(self.get_metrics_result()))
+        if result is not None:
+            return LazyLogs(lambda: pythonify_logs(result))
+        return LazyLogs(lambda: pythonify_logs(self.get_metrics_result()))
 
-    def _runner(self, kind: str, source: Batches | None) -> Callable[[Batch], Any]:
-        """A function that runs one step of a kind on a batch: eagerly where asked or overridden, else compiled."""
-        step = getattr(self, f"{kind}_step")
-        state = self._compiled_state
-        overridden = self._overrides(f"{kind}_step")
-        own_results = overridden or kind == "predict" or self._overrides("compute_metrics", "get_metrics_result")
-        eager = state is not None and not state.compiles(overridden)
-        steps = self._prediction_steps() if state is None else state.steps
-        whole = None if source is None else source.whole
-        checked = overridden or kind == "predict"
-        key: tuple[Any, ...] | None = None
+    def _epoch_logs(self, result: Any) -> dict[str, Any]:
+        """Logs of an epoch: the metrics, unless the last step returned results under other names."""
+        metrics = self.get_metrics_result()
+        return pythonify_logs(metrics if result is None or set(result) == set(metrics) else result)
 
-        def traced(x: Any, y: Any, sample_weight: Any) -> Any:
-            results = step(pack(x, y, sample_weight))
-            return results if own_results else None
-
-        def run(batch: Batch) -> Any:
-            nonlocal checked, key
-            if key is None:
-                if not overridden:
-                    self._build(batch, kind)
-                key = (kind, *self._configuration())
-            if eager:
-                return step(pack(*tree.map_structure(_tensor, batch)))
-            compiled = steps.get(key, batch, lambda: CompiledStep(kind, traced, batch))
-            if not checked and state is not None and state.loss is not None:
-                state.loss.check_labels(batch[1] if whole is None else whole[1])
-                checked = whole is not None
-            return compiled(batch)
-
-        return run
+    def _runner(self, kind: str, source: Batches | None) -> Runner:
+        return Runner(self, kind, None if source is None else source.whole)
 
     def _overrides(self, *names: str) -> bool:
         return any(getattr(type(self), name) is not getattr(Steps, name) for name in names)
@@ -94,7 +164,7 @@ class Running(Steps):
             self._predict(self._as_input(x), training=False)
         if model.get_build_config() is None:
             # What a saved model of this class is built for when it is loaded.
-            model._build_shapes = tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0])
+            model._build_shapes = {"input_shape": tree.map_structure(lambda a: (None, *a.shape[1:]), batch[0])}
         state = self._compiled_state
         if kind == "train" and state is not None and state.optimizer is not None:
             variables = state.keep_trainable(model.trainable_variables)

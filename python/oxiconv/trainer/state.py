@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -22,15 +23,15 @@ from oxiconv.variable import Variable
 class CompiledState:
     """The optimizer, loss and metrics of a compiled model, its compiled steps, and the state of its shuffling."""
 
-    def __init__(self, config: dict[str, Any], output_names: Sequence[str] | None) -> None:
+    def __init__(self, config: dict[str, Any], model: Any) -> None:
         self.config = config
         optimizer = config["optimizer"]
         self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
-        self.loss = (
-            None if config["loss"] is None else CompileLoss(config["loss"], config["loss_weights"], output_names)
-        )
+        # Asked for when outputs are known: a sequential model without an input has no names before.
+        names = functools.partial(getattr, model, "output_names", None)
+        self.loss = None if config["loss"] is None else CompileLoss(config["loss"], config["loss_weights"], names)
         given = (config["metrics"], config["weighted_metrics"])
-        self.metrics = CompileMetrics(*given, output_names) if any(given) else None
+        self.metrics = None if given == (None, None) else CompileMetrics(*given, names)
         self.loss_tracker = Mean(name="loss")
         self.run_eagerly = bool(config["run_eagerly"])
         self.steps = StepCache()
@@ -38,23 +39,15 @@ class CompiledState:
         self._trainable: list[Variable] | None = None
 
     def all_metrics(self) -> list[Metric]:
-        """The loss tracker, the losses of several outputs, and the metrics of `compile`."""
+        """The loss tracker, the metrics of `compile` as one, and the losses of several outputs."""
         metrics: list[Metric] = [self.loss_tracker]
-        if self.loss is not None:
-            metrics += self.loss.metrics
         if self.metrics is not None:
-            metrics += self.metrics.metrics
-        return metrics
-
-    def result_names(self) -> dict[int, str]:
-        """Names in results, by identity, of the metrics that have another than their own."""
-        if self.metrics is None:
-            return {}
-        return {id(m): name for m, name in zip(self.metrics.metrics, self.metrics.names(), strict=True)}
+            metrics.append(self.metrics)
+        return metrics + ([] if self.loss is None else self.loss.metrics)
 
     def compiles(self, overridden: bool) -> bool:
-        """Whether a step is compiled: the model's own unless it runs eagerly, an overridden one only if asked for."""
-        return not self.run_eagerly and (not overridden or self.config["jit_compile"] is True)
+        """Whether steps are to be compiled: all, unless asked for otherwise."""
+        return not self.run_eagerly and not (overridden and self.config["jit_compile"] is False)
 
     def keep_trainable(self, variables: Sequence[Variable]) -> list[Variable]:
         """The variables to train: those that were trainable at the first step of training after `compile`."""

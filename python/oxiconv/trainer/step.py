@@ -28,8 +28,12 @@ class CompiledStep:
     def __init__(self, kind: str, function: Callable[..., Any], batch: Batch) -> None:
         arrays = ", ".join(f"{a.dtype}{list(a.shape)}" for a in leaves(batch))
         self.title = f"{kind} step for batches of {arrays}"
+        samples = next((a.shape[0] for a in leaves(batch) if a.ndim), 0)
         with Trace() as trace:
-            inputs = [None if a is None else trace.graph.input(a.shape, a.dtype.name) for a in tree.flatten(batch)]
+            inputs = [
+                None if a is None else trace.graph.input(a.shape, a.dtype.name, a.shape[:1] == (samples,))
+                for a in tree.flatten(batch)
+            ]
             results = function(*tree.pack_sequence_as(batch, inputs))
             flat = tree.flatten(results)
             self.step: Step = trace.compile([r for r in flat if _traced(r)])
@@ -65,10 +69,12 @@ class StepCache:
 
     def __init__(self) -> None:
         self._steps: OrderedDict[Hashable, CompiledStep] = OrderedDict()
+        # Kinds of step that could not be traced, and so run eagerly.
+        self.eager: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: steps belong to the variables they were compiled for, so a copy compiles its own."""
-        return {"_steps": OrderedDict()}
+        return {"_steps": OrderedDict(), "eager": set(self.eager)}
 
     def __len__(self) -> int:
         return len(self._steps)

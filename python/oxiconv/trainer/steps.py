@@ -26,6 +26,9 @@ class Steps:
     history: Any = None
     loss: Any = None
     stop_training: bool = False
+    stop_evaluating: bool = False
+    stop_predicting: bool = False
+    steps_per_execution: int = 1
 
     @property
     def _compiled_state(self) -> CompiledState | None:
@@ -46,7 +49,12 @@ class Steps:
         Returns:
             Results by name: tensors or numbers.
 
-        An overridden `train_step` runs eagerly, and may use `GradientTape`; this one is compiled.
+        An overridden step may use `GradientTape`, several optimizers, random numbers and variables. Its Python code
+        runs once for each shape of batches, to be traced and compiled; counters in Python, prints and NumPy's random
+        numbers are then those of that one run, and what must change from step to step is kept in a `Variable`. A step
+        that needs the value of a tensor in Python (`float(t)`, `if t:`, NumPy) runs eagerly instead, after a warning
+        that names the line. `compile(jit_compile=True)` makes that an error; `jit_compile=False` or `run_eagerly=True`
+        runs the Python code at each step.
         """
         state = self._require_compiled("train_step")
         x, y, sample_weight = unpack_x_y_sample_weight(data)
@@ -117,26 +125,27 @@ class Steps:
 
     @property
     def metrics(self) -> list[Metric]:
-        """The loss tracker, losses of several outputs, the metrics of `compile`, and metrics held by layers."""
+        """The loss tracker, the metrics of `compile` as one, losses of several outputs, and metrics held by layers."""
         state = self._compiled_state
         found = [] if state is None else state.all_metrics()
         model: Any = self
-        tracked = (value for layer in model._flatten_layers() for value in layer._tracked())
+        # Models within this one are not trained by their own metrics.
+        holders: list[Any] = [x for x in model._flatten_layers() if x is self or not isinstance(x, Steps)]
+        tracked = (value for layer in holders for value in layer._tracked())
         found += [value for value in tracked if isinstance(value, Metric) and not any(value is m for m in found)]
         return found
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of `metrics`, as in results."""
-        names = self._compiled_state.result_names() if self._compiled_state is not None else {}
-        return [names.get(id(m), m.name) for m in self.metrics]
+        """The names of `metrics`; those of `compile` are one, 'compile_metrics', as in Keras."""
+        return [m.name for m in self.metrics]
 
     def get_metrics_result(self) -> dict[str, Any]:
         """The results of `metrics` by name."""
         results: dict[str, Any] = {}
-        for name, metric in zip(self.metrics_names, self.metrics, strict=True):
+        for metric in self.metrics:
             value = metric.result()
-            results.update(value if isinstance(value, dict) else {name: value})
+            results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
 
     def reset_metrics(self) -> None:

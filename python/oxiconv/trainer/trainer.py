@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 from oxiconv import tree
 from oxiconv.callbacks import CallbackList, History
 from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split
-from oxiconv.trainer.batches import ArrayBatches, Batches, Epochs, SourceBatches
-from oxiconv.trainer.logs import as_floats
+from oxiconv.trainer.batches import ArrayBatches, Batches, Epochs, Permutation, SourceBatches
+from oxiconv.trainer.compile_metrics import CompileMetrics
 from oxiconv.trainer.predictions import Predictions
-from oxiconv.trainer.running import Running
+from oxiconv.trainer.progress import Progress
+from oxiconv.trainer.running import Runner, Running
 from oxiconv.trainer.state import CompiledState
 from oxiconv.utils.argument_validation import is_whole
 
@@ -43,10 +45,12 @@ class Trainer(Running):
             metrics: a list of metrics, functions or names; for several outputs a list of lists or a dict.
             weighted_metrics: like `metrics`, but updated with sample weights.
             run_eagerly: run step by step in Python, for debugging. The results are equal up to rounding.
-            steps_per_execution: accepted for Keras compatibility: a step is one call already.
-            jit_compile: True to compile an overridden `train_step`, `test_step` or `predict_step` too: its Python code
-                then runs once per batch shape, to be traced. The model's own steps are always compiled.
-            auto_scale_loss: accepted for Keras compatibility: float32 needs no scaling.
+            steps_per_execution: batches from one call of the callbacks' batch hooks to the next. Each step is one call
+                of a compiled program already, so that this saves no more than the hooks.
+            jit_compile: 'auto' to trace and compile each step, and to run one eagerly, with a warning, whose Python
+                code needs values of tensors; True for an error there; False to run overridden steps eagerly.
+            auto_scale_loss: whether under the dtype policy 'mixed_float16' the optimizer is wrapped in a
+                `LossScaleOptimizer`.
 
         Raises:
             ValueError: an unknown name, or a wrong type.
@@ -68,12 +72,14 @@ class Trainer(Running):
             "jit_compile": jit_compile,
             "auto_scale_loss": auto_scale_loss,
         }
-        model: Any = self
-        state = CompiledState(config, getattr(model, "output_names", None))
+        if run_eagerly and jit_compile is True:
+            warnings.warn("compile: jit_compile=True has no effect beside run_eagerly=True.", stacklevel=2)
+        state = CompiledState(config, self)
         # Past the attribute tracking of layers: the state's variables are no weights of the model.
         self.__dict__["_compiled"] = state
         self.optimizer = state.optimizer
         self.loss = loss
+        self.steps_per_execution = int(steps_per_execution)
         self.stop_training = False
 
     @property
@@ -167,23 +173,25 @@ class Trainer(Running):
         state = self._require_compiled("fit")
         if validation_split and validation_data is not None:
             raise ValueError("fit: expected validation_split or validation_data, got both.")
-        batch_size = _batch_size(batch_size)
-        validation_size = _batch_size(validation_batch_size) if validation_batch_size is not None else batch_size
+        if shuffle not in (True, False, "batch"):
+            raise ValueError(f"fit: shuffle must be True, False or 'batch', got {shuffle!r}.")
+        _due(0, validation_freq)
+        permutation = state.shuffling.permutation if shuffle else None
         if is_data(x):
             data = self._arrays(x, y, sample_weight, class_weight)
             if validation_split:
                 data, validation_data = split(data, validation_split)
-            if shuffle not in (True, False, "batch"):
-                raise ValueError(f"fit: shuffle must be True, False or 'batch', got {shuffle!r}.")
-            source: Batches = ArrayBatches(data, batch_size, shuffle, state.shuffling.permutation)
+            source: Batches = ArrayBatches(
+                data, _batch_size(batch_size, data, steps_per_epoch), shuffle, state.shuffling.permutation
+            )
         else:
             if validation_split:
                 raise ValueError("fit: validation_split needs arrays; pass validation_data with a source of batches.")
-            source = self._source("fit", x, y, sample_weight, class_weight)
-        epochs_of_training = Epochs(source, steps_per_epoch)
-        validation = (
-            None if validation_data is None else self._validation(validation_data, validation_size, validation_steps)
-        )
+            source = self._source("fit", x, y, sample_weight, class_weight, permutation)
+        epochs_of_training = Epochs(source, steps_per_epoch, lambda: state.shuffling.count)
+        validation = None
+        if validation_data is not None:
+            validation = self._validation(validation_data, validation_batch_size or batch_size, validation_steps)
         if not isinstance(callbacks, CallbackList):
             callbacks = CallbackList(
                 callbacks,
@@ -196,42 +204,67 @@ class Trainer(Running):
             )
         self.stop_training = False
         run = self._runner("train", source)
+        progress = Progress(self, state, epochs_of_training, callbacks, initial_epoch)
+        self.__dict__["_progress"] = progress
+        try:
+            logs = self._train(progress, run, callbacks, epochs, validation, validation_freq)
+        finally:
+            del self.__dict__["_progress"]
+        if state.optimizer is not None and state.optimizer.built and epochs > 0:
+            state.optimizer.finalize_variable_values(state.optimizer.trainable_variables)
+        callbacks.on_train_end(logs)
+        history: History = self.history
+        return history
+
+    def _train(
+        self,
+        progress: Progress,
+        run: Runner,
+        callbacks: CallbackList,
+        epochs: int,
+        validation: tuple[Epochs, Runner] | None,
+        validation_freq: int | Sequence[int],
+    ) -> dict[str, Any]:
+        """The epochs of `fit`; returns the logs of the last."""
         logs: dict[str, Any] = {}
         callbacks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            self.reset_metrics()
+        resumed = progress.resume(run.prepare)
+        start = progress.initial_epoch
+        for epoch in range(start, epochs):
+            progress.epoch = epoch
+            if not (resumed and progress.batch):
+                self.reset_metrics()
+            resumed = False
             callbacks.on_epoch_begin(epoch)
-            last = self._run_epoch(epochs_of_training, run, callbacks, "train")
-            if last is None:
-                if epoch == initial_epoch:
+            results = self._run_epoch(progress.batches(), run, callbacks, "train", progress)
+            if results is None:
+                if epoch == start:
                     raise ValueError("fit: expected at least one batch, got none.")
-                warnings.warn(f"fit: the data ran out before epoch {epoch + 1}; training ends.", stacklevel=2)
+                warnings.warn(f"fit: the data ran out before epoch {epoch + 1}; training ends.", stacklevel=3)
                 break
-            logs = as_floats(last)
+            logs = results
             if validation is not None and _due(epoch, validation_freq):
                 results = self._evaluate(*validation, callbacks)
                 if results is None:
                     warnings.warn(
                         f"fit: validation_data had no batch left in epoch {epoch + 1}: no validation results. "
                         "Pass arrays, or an iterable that can start over.",
-                        stacklevel=2,
+                        stacklevel=3,
                     )
                 logs.update({f"val_{name}": value for name, value in (results or {}).items()})
+            progress.epoch, progress.batch = epoch + 1, 0
             callbacks.on_epoch_end(epoch, logs)
+            progress.settle()
             if self.stop_training:
                 break
-            if epochs_of_training.exhausted and epoch + 1 < epochs:
+            if progress.exhausted and epoch + 1 < epochs:
                 warnings.warn(
                     f"fit: the data ran out in epoch {epoch + 1} of {epochs}; training ends. A generator must yield "
                     "steps_per_epoch * epochs batches; arrays and iterables that can start over need not.",
-                    stacklevel=2,
+                    stacklevel=3,
                 )
                 break
-        if state.optimizer is not None and state.optimizer.use_ema:
-            state.optimizer.finalize_variable_values(state.optimizer.trainable_variables)
-        callbacks.on_train_end(logs)
-        history: History = self.history
-        return history
+        return logs
 
     def evaluate(
         self,
@@ -261,7 +294,8 @@ class Trainer(Running):
         """
         self._require_compiled("evaluate")
         if is_data(x):
-            source: Batches = ArrayBatches(self._arrays(x, y, sample_weight), _batch_size(batch_size), False, None)
+            data = self._arrays(x, y, sample_weight)
+            source: Batches = ArrayBatches(data, _batch_size(batch_size, data, steps), False, None)
         else:
             source = self._source("evaluate", x, y, sample_weight)
         epochs = Epochs(source, steps)
@@ -292,7 +326,8 @@ class Trainer(Running):
             An array `[n, ..]` per output, in the structure of the model's outputs.
         """
         if is_data(x):
-            source: Batches = ArrayBatches((as_arrays("x", x), None, None), _batch_size(batch_size), False, None)
+            data = (as_arrays("x", x), None, None)
+            source: Batches = ArrayBatches(data, _batch_size(batch_size, data, steps), False, None)
         else:
             source = self._source("predict", x)
         epochs = Epochs(source, steps)
@@ -300,12 +335,20 @@ class Trainer(Running):
         run = self._runner("predict", source)
         whole = source.whole
         predictions = Predictions(None if whole is None or steps is not None else count_samples(*whole))
+        self.stop_predicting = False
         callbacks.on_predict_begin()
-        for index, (x_batch, _, _) in enumerate(epochs.epoch()):
-            callbacks.on_predict_batch_begin(index)
-            outputs = run((x_batch, None, None))
-            predictions.add(outputs)
-            callbacks.on_predict_batch_end(index, {"outputs": outputs})
+        batches = epochs.epoch()
+        for begin in itertools.count(0, self.steps_per_execution):
+            taken = list(itertools.islice(batches, self.steps_per_execution))
+            if not taken or self.stop_predicting:
+                break
+            callbacks.on_predict_batch_begin(begin)
+            part = Predictions(None)
+            for batch in taken:
+                outputs = run(batch if self._overrides("predict_step") else (batch[0], None, None))
+                predictions.add(outputs)
+                part.add(outputs)
+            callbacks.on_predict_batch_end(begin + self.steps_per_execution - 1, {"outputs": part.result()})
         callbacks.on_predict_end()
         return predictions.result()
 
@@ -354,24 +397,24 @@ class Trainer(Running):
     def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
         batch = _contiguous(batch)
         self.reset_metrics()
-        logs = as_floats(self._logs(self._runner(kind, None)(batch)))
+        logs = dict(self._logs(self._runner(kind, None)(batch)))
         return logs if return_dict else self._in_order(logs)
 
-    def _evaluate(self, epochs: Epochs, run: Callable[[Batch], Any], callbacks: CallbackList) -> dict[str, Any] | None:
-        self.reset_metrics()
+    def _evaluate(self, epochs: Epochs, run: Runner, callbacks: CallbackList) -> dict[str, Any] | None:
+        self.stop_evaluating = False
         callbacks.on_test_begin()
-        last = self._run_epoch(epochs, run, callbacks, "test")
-        logs = None if last is None else as_floats(last)
+        self.reset_metrics()
+        epochs.restart()
+        logs = self._run_epoch(epochs.epoch(), run, callbacks, "test")
         callbacks.on_test_end(logs)
         return logs
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        """Results as a list: in the order of the metrics; with several outputs their metrics by name, as Keras does."""
-        state = self._compiled_state
-        several = state is not None and state.loss is not None and state.loss.metrics
-        last = set(state.result_names().values()) if state is not None and several else set()
-        names = [name for name in self.metrics_names if name in logs and name not in last]
-        values = [logs[name] for name in names + sorted(set(logs) - set(names))]
+        """Results as a list: in the order of the metrics, then those of other names by name, as Keras does."""
+        inner = (m.metrics if isinstance(m, CompileMetrics) else [m] for m in self.metrics)
+        names = [m.name for group in inner for m in group]
+        values = [logs[name] for name in names if name in logs]
+        values += [logs[name] for name in sorted(logs) if name not in names]
         return values[0] if len(values) == 1 else values
 
     def _arrays(self, x: Any, y: Any, sample_weight: Any, class_weight: Mapping[Any, float] | None = None) -> Batch:
@@ -388,6 +431,7 @@ class Trainer(Running):
         y: Any = None,
         sample_weight: Any = None,
         class_weight: Mapping[Any, float] | None = None,
+        permutation: Permutation | None = None,
     ) -> SourceBatches:
         if x is None:
             raise ValueError(f"{what}: expected x, got None.")
@@ -395,14 +439,15 @@ class Trainer(Running):
             raise ValueError(
                 f"{what}: y and sample_weight must be part of the batches that x gives, got them as arguments."
             )
-        return SourceBatches(x, class_weight)
+        kind = {"fit": "train", "predict": "predict"}.get(what, "test")
+        return SourceBatches(x, class_weight, permutation, free=self._overrides(f"{kind}_step"))
 
-    def _validation(self, data: Any, batch_size: int, steps: int | None) -> tuple[Epochs, Callable[[Batch], Any]]:
+    def _validation(self, data: Any, batch_size: int | None, steps: int | None) -> tuple[Epochs, Runner]:
         if isinstance(data, tuple | list):
             if not 2 <= len(data) <= 3:
                 raise ValueError(f"validation_data: expected (x, y) or (x, y, sample_weight), got {len(data)} entries.")
             arrays = self._arrays(*(*data, None)[:3])
-            source: Batches = ArrayBatches(arrays, batch_size, False, None)
+            source: Batches = ArrayBatches(arrays, _batch_size(batch_size, arrays, steps), False, None)
         else:
             source = self._source("validation_data", data)
         return Epochs(source, steps), self._runner("test", source)
@@ -420,9 +465,10 @@ def _contiguous(data: Any) -> Any:
     return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a), data)
 
 
-def _batch_size(batch_size: int | None) -> int:
+def _batch_size(batch_size: int | None, data: Batch, steps: int | None) -> int:
     if batch_size is None:
-        return 32
+        # Without either, Keras's 32.
+        return -(-count_samples(*data) // steps) if steps and is_whole(steps) else 32
     if not is_whole(batch_size):
         raise ValueError(f"batch_size: expected a positive integer, got {batch_size!r}.")
     return int(batch_size)

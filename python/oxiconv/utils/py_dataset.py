@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +16,8 @@ class PyDataset:
 
     Args:
         workers: threads that make batches ahead of their use, where there is more than one. The order stays.
-        use_multiprocessing: must be False: threads suffice for reading, decoding and NumPy.
+        use_multiprocessing: accepted; `workers` threads make the batches in either case. Reading, decoding and NumPy
+            run without the interpreter's lock; Python code that holds it gains nothing from several workers.
         max_queue_size: batches that may be made ahead.
 
     Raises:
@@ -36,8 +38,6 @@ class PyDataset:
         for name, value in (("workers", workers), ("max_queue_size", max_queue_size)):
             if not is_whole(value):
                 raise ValueError(f"PyDataset: {name} must be a positive integer, got {value!r}.")
-        if use_multiprocessing:
-            raise ValueError("PyDataset: use_multiprocessing=True is not supported; use threads, by workers.")
         self.workers = workers
         self.use_multiprocessing = use_multiprocessing
         self.max_queue_size = max_queue_size
@@ -50,13 +50,15 @@ class PyDataset:
         """The number of batches."""
         count = self.num_batches
         if count is None:
-            raise TypeError(f"{type(self).__name__} has no length")
+            raise TypeError(f"{type(self).__name__} has no length: it is endless.")
         return count
 
     @property
     def num_batches(self) -> int | None:
-        """The number of batches, for subclasses that define this instead of `__len__`."""
-        raise NotImplementedError(f"{type(self).__name__} must define __len__() or num_batches")
+        """The number of batches, for subclasses that define this instead of `__len__`; None for an endless dataset."""
+        if type(self).__len__ is PyDataset.__len__:
+            raise NotImplementedError(f"{type(self).__name__} must define __len__() or num_batches")
+        return len(self)
 
     def on_epoch_begin(self) -> None:
         """Before the first batch of an epoch."""
@@ -65,21 +67,24 @@ class PyDataset:
         """After the last batch of an epoch."""
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches in order, made ahead by threads where there are several workers."""
+        """The batches in order, endlessly where there is no number of them."""
+        return self.batches(itertools.count() if self.num_batches is None else range(self.num_batches))
+
+    def batches(self, indices: Iterable[int]) -> Iterator[Any]:
+        """The batches at indices, in that order, made ahead by threads where there are several workers."""
         # A subclass that does not call `super().__init__` has one worker, as in Keras.
         workers = getattr(self, "workers", 1)
         if workers == 1:
-            for index in range(len(self)):
-                yield self[index]
+            yield from map(self.__getitem__, indices)
             return
         executor = ThreadPoolExecutor(workers, thread_name_prefix="oxiconv-dataset")
-        ahead: deque[Future[Any]] = deque()
+        pending: deque[Future[Any]] = deque()
         try:
-            for index in range(len(self)):
-                ahead.append(executor.submit(self.__getitem__, index))
-                if len(ahead) > self.max_queue_size:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
+            for index in indices:
+                pending.append(executor.submit(self.__getitem__, index))
+                if len(pending) > self.max_queue_size:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         finally:
             executor.shutdown(wait=False, cancel_futures=True)

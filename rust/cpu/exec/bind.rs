@@ -8,7 +8,7 @@ use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::program::{self, Kind, Program, Step};
-use oxiconv_ir::{Conv, Form, Seat, Type, Window};
+use oxiconv_ir::{Conv, Form, Op, Seat, Type, Window};
 use std::ops::Range;
 
 /// A step's kernel, and where its packed operand is.
@@ -81,10 +81,17 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
     let pieces = match &step.kind {
         Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),
         Kind::Combine if !sharded => pieces(outs[0].len()),
+        Kind::Op(Op::ArgSort) if !sharded => {
+            let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();
+            pieces(outs[0].len() * SORT).min(rows).max(1)
+        }
         _ => 1,
     };
     Bound { kernel, packed: range, pieces, nanoseconds: nanoseconds(step, &types, &outs) }
 }
+
+/// What sorting an element costs, compared with a map: 10 to 40 nanoseconds, with the length of the rows.
+const SORT: usize = 32;
 
 /// An estimate for choosing between one worker and several: 50 multiply-adds, or 8 nodes of an expression, or 2 plain
 /// elements in a nanosecond.
@@ -100,6 +107,7 @@ fn nanoseconds(step: &Step, types: &[Type], outs: &[Type]) -> usize {
             let (a, b, y) = (types[0].len(), types[1].len(), outs[0].len());
             (a as f64 * b as f64 * y as f64).sqrt() as usize / 50
         }
+        Kind::Op(Op::ArgSort) => elements * SORT / 2,
         Kind::MaxPool(_) | Kind::Combine | Kind::Copy | Kind::Op(_) => elements / 2,
     }
 }

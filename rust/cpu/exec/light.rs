@@ -3,7 +3,7 @@
 use super::{Call, Kernel};
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::reduce::{ReduceKernel, Reduction};
-use crate::kernels::{gather, layout, random, window};
+use crate::kernels::{gather, layout, random, sort, window};
 use crate::simd::Isa;
 use oxiconv_ir::op::Dist;
 use oxiconv_ir::{DType, Expr, Op, Result, Type, Window};
@@ -207,6 +207,7 @@ pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn 
         Op::ScatterAdd { axis, .. } => {
             Box::new(Scatter { axis: *axis, g: types[0].clone(), index: types[1].clone(), out: out.clone() })
         }
+        Op::ArgSort => Box::new(ArgSort { x: types[0].clone() }),
         Op::WindowSum(w) | Op::WindowSpread(w) | Op::WindowArgMax(w) | Op::WindowTake(w) | Op::WindowPut(w) => {
             let (channels, samples) = (types[0].dims[types[0].rank() - 1], types[0].dims[0]);
             let (inside, outside) = elements(w, channels);
@@ -417,14 +418,68 @@ impl Kernel for Scatter {
         let sizes = indexed(&self.out.dims, self.axis, rows);
         // SAFETY: lengths are those of the call's entries.
         unsafe {
-            let g = read(call.inputs[0], sizes.outer * count * sizes.inner);
-            let out = write(call.outputs[0], sizes.outer * sizes.axis * sizes.inner);
-            gather::scatter_add(sizes, g, read::<i32>(call.inputs[1], count), out)
+            let index = read::<i32>(call.inputs[1], count);
+            let (from, to) = (sizes.outer * count * sizes.inner, sizes.outer * sizes.axis * sizes.inner);
+            let (g, out) = (call.inputs[0], call.outputs[0]);
+            if self.g.dtype == DType::F32 {
+                gather::scatter_add::<f32>(sizes, read(g, from), index, write(out, to))
+            } else {
+                gather::scatter_add::<i32>(sizes, read(g, from), index, write(out, to))
+            }
         }
     }
 
     fn describe(&self) -> String {
         format!("scatter-add {} indices", self.index.len().min(self.g.len()))
+    }
+}
+
+/// Positions in order of value, row by row.
+struct ArgSort {
+    x: Type,
+}
+
+impl ArgSort {
+    fn row(&self) -> usize {
+        self.x.dims[self.x.rank() - 1]
+    }
+
+    /// # Safety
+    /// As for [`Kernel::run`]; the elements are of type `T`.
+    unsafe fn sort<T: sort::Ranked>(&self, call: Call<'_>) {
+        let n = self.row();
+        // A tensor with one axis is one row, and never cut.
+        let rows = if self.x.rank() == 1 { 1 } else { call.rows(self.x.dims[0]) * entry(&self.x) / n.max(1) };
+        let mine = call.piece(rows);
+        let (start, len) = (mine.start * n, mine.len() * n);
+        // SAFETY: the call's rows; pieces have disjoint ones, and scratch, aligned as buffers are, holds a row's keys.
+        unsafe {
+            let x = read::<T>(call.inputs[0].cast::<T>().wrapping_add(start).cast(), len);
+            let out = write::<i32>(call.outputs[0].wrapping_add(start * size_of::<i32>()), len);
+            sort::argsort(n, x, write(call.scratch.as_mut_ptr().cast(), n), out);
+        }
+    }
+}
+
+impl Kernel for ArgSort {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // SAFETY: forwarded.
+        unsafe {
+            match self.x.dtype {
+                DType::F32 => self.sort::<f32>(call),
+                DType::I32 => self.sort::<i32>(call),
+                DType::U8 | DType::Bool => self.sort::<u8>(call),
+            }
+        }
+        Ok(())
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.row() * (size_of::<u64>() / size_of::<f32>())
+    }
+
+    fn describe(&self) -> String {
+        format!("sort rows of {}", self.row())
     }
 }
 

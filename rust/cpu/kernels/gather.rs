@@ -38,20 +38,38 @@ pub fn gather<T: Copy>(sizes: Indexed, x: &[T], index: &[i32], out: &mut [T]) ->
     Ok(())
 }
 
+/// What can be summed: floats, and integers that wrap around.
+pub trait Summable: Copy + Default {
+    /// The sum of two.
+    fn plus(self, other: Self) -> Self;
+}
+
+impl Summable for f32 {
+    fn plus(self, other: Self) -> Self {
+        self + other
+    }
+}
+
+impl Summable for i32 {
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+}
+
 /// `out[o, index[i], ..] += g[o, i, ..]` from zero, in the order of the indices.
 ///
 /// # Panics
 /// If a length is not that of the sizes.
-pub fn scatter_add(sizes: Indexed, g: &[f32], index: &[i32], out: &mut [f32]) -> Result<()> {
+pub fn scatter_add<T: Summable>(sizes: Indexed, g: &[T], index: &[i32], out: &mut [T]) -> Result<()> {
     let Indexed { outer, axis, inner } = sizes;
     assert!(out.len() == outer * axis * inner && g.len() == outer * index.len() * inner, "scatter over {sizes:?}");
-    out.fill(0.0);
+    out.fill(T::default());
     for o in 0..outer {
         for (i, &at) in index.iter().enumerate() {
             let to = (o * axis + position("scatter_add", at, axis)?) * inner;
             let from = (o * index.len() + i) * inner;
             for (y, g) in out[to..to + inner].iter_mut().zip(&g[from..from + inner]) {
-                *y += g;
+                *y = y.plus(*g);
             }
         }
     }
@@ -77,11 +95,18 @@ mod tests {
     }
 
     #[test]
+    fn integers_are_added_as_integers() {
+        let mut out = [7; 3];
+        scatter_add(Indexed { outer: 1, axis: 3, inner: 1 }, &[i32::MAX, 5, 1], &[2, 0, 2], &mut out).unwrap();
+        assert_eq!(out, [5, 0, i32::MIN]);
+    }
+
+    #[test]
     fn an_index_past_the_end_is_named() {
         for index in [3, -1] {
             let error = gather(SIZES, &[0.0f32; 12], &[index], &mut [0.0; 4]).unwrap_err();
             assert_eq!(error.to_string(), format!("gather: index {index} is out of range for an axis of size 3"));
-            let error = scatter_add(SIZES, &[0.0; 4], &[index], &mut [0.0; 12]).unwrap_err();
+            let error = scatter_add(SIZES, &[0.0f32; 4], &[index], &mut [0.0; 12]).unwrap_err();
             assert!(error.to_string().starts_with("scatter_add: index"), "{error}");
         }
     }

@@ -7,4 +7,5 @@ pub mod layout;
 pub mod map;
 pub mod random;
 pub mod reduce;
+pub mod sort;
 pub mod window;

@@ -261,6 +261,8 @@ fn layout_indexing_and_pooling() -> Result<()> {
     let index = g.emit(Op::WindowArgMax(w.clone()), &[x])?;
     let best = g.emit(Op::WindowTake(w.clone()), &[x, index])?;
     let back = g.emit(Op::WindowPut(w), &[best, index])?;
+    let order = g.emit(Op::ArgSort, &[x])?;
+    let counted = g.emit(Op::ScatterAdd { axis: 0, size: 11 }, &[rows, rows])?;
     let noise = g.emit(Op::Random { dist: Dist::Normal, dims: vec![6, 5, 7, 3] }, &[state])?;
     let noisy = g.add(&x, &noise)?;
     let tallest = g.emit(Op::Max(vec![0, 2]), &[x])?;
@@ -268,7 +270,7 @@ fn layout_indexing_and_pooling() -> Result<()> {
     let shape = g.emit(Op::Reshape(vec![30, 21]), &[x])?;
     let results = [
         permuted, turned, sliced, some, padded, joined, stacked, looked_up, picked, added, put_back, pooled, spread,
-        index, best, back, noisy, tallest, widest, shape,
+        index, best, back, order, counted, noisy, tallest, widest, shape,
     ];
     c.check(&results, 1e-6)
 }

@@ -59,6 +59,7 @@ impl Op {
                 _ => each_if(any),
             },
             Self::Max(axes) => each_if(any && axes.first() != Some(&0)),
+            Self::ArgSort => each_if(any && args[0].rank() > 1),
             Self::Reshape(dims) => each_if(any && reshape_rows(&args[0].dims, dims, n).is_some()),
             Self::Permute(perm) => each_if(any && perm[0] == 0),
             Self::Slice { start, stop, step } => {

@@ -54,6 +54,10 @@ impl Op {
                 }
                 Ok(ty)
             }
+            Self::ArgSort => match args[0].dims.last() {
+                Some(n) if i32::try_from(*n).is_ok() => Ok(Type::new(DType::I32, args[0].dims.clone())),
+                _ => Err(Error::shape(name, "a last axis whose positions int32 holds", args[0].to_string())),
+            },
             Self::Broadcast { dims, axes } => broadcast(dims, axes, &args[0]),
             Self::Reshape(dims) => {
                 let len = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d));

@@ -68,6 +68,9 @@ pub enum Op {
     Sum(Vec<usize>),
     /// Maximum over axes, which vanish. NaN wins.
     Max(Vec<usize>),
+    /// Positions (int32) along the last axis in ascending order of what is there: equal elements in their own order,
+    /// NaNs last.
+    ArgSort,
     /// Repetition along new axes: `axes` are those of `dims` that the argument lacks.
     Broadcast {
         /// Sizes of the result.
@@ -138,6 +141,7 @@ impl Op {
             Self::Product { form, .. } => form.name(),
             Self::Sum(_) => "sum",
             Self::Max(_) => "max",
+            Self::ArgSort => "argsort",
             Self::Broadcast { .. } => "broadcast",
             Self::Reshape(_) => "reshape",
             Self::Permute(_) => "permute",
@@ -163,6 +167,7 @@ impl Op {
             | Self::Detach
             | Self::Sum(_)
             | Self::Max(_)
+            | Self::ArgSort
             | Self::Broadcast { .. }
             | Self::Reshape(_)
             | Self::Permute(_)
@@ -200,6 +205,7 @@ impl Op {
             | Self::Random { .. }
             | Self::Detach
             | Self::Product { .. }
+            | Self::ArgSort
             | Self::WindowSum(_)
             | Self::WindowSpread(_)
             | Self::WindowArgMax(_)

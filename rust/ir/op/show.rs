@@ -36,7 +36,7 @@ impl fmt::Display for Op {
             | Self::WindowArgMax(w)
             | Self::WindowTake(w)
             | Self::WindowPut(w) => write!(f, " {w}"),
-            Self::Detach | Self::Reshape(_) => Ok(()),
+            Self::Detach | Self::ArgSort | Self::Reshape(_) => Ok(()),
         }
     }
 }

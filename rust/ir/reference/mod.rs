@@ -57,6 +57,7 @@ pub fn apply(op: &Op, args: &[&Array]) -> Result<Array> {
             out.data.fill(f64::NEG_INFINITY);
             reduce(axes, args[0], &mut out, |best, v| if v > best || v.is_nan() { v } else { best });
         }
+        Op::ArgSort => argsort(args[0], &mut out),
         Op::Broadcast { dims, axes } => {
             for at in coords(dims) {
                 let kept: Vec<usize> = (0..dims.len()).filter(|a| !axes.contains(a)).map(|a| at[a]).collect();
@@ -140,6 +141,16 @@ fn reduce(axes: &[usize], x: &Array, out: &mut Array, f: impl Fn(f64, f64) -> f6
         let kept: Vec<usize> = (0..at.len()).filter(|a| !axes.contains(a)).map(|a| at[a]).collect();
         let v = f(out.get(&kept), x.get(&at));
         out.set(&kept, v);
+    }
+}
+
+fn argsort(x: &Array, out: &mut Array) {
+    let n = x.ty.dims[x.ty.rank() - 1].max(1);
+    for (row, places) in x.data.chunks(n).zip(out.data.chunks_mut(n)) {
+        let mut order: Vec<usize> = (0..row.len()).collect();
+        // `sort_by` is stable; of the NaNs none is before another.
+        order.sort_by(|&a, &b| row[a].partial_cmp(&row[b]).unwrap_or_else(|| row[a].is_nan().cmp(&row[b].is_nan())));
+        places.iter_mut().zip(order).for_each(|(p, i)| *p = i as f64);
     }
 }
 

@@ -147,6 +147,8 @@ const CASES: &[Case] = &[
     },
     Case { expected: Batch::Each, op: |_| Op::Concat(1), args: |n| vec![(f(&[n, 3]), true), (f(&[n, 2]), true)] },
     Case { expected: Batch::Whole, op: |_| Op::Concat(0), args: |n| vec![(f(&[n, 3]), true), (f(&[n, 3]), true)] },
+    Case { expected: Batch::Each, op: |_| Op::ArgSort, args: |n| vec![(f(&[n, 5]), true)] },
+    Case { expected: Batch::Whole, op: |_| Op::ArgSort, args: |n| vec![(f(&[n]), true)] },
     Case { expected: Batch::Each, op: |_| Op::WindowSum(window()), args: |n| vec![(f(&[n, 4, 2]), true)] },
     Case { expected: Batch::Each, op: |_| Op::WindowSpread(window()), args: |n| vec![(f(&[n, 4, 2]), true)] },
     Case { expected: Batch::Each, op: |_| Op::WindowArgMax(window()), args: |n| vec![(f(&[n, 4, 2]), true)] },

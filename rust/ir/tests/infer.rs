@@ -147,6 +147,7 @@ fn messages() {
             vec![f(&[2, 3]), i(&[4])],
             "gather: expected a tensor with an axis 2, got float32[2, 3]",
         ),
+        (Op::ArgSort, vec![f(&[])], "argsort: expected a last axis whose positions int32 holds, got float32[]"),
         (Op::Gather { axis: 0 }, vec![f(&[2, 3]), f(&[4])], "gather: expected an int32 index, got float32[4]"),
         (
             Op::ScatterAdd { axis: 1, size: 9 },

@@ -82,6 +82,8 @@ fn movement() {
     let broadcast = Op::Broadcast { dims: vec![2, 2, 3], axes: vec![1] };
     assert_eq!(apply(&broadcast, &[&x]).unwrap().data, [1., 2., 3., 1., 2., 3., 4., 5., 6., 4., 5., 6.]);
     assert_eq!(apply(&Op::Max(vec![0]), &[&x]).unwrap().data, [4., 5., 6.]);
+    let ties = f(&[2, 4], &[2., 1., 2., 1., f64::NAN, 0., f64::INFINITY, -1.]);
+    assert_eq!(apply(&Op::ArgSort, &[&ties]).unwrap().data, [1., 3., 0., 2., 3., 1., 2., 0.]);
     let at = array(DType::I32, &[2], &[2., 0.]);
     assert_eq!(apply(&Op::Gather { axis: 1 }, &[&x, &at]).unwrap().data, [3., 1., 6., 4.]);
     let twice = array(DType::I32, &[2], &[1., 1.]);

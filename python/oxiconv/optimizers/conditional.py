@@ -1,0 +1,36 @@
+"""Updates that happen only on a condition: a branch in eager code, a choice of values in a compiled step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from oxiconv import ops, trace
+
+if TYPE_CHECKING:
+    from oxiconv._core import Tensor
+
+
+def conditionally(condition: Tensor, update: Callable[[], None]) -> None:
+    """Runs `update`; what it assigned to variables holds where the scalar `condition` is true.
+
+    Example:
+        >>> from oxiconv import Variable
+        >>> v = Variable(1.0)
+        >>> for condition in (False, True):
+        ...     conditionally(ops.convert_to_tensor(condition), lambda: v.assign(2.0))
+        ...     print(float(v))
+        1.0
+        2.0
+    """
+    active = trace.current()
+    if active is None:
+        if bool(condition):
+            update()
+        return
+    before = dict(active.updates)
+    update()
+    for variable, value in active.updates.items():
+        if value is not before.get(variable):
+            old = before[variable] if variable in before else active.graph.state(variable.cell)
+            active.updates[variable] = ops.where(condition, value, old)

@@ -1,0 +1,1 @@
+"""The recorded computations by area: each module registers functions with `@case`."""
