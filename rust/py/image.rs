@@ -69,26 +69,36 @@ fn to_array<'py>(py: Python<'py>, picture: Picture) -> PyResult<Bound<'py, PyAny
     })
 }
 
-/// Decodes the content of an image file. `channels` is 1, 3 or 4, or 0 for those stored.
+/// Decodes the content of an image file, with the channels it has.
 #[pyfunction]
 pub(crate) fn decode_image<'py>(
     py: Python<'py>,
     content: &Bound<'py, PyBytes>,
     name: PathBuf,
+) -> PyResult<Bound<'py, PyAny>> {
+    let bytes = content.as_bytes();
+    let picture = detached(py, || image::decode(bytes, 0))?.map_err(|e| failed(py, &name, e))?;
+    to_array(py, picture)
+}
+
+/// The picture with 1, 3 or 4 channels, as Pillow converts it.
+#[pyfunction]
+pub(crate) fn convert_image<'py>(
+    py: Python<'py>,
+    picture: &Bound<'py, PyAny>,
     channels: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if !matches!(channels, 0 | 1 | 3 | 4) {
-        return Err(to_python(
-            py,
-            &Error::value("decode_image", format!("channels: expected 0, 1, 3 or 4, got {channels}")),
-        ));
+    check_channels(py, "convert_image", channels)?;
+    let picture = from_array("convert_image", picture)?;
+    let converted = detached(py, || picture.converted(channels, Conventions::Pillow))?;
+    to_array(py, converted)
+}
+
+fn check_channels(py: Python<'_>, op: &str, channels: usize) -> PyResult<()> {
+    match channels {
+        1 | 3 | 4 => Ok(()),
+        _ => Err(to_python(py, &Error::value(op, format!("channels: expected 1, 3 or 4, got {channels}")))),
     }
-    let bytes = content.as_bytes();
-    let picture = detached(py, || {
-        let picture = image::decode(bytes, channels)?;
-        Ok(if channels == 0 { picture } else { picture.converted(channels, Conventions::Pillow) })
-    })?;
-    to_array(py, picture.map_err(|e| failed(py, &name, e))?)
 }
 
 /// The content of an image file with the picture.
@@ -170,9 +180,7 @@ pub(crate) fn load_images<'py>(
     ];
     let fits = [("stretch", Fit::Stretch), ("crop", Fit::Crop), ("pad", Fit::Pad)];
     let op = "load_images";
-    if !matches!(channels, 1 | 3 | 4) {
-        return Err(to_python(py, &Error::value(op, format!("channels: expected 1, 3 or 4, got {channels}"))));
-    }
+    check_channels(py, op, channels)?;
     check_size(py, op, size, channels * paths.len())?;
     let how = Loading {
         height: size.0,

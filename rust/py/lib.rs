@@ -58,7 +58,7 @@ mod _core {
     #[pymodule_export]
     use super::graph::{PyGraph, PyStep, PyTape};
     #[pymodule_export]
-    use super::image::{decode_image, encode_image, load_images, resample_image};
+    use super::image::{convert_image, decode_image, encode_image, load_images, resample_image};
     #[pymodule_export]
     use super::ops::{
         argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, matmul, max, pad, permute,

@@ -1,5 +1,5 @@
-"""Data sets: `mnist` and `fashion_mnist` from their original files, `glyphs` drawn on the spot."""
+"""Data sets: `mnist`, `fashion_mnist`, `cifar10` and `cifar100` from their original files, `glyphs` drawn on the spot."""
 
-from oxiconv.datasets import fashion_mnist, glyphs, mnist
+from oxiconv.datasets import cifar10, cifar100, fashion_mnist, glyphs, mnist
 
-__all__ = ["fashion_mnist", "glyphs", "mnist"]
+__all__ = ["cifar10", "cifar100", "fashion_mnist", "glyphs", "mnist"]

@@ -9,6 +9,11 @@ from oxiconv.saving.custom_objects import (
     register_keras_serializable,
 )
 from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
+from oxiconv.utils.dataset_utils import split_dataset
+from oxiconv.utils.file_utils import get_file
+from oxiconv.utils.image_dataset_utils import image_dataset_from_directory
+from oxiconv.utils.image_utils import array_to_img, img_to_array, load_img, save_img
+from oxiconv.utils.model_visualization import model_to_dot, plot_model
 from oxiconv.utils.numerical_utils import normalize, to_categorical
 from oxiconv.utils.progbar import Progbar
 from oxiconv.utils.py_dataset import PyDataset
@@ -22,16 +27,25 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
+    "plot_model",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
