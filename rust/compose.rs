@@ -104,7 +104,7 @@ impl Function2 {
         use Binary as B;
         match self {
             Self::Plain(f) if f.is_predicate() => DType::Bool,
-            Self::Plain(B::Div | B::Atan2) => DType::F32,
+            Self::Plain(B::Div | B::Atan2) if !common.is_half() => DType::F32,
             // Truth values have no differences, quotients or powers of their own.
             Self::FloorDiv | Self::Plain(B::Sub | B::Mod | B::Pow) if common == DType::Bool => DType::I32,
             _ => common,
@@ -138,7 +138,7 @@ pub fn unary<E: Emit>(to: &mut E, f: Unary, x: &E::Value) -> Result<E::Value> {
     let dtype = match f {
         Unary::Not | Unary::IsNan => DType::Bool,
         Unary::Neg if given == DType::Bool => DType::I32,
-        _ if f.is_integral() => given,
+        _ if f.is_integral() || given.is_half() => given,
         _ => DType::F32,
     };
     to.map(Expr::unary(f), dtype, std::slice::from_ref(x))
@@ -148,7 +148,7 @@ pub fn unary<E: Emit>(to: &mut E, f: Unary, x: &E::Value) -> Result<E::Value> {
 pub fn binary<E: Emit>(to: &mut E, f: Function2, x: &Operand<E::Value>, y: &Operand<E::Value>) -> Result<E::Value> {
     let common = common_dtype(to, &[x, y]);
     let dtype = f.result(common);
-    let float = common == DType::F32 || dtype == DType::F32;
+    let float = common.is_float() || dtype.is_float();
     elementwise(to, f.name(), dtype, common, &[x, y], |b, v| f.build(b, v[0], v[1], float))
 }
 
@@ -162,8 +162,8 @@ pub fn select<E: Emit>(
     let dtype = common_dtype(to, &[x, y]);
     // A float among the arguments would make float arithmetic of it, which cannot hold every int32.
     let condition = match to.ty(condition).dtype {
-        DType::F32 => to.emit(Op::Cast(DType::Bool), std::slice::from_ref(condition))?,
-        DType::I32 | DType::U8 | DType::Bool => condition.clone(),
+        DType::F32 | DType::F16 | DType::Bf16 => to.emit(Op::Cast(DType::Bool), std::slice::from_ref(condition))?,
+        DType::I64 | DType::I32 | DType::U8 | DType::Bool => condition.clone(),
     };
     let condition = Operand::Value(condition);
     elementwise(to, "select", dtype, dtype, &[&condition, x, y], |b, v| b.select(v[0], v[1], v[2]))
@@ -192,7 +192,7 @@ fn elementwise<E: Emit>(
     let mut args = values.iter().map(|v| broadcast_to(to, v, &dims)).collect::<Result<Vec<_>>>()?;
     // A map of whole numbers to whole numbers computes in integers; a float constant in it asks for floats.
     let integers = dtype.is_integer() && args.iter().all(|a| to.ty(a).dtype.is_integer());
-    if integers && common == DType::F32 {
+    if integers && common.is_float() {
         args[0] = to.emit(Op::Cast(DType::F32), &args[..1])?;
     }
     let mut b = ExprBuilder::new(args.len());
@@ -204,7 +204,7 @@ fn elementwise<E: Emit>(
                 next += 1;
                 b.input(next - 1)
             }
-            Operand::Scalar(s) => b.constant(s.constant(op, dtype, integers && common != DType::F32)?),
+            Operand::Scalar(s) => b.constant(s.constant(op, common, dtype, integers && !common.is_float())?),
         });
     }
     let out = build(&mut b, &inputs);
@@ -213,8 +213,8 @@ fn elementwise<E: Emit>(
 }
 
 impl Scalar {
-    /// The value as a constant of an expression with results of this element type.
-    fn constant(self, op: &str, dtype: DType, integers: bool) -> Result<f64> {
+    /// The value as a constant of an expression of operands that promote to `common`, with results of `dtype`.
+    fn constant(self, op: &str, common: DType, dtype: DType, integers: bool) -> Result<f64> {
         let value = match self {
             Self::Bool(b) => f64::from(u8::from(b)),
             Self::Int(i) => i as f64,
@@ -222,6 +222,8 @@ impl Scalar {
         };
         let (low, high) = match dtype {
             DType::U8 => (0.0, f64::from(u8::MAX)),
+            // Beyond, the constants of expressions, which are doubles, do not have every integer.
+            _ if common == DType::I64 => (-(2f64.powi(53)), 2f64.powi(53)),
             _ => (f64::from(i32::MIN), f64::from(i32::MAX)),
         };
         if integers && !(low..=high).contains(&value) {
@@ -235,14 +237,18 @@ impl Scalar {
         match self {
             Self::Bool(_) => beside.unwrap_or(DType::Bool),
             Self::Int(_) => beside.filter(|d| *d != DType::Bool).unwrap_or(DType::I32),
-            Self::Float(_) => DType::F32,
+            Self::Float(_) => beside.filter(|d| d.is_half()).unwrap_or(DType::F32),
         }
     }
 }
 
-/// bool < uint8 < int32 < float32.
+/// bool < uint8 < int32 < int64 < float16, bfloat16 < float32; the two halves together are float32.
 fn promote(a: DType, b: DType) -> DType {
-    [DType::F32, DType::I32, DType::U8].into_iter().find(|d| [a, b].contains(d)).unwrap_or(DType::Bool)
+    use DType as D;
+    if a.is_half() && b.is_half() && a != b {
+        return D::F32;
+    }
+    [D::F32, D::F16, D::Bf16, D::I64, D::I32, D::U8].into_iter().find(|d| [a, b].contains(d)).unwrap_or(D::Bool)
 }
 
 fn common_dtype<E: Emit>(to: &E, operands: &[&Operand<E::Value>]) -> DType {
@@ -293,13 +299,46 @@ pub fn broadcast_to<E: Emit>(to: &mut E, x: &E::Value, dims: &[usize]) -> Result
     to.emit(Op::Broadcast { dims: dims.to_vec(), axes }, &[narrow])
 }
 
+/// Applies a primitive. Indices may be int64. Ops that do not exist for halves are computed in float32, and rounded to the type that the
+/// floating arguments promote to.
+pub fn apply<E: Emit>(to: &mut E, op: Op, args: &[E::Value]) -> Result<E::Value> {
+    if let (Op::Gather { .. } | Op::ScatterAdd { .. }, [x, index]) = (&op, args)
+        && to.ty(index).dtype == DType::I64
+    {
+        let index = narrow_index(to, index)?;
+        return apply(to, op, &[x.clone(), index]);
+    }
+    let floats = args.iter().map(|a| to.ty(a).dtype).filter(|d| d.is_float());
+    let half = floats.reduce(promote).filter(|_| op.needs_float32());
+    let Some(common) = half.filter(|_| args.iter().any(|a| to.ty(a).dtype.is_half())) else {
+        return to.emit(op, args);
+    };
+    let widened = args.iter().map(|a| {
+        if to.ty(a).dtype.is_half() { to.emit(Op::Cast(DType::F32), std::slice::from_ref(a)) } else { Ok(a.clone()) }
+    });
+    let widened = widened.collect::<Result<Vec<_>>>()?;
+    let out = to.emit(op, &widened)?;
+    if common.is_half() && to.ty(&out).dtype == DType::F32 { to.emit(Op::Cast(common), &[out]) } else { Ok(out) }
+}
+
+/// An int64 index in int32: clamped, so that what is out of range stays out of range.
+fn narrow_index<E: Emit>(to: &mut E, index: &E::Value) -> Result<E::Value> {
+    let clamp = Expr::build(1, |b| {
+        let (x, low, high) = (b.input(0), b.constant(-1.0), b.constant(f64::from(i32::MAX)));
+        let x = b.binary(Binary::Max, x, low);
+        b.binary(Binary::Min, x, high)
+    });
+    let clamped = to.map(clamp, DType::I64, std::slice::from_ref(index))?;
+    to.emit(Op::Cast(DType::I32), &[clamped])
+}
+
 /// Sum over axes, in any order; truth values and bytes are counted in int32.
 pub fn sum<E: Emit>(to: &mut E, x: &E::Value, axes: &[usize]) -> Result<E::Value> {
     let x = match to.ty(x).dtype {
         DType::Bool | DType::U8 => to.emit(Op::Cast(DType::I32), std::slice::from_ref(x))?,
-        DType::I32 | DType::F32 => x.clone(),
+        DType::I64 | DType::I32 | DType::F32 | DType::F16 | DType::Bf16 => x.clone(),
     };
-    to.emit(Op::Sum(ascending(axes)), &[x])
+    apply(to, Op::Sum(ascending(axes)), &[x])
 }
 
 /// Maximum over axes, in any order.

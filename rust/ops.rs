@@ -4,12 +4,12 @@ use crate::compose::{self, Function2, Operand};
 use crate::trace::{Emitter, Value};
 use oxiconv_ir::expr::Unary;
 use oxiconv_ir::op::Dist;
-use oxiconv_ir::{DType, Emit, Error, Form, Op, Result, Seat, Window};
+use oxiconv_ir::{DType, Error, Form, Op, Result, Seat, Window};
 
-/// Applies a primitive.
+/// Applies a primitive; see [`compose::apply`].
 pub fn apply(op: Op, args: &[&Value]) -> Result<Value> {
     let args: Vec<Value> = args.iter().map(|a| (*a).clone()).collect();
-    Emitter::of(&args)?.emit(op, &args)
+    compose::apply(&mut Emitter::of(&args)?, op, &args)
 }
 
 /// A function of one value; see [`compose::unary`].

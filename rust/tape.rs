@@ -3,7 +3,7 @@
 use crate::trace::Value;
 use crate::{Eager, Tensor};
 use oxiconv_ir::grad::{Record, pullback};
-use oxiconv_ir::{Compose, DType, Error, Op, Result};
+use oxiconv_ir::{Compose, Error, Op, Result};
 use rustc_hash::FxHashSet;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,8 +70,8 @@ impl Tape {
         let sources = sources.iter().map(|s| s.tensor("gradient source").cloned()).collect::<Result<Vec<_>>>()?;
         let seed = match seed {
             Some(seed) => seed.tensor("gradient seed")?.clone(),
-            None if target.ty().dtype == DType::F32 => Eager.full(1.0, target.ty())?,
-            None => return Err(Error::dtype("gradient", "a float32 target", target.ty().to_string())),
+            None if target.ty().dtype.is_float() => Eager.full(1.0, target.ty())?,
+            None => return Err(Error::dtype("gradient", "a floating target", target.ty().to_string())),
         };
         // The walk emits ops, which an active tape (this one too) records: work on a copy of the list.
         let records: Vec<Record<Tensor>> = self.lock().records.iter().map(|r| Record::clone(r)).collect();
@@ -91,13 +91,13 @@ impl Tape {
 /// Shows an op that was run to the active tapes of this thread.
 pub(crate) fn record(op: &Op, args: &[Tensor], out: &Tensor) {
     ACTIVE.with_borrow(|active| {
-        if active.is_empty() || !op.is_differentiable() || out.ty().dtype != DType::F32 {
+        if active.is_empty() || !op.is_differentiable() || !out.ty().dtype.is_float() {
             return;
         }
         let mut record = None;
         for tape in active {
             let mut tape = tape.lock();
-            if args.iter().any(|a| a.ty().dtype == DType::F32 && tape.connected.contains(&a.id())) {
+            if args.iter().any(|a| a.ty().dtype.is_float() && tape.connected.contains(&a.id())) {
                 let record = record
                     .get_or_insert_with(|| Arc::new(Record { op: op.clone(), args: args.to_vec(), out: out.clone() }));
                 tape.records.push(Arc::clone(record));

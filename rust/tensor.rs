@@ -1,5 +1,6 @@
 //! Immutable tensors and the memory behind them.
 
+use half::{bf16, f16};
 use oxiconv_cpu::arena::Buffer;
 use oxiconv_ir::{DType, Error, Result, Type};
 use std::any::Any;
@@ -74,6 +75,9 @@ impl Tensor {
         let ty = Type::new(dtype, []);
         match dtype {
             DType::F32 => Self::from_bytes(ty, &(value as f32).to_ne_bytes()),
+            DType::F16 => Self::from_bytes(ty, &f16::from_f32(value as f32).to_ne_bytes()),
+            DType::Bf16 => Self::from_bytes(ty, &bf16::from_f32(value as f32).to_ne_bytes()),
+            DType::I64 => Self::from_bytes(ty, &(value as i64).to_ne_bytes()),
             DType::I32 => Self::from_bytes(ty, &(value as i32).to_ne_bytes()),
             DType::U8 => Self::from_bytes(ty, &[value as u8]),
             DType::Bool => Self::from_bytes(ty, &[u8::from(value != 0.0)]),
@@ -142,9 +146,17 @@ impl Tensor {
         }
         Ok(match self.ty.dtype {
             DType::F32 => f64::from(self.to_f32()?[0]),
+            DType::F16 => f16::from_ne_bytes(self.first()).to_f64(),
+            DType::Bf16 => bf16::from_ne_bytes(self.first()).to_f64(),
+            DType::I64 => i64::from_ne_bytes(self.first()) as f64,
             DType::I32 => f64::from(self.to_i32()?[0]),
             DType::U8 | DType::Bool => f64::from(self.bytes()[0]),
         })
+    }
+
+    /// The bytes of the first element, which has `N`.
+    fn first<const N: usize>(&self) -> [u8; N] {
+        *self.bytes().first_chunk().expect("the element type has N bytes")
     }
 
     fn expect_dtype(&self, op: &str, dtype: DType) -> Result<()> {

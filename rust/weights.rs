@@ -40,6 +40,9 @@ impl View for Entry<'_> {
     fn dtype(&self) -> Dtype {
         match self.ty.dtype {
             DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::Bf16 => Dtype::BF16,
+            DType::I64 => Dtype::I64,
             DType::I32 => Dtype::I32,
             DType::U8 => Dtype::U8,
             DType::Bool => Dtype::BOOL,
@@ -117,11 +120,14 @@ pub fn load(path: &Path) -> Result<Content, FileError> {
         let view = file.tensor(&name).map_err(|e| bad(e.to_string()))?;
         let dtype = match view.dtype() {
             Dtype::F32 => DType::F32,
+            Dtype::F16 => DType::F16,
+            Dtype::BF16 => DType::Bf16,
+            Dtype::I64 => DType::I64,
             Dtype::I32 => DType::I32,
             Dtype::U8 => DType::U8,
             Dtype::BOOL => DType::Bool,
             other => {
-                return Err(bad(format!("tensor {name:?}: expected F32, I32, U8 or BOOL, got {other:?}")));
+                return Err(bad(format!("tensor {name:?}: expected F32, F16, BF16, I64, I32, U8 or BOOL, got {other:?}")));
             }
         };
         if dtype == DType::Bool && view.data().iter().any(|&b| b > 1) {

@@ -38,8 +38,8 @@ def test_epsilon_keeps_logarithms_finite() -> None:
 def test_real_numbers_are_float32() -> None:
     assert config.floatx() == backend.floatx() == "float32"
     backend.set_floatx("float32")
-    with pytest.raises(ValueError, match="'float32', the only supported type, got 'float16'"):
-        backend.set_floatx("float16")
+    with pytest.raises(ValueError, match="expected 'float32', 'float16' or 'bfloat16', got 'float64'"):
+        backend.set_floatx("float64")
     assert config.backend() == "oxiconv"
 
 
@@ -56,7 +56,7 @@ def test_types() -> None:
     assert backend.result_type("int64", "float64") == "float32"
     assert backend.standardize_dtype(np.int16) == "int32"
     assert backend.standardize_dtype(None) == "float32"
-    with pytest.raises(DTypeError, match="expected one of bool, uint8, int32, float32, got 'complex64'"):
+    with pytest.raises(DTypeError, match=r"expected one of bool, .*, float32, got 'complex64'"):
         backend.standardize_dtype("complex64")
 
 

@@ -326,7 +326,7 @@ def test_files_that_are_not_safetensors(content: bytes, tmp_path: Path) -> None:
     ("header", "size", "words"),
     [
         ('{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', 8, '"w".*F32.*F64'),
-        ('{"w":{"dtype":"I64","shape":[1],"data_offsets":[0,8]}}', 8, '"w".*I64'),
+        ('{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}', 8, '"w".*F64'),
         ('{"w":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}}', 1, '"w".*truth'),
         ('{"w":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}', 8, "not a safetensors file"),
         ('{"w":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}', 8, "not a safetensors file"),

@@ -351,9 +351,9 @@ def test_explain_plan() -> None:
     printed: list[str] = []
     model.explain_plan(print_fn=printed.append)
     text = "".join(printed)
-    assert "train step for batches of float32[40, 6], int32[40]\n" in text
-    assert "train step for batches of float32[10, 6], int32[10]\n" in text
-    assert "test step for batches of float32[40, 6], int32[40]\n" in text
+    assert "train step for batches of float32[40, 6], int64[40]\n" in text
+    assert "train step for batches of float32[10, 6], int64[10]\n" in text
+    assert "test step for batches of float32[40, 6], int64[40]\n" in text
     assert text.count(" MiB\n") == 4
 
 

@@ -199,9 +199,9 @@ def test_models_are_layers() -> None:
     assert model.count_params() == encoder.count_params() + 8
     encoder.trainable = False
     assert len(model.trainable_weights) == 2
-    moving = encoder.layers[1].moving_mean.numpy().copy()  # type: ignore[attr-defined]
+    moving = encoder.layers[1].moving_mean.numpy().copy()
     model(np.ones((5, 4)), training=True)
-    np.testing.assert_array_equal(encoder.layers[1].moving_mean.numpy(), moving)  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(encoder.layers[1].moving_mean.numpy(), moving)
 
 
 def test_explicit_training_constant_wins() -> None:
@@ -211,9 +211,9 @@ def test_explicit_training_constant_wins() -> None:
     still, moving = Model(x, base(x, training=False)), Model(x, base(x))
     data = rng().standard_normal((64, 4)) + 3
     np.testing.assert_array_equal(still(data, training=True).numpy(), still(data).numpy())
-    assert (base.layers[0].moving_mean.numpy() == 0).all()  # type: ignore[attr-defined]
+    assert (base.layers[0].moving_mean.numpy() == 0).all()
     assert (moving(data, training=True).numpy() == 0).mean() > 0.5
-    assert (base.layers[0].moving_mean.numpy() != 0).all()  # type: ignore[attr-defined]
+    assert (base.layers[0].moving_mean.numpy() != 0).all()
 
 
 def test_inputs_are_converted() -> None:

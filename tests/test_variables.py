@@ -182,13 +182,15 @@ def test_building_under_a_tape() -> None:
 def test_conversion() -> None:
     for given, dtype in [(1, "int32"), (1.5, "float32"), (True, "bool"), ([1, 2.5], "float32"), ([], "float32")]:
         assert ops.convert_to_tensor(given).dtype == dtype
-    for name, dtype in [("int64", "int32"), ("float64", "float32"), ("int8", "int32"), ("uint8", "uint8")]:
+    for name, dtype in [("int64", "int64"), ("float64", "float32"), ("int8", "int32"), ("float16", "float16")]:
         assert ops.convert_to_tensor(np.ones(2, name)).dtype == dtype
     parts = [ops.convert_to_tensor(1), 2.5, Variable(3.0)]
     np.testing.assert_array_equal(ops.convert_to_tensor(parts).numpy(), [1, 2.5, 3])
     np.testing.assert_array_equal(ops.convert_to_tensor([300.7, -1.0, math.nan], "uint8").numpy(), [255, 0, 0])
     with pytest.raises(IndexValueError, match=r"within \[-2147483648, 2147483647\] for int32, got int64"):
-        ops.convert_to_tensor(2**31)
+        ops.convert_to_tensor(2**31, "int32")
+    assert ops.convert_to_tensor(2**31).dtype == "int64"
+    assert ops.convert_to_tensor([1, 2.5], "bfloat16").dtype == "bfloat16"
     with pytest.raises(DTypeError, match="numbers or truth values"):
         ops.convert_to_tensor(["a"])
     with pytest.raises(ShapeError, match="rectangular"):

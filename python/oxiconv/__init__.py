@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 from oxiconv import operators as _operators
 from oxiconv import ops
 from oxiconv._core import __version__
-from oxiconv.symbolic import KerasTensor
+from oxiconv.absent import AbsentError, refuse
+from oxiconv.devices import device
+from oxiconv.naming import name_scope
+from oxiconv.symbolic import KerasTensor, Operation
 from oxiconv.tape import GradientTape
 from oxiconv.tensor import (
     DTypeError,
@@ -27,7 +30,7 @@ from oxiconv.tensor import (
     ShapeError,
     Tensor,
 )
-from oxiconv.variable import Variable
+from oxiconv.variable import StatelessScope, Variable
 
 if TYPE_CHECKING:
     from oxiconv import (
@@ -36,24 +39,35 @@ if TYPE_CHECKING:
         callbacks,
         config,
         constraints,
+        data,
         datasets,
+        distillation,
+        distribution,
+        dtype_policies,
+        export,
         initializers,
         layers,
+        legacy,
         losses,
         metrics,
+        mixed_precision,
         models,
         optimizers,
+        preprocessing,
+        quantizers,
         random,
         regularizers,
         saving,
         tree,
         utils,
+        wrappers,
     )
+    from oxiconv.dtype_policies import DTypePolicy, FloatDTypePolicy
     from oxiconv.initializers import Initializer
     from oxiconv.layers import Input, InputSpec, Layer
     from oxiconv.losses import Loss
     from oxiconv.metrics import Metric
-    from oxiconv.models import Model, Sequential
+    from oxiconv.models import Function, Model, Sequential
     from oxiconv.optimizers import Optimizer
     from oxiconv.regularizers import Regularizer
 
@@ -67,21 +81,34 @@ _MODULES = frozenset(
         "callbacks",
         "config",
         "constraints",
+        "data",
         "datasets",
+        "distillation",
+        "distribution",
+        "dtype_policies",
+        "export",
         "initializers",
         "layers",
+        "legacy",
         "losses",
         "metrics",
+        "mixed_precision",
         "models",
         "optimizers",
+        "preprocessing",
+        "quantizers",
         "random",
         "regularizers",
         "saving",
         "tree",
         "utils",
+        "wrappers",
     }
 )
 _HOMES = {
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
+    "Function": "models",
     "Initializer": "initializers",
     "Input": "layers",
     "InputSpec": "layers",
@@ -93,10 +120,16 @@ _HOMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
 }
+# The release of Keras whose names, defaults and numbers these are.
+keras_compat_version = "3.15.1"
 
 __all__ = [
+    "AbsentError",
     "DTypeError",
+    "DTypePolicy",
     "FileFormatError",
+    "FloatDTypePolicy",
+    "Function",
     "GradientTape",
     "GraphError",
     "IndexValueError",
@@ -109,11 +142,13 @@ __all__ = [
     "Loss",
     "Metric",
     "Model",
+    "Operation",
     "Optimizer",
     "OxiconvError",
     "Regularizer",
     "Sequential",
     "ShapeError",
+    "StatelessScope",
     "Tensor",
     "Variable",
     "__version__",
@@ -122,25 +157,38 @@ __all__ = [
     "callbacks",
     "config",
     "constraints",
+    "data",
     "datasets",
+    "device",
+    "distillation",
+    "distribution",
+    "dtype_policies",
+    "export",
     "initializers",
+    "keras_compat_version",
     "layers",
+    "legacy",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
+    "name_scope",
     "ops",
     "optimizers",
+    "preprocessing",
+    "quantizers",
     "random",
     "regularizers",
     "saving",
     "tree",
     "utils",
     "version",
+    "wrappers",
 ]
 
 
 def version() -> str:
-    """The version of oxiconv."""
+    """The version of oxiconv. `keras_compat_version` is the release of Keras that it follows."""
     return __version__
 
 
@@ -151,7 +199,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"oxiconv.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
-    raise AttributeError(f"module 'oxiconv' has no attribute {name!r}")
+    refuse(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -33,7 +33,20 @@ class KerasTensor(Operators):
     (<KerasTensor shape=(None, 28, 28, 1), dtype=float32, name=image>, (None, 14, 28, 1))
     """
 
-    def __init__(self, shape: Sequence[int | None], dtype: Any = "float32", name: str | None = None) -> None:
+    # Tensors are dense.
+    sparse = ragged = False
+
+    def __init__(
+        self,
+        shape: Sequence[int | None],
+        dtype: Any = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+    ) -> None:
+        if sparse or ragged:
+            raise ValueError("KerasTensor: expected a dense tensor; sparse and ragged ones are absent")
         self.shape: Shape = tuple(shape)
         self.dtype: DTypeName = standardize_dtype(dtype)
         self.name = name or auto_name("KerasTensor")

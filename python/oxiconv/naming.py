@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any, Self
 
 _counts: Counter[str] = Counter()
+_uids: Counter[str] = Counter()
 
 
 class _Scopes(threading.local):
@@ -41,6 +42,13 @@ def auto_name(class_name: str) -> str:
 def reset() -> None:
     """Forgets all counts: names start over."""
     _counts.clear()
+    _uids.clear()
+
+
+def uid(prefix: str) -> int:
+    """How often this was called with a prefix."""
+    _uids[prefix] += 1
+    return _uids[prefix]
 
 
 class name_scope:

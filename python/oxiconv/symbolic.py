@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from oxiconv import tree
+from oxiconv.absent import refuse_member
 from oxiconv.inference import infer
 from oxiconv.keras_tensor import KerasHistory, KerasTensor, Node, any_symbolic, is_keras_tensor
 from oxiconv.naming import auto_name
@@ -17,7 +19,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 __all__ = [
-    "Function",
+    "FunctionOperation",
     "KerasHistory",
     "KerasTensor",
     "Node",
@@ -46,8 +48,37 @@ class Operation:
         return outputs
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The computation."""
-        raise NotImplementedError
+        """The results of `call`; for symbolic tensors, those of a new node."""
+        if any_symbolic(args) or any_symbolic(kwargs.values()):
+            return self.record(args, kwargs, self.compute_output_spec(*args, **kwargs))
+        return self.call(*args, **kwargs)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation. Subclasses define it."""
+        raise NotImplementedError(f"{type(self).__name__} {self.name!r}: expected a class that defines call")
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The results for symbolic tensors, without making a node."""
+        return infer(self.call, args, kwargs)
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The results for symbolic tensors, those of a new node."""
+        return self.record(args, kwargs, self.compute_output_spec(*args, **kwargs))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal operation. Subclasses with other arguments define it."""
+        return {"name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """An operation of a configuration."""
+        return cls(**config)
+
+    def __getattr__(self, name: str) -> Any:
+        of_class = inspect.getattr_static(type(self), name, None)
+        if isinstance(of_class, property) and of_class.fget is not None:
+            return of_class.fget(self)  # its own AttributeError has led here: raise that
+        refuse_member(type(self), name)
 
     @property
     def _inbound_nodes(self) -> list[Node]:
@@ -74,14 +105,14 @@ class Operation:
         return self.nodes[0]
 
 
-class Function(Operation):
+class FunctionOperation(Operation):
     """A function of `ops` as an operation."""
 
     def __init__(self, function: Callable[..., Any], name: str | None = None) -> None:
         super().__init__(name or auto_name(function.__name__))
         self.function = function
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def call(self, *args: Any, **kwargs: Any) -> Any:
         """The function's result."""
         return self.function(*args, **kwargs)
 
@@ -102,7 +133,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         if any_symbolic(args) or (kwargs and any_symbolic(kwargs.values())):
             outputs = infer(function, args, kwargs)
-            return cast("R", Function(call).record(args, kwargs, outputs))
+            return cast("R", FunctionOperation(call).record(args, kwargs, outputs))
         return function(*args, **kwargs)
 
     functions[function_name(call)] = call

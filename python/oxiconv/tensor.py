@@ -45,7 +45,7 @@ __all__ = [
 
 
 def convert(x: Any, dtype: Any = None, copy: bool = True) -> Tensor:
-    """`x` as a tensor of `dtype` (default: its own type, narrowed to float32 or int32).
+    """`x` as a tensor of `dtype` (default: its own type; float64 becomes float32, Python's integers int32).
 
     `x` is a tensor, a variable, a number, an array, anything with `__array__`, or nested sequences of these.
     `copy=False` shares a contiguous array's memory, which must then not change.
@@ -79,9 +79,16 @@ def _from_object(x: Any, dtype: Any, copy: bool) -> Tensor:
         raise ShapeError(f"convert_to_tensor: expected a rectangular array, got {type(x).__name__}: {error}") from None
     if isinstance(x, (list, tuple)) and not array.size and array.dtype == np.float64:
         array = array.astype(np.float32)
+    if dtype is None and array.dtype == np.int64 and not hasattr(x, "dtype") and _fits_int32(array):
+        dtype = "int32"  # Python's integers, which have no width of their own
     narrowed = narrow(array, dtype)
     # A new array needs no second copy.
     return _core.tensor(np.ascontiguousarray(narrowed).reshape(narrowed.shape), copy=copy and narrowed is array)
+
+
+def _fits_int32(array: NDArray[Any]) -> bool:
+    info = np.iinfo(np.int32)
+    return not array.size or bool(array.min() >= info.min and array.max() <= info.max)
 
 
 def _leaves(x: Any) -> list[Any]:

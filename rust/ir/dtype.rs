@@ -7,8 +7,14 @@ use std::fmt;
 pub enum DType {
     /// 32-bit IEEE float: weights, activations, gradients.
     F32,
+    /// 16-bit IEEE float: 11 significant bits, up to 65504. A storage type: arithmetic on it is rounded float32's.
+    F16,
+    /// The upper half of a float32: 8 significant bits. A storage type, as `F16`.
+    Bf16,
     /// 32-bit signed integer: labels, indices, counters.
     I32,
+    /// 64-bit signed integer.
+    I64,
     /// Byte: images, argmax positions.
     U8,
     /// Truth value, stored as one byte, 0 or 1.
@@ -16,10 +22,15 @@ pub enum DType {
 }
 
 impl DType {
+    /// Every element type.
+    pub const ALL: [Self; 7] = [Self::F32, Self::F16, Self::Bf16, Self::I64, Self::I32, Self::U8, Self::Bool];
+
     /// Bytes per element.
     pub const fn size(self) -> usize {
         match self {
+            Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
+            Self::F16 | Self::Bf16 => 2,
             Self::U8 | Self::Bool => 1,
         }
     }
@@ -28,6 +39,9 @@ impl DType {
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "float32",
+            Self::F16 => "float16",
+            Self::Bf16 => "bfloat16",
+            Self::I64 => "int64",
             Self::I32 => "int32",
             Self::U8 => "uint8",
             Self::Bool => "bool",
@@ -36,12 +50,22 @@ impl DType {
 
     /// The type with this name, if there is one.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::F32, Self::I32, Self::U8, Self::Bool].into_iter().find(|d| d.name() == name)
+        Self::ALL.into_iter().find(|d| d.name() == name)
     }
 
     /// Whether values are whole numbers (truth values count as 0 and 1).
     pub const fn is_integer(self) -> bool {
-        !matches!(self, Self::F32)
+        !self.is_float()
+    }
+
+    /// Whether values are real numbers, which gradients pass through.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Self::F32) || self.is_half()
+    }
+
+    /// Whether values are stored in 16 bits and computed with in float32.
+    pub const fn is_half(self) -> bool {
+        matches!(self, Self::F16 | Self::Bf16)
     }
 }
 

@@ -47,14 +47,14 @@ pub trait Compose: Emit {
         self.map(Expr::unary(op), dtype, std::slice::from_ref(x))
     }
 
-    /// A function of two values of equal dims. Predicates give bool; else float32 if either is, int32 if either is,
-    /// and otherwise the first one's element type.
+    /// A function of two values of equal dims. Predicates give bool; else the first of float32, int64 and
+    /// int32 that either is, and otherwise the first one's element type.
     fn binary(&mut self, op: Binary, x: &Self::Value, y: &Self::Value) -> Result<Self::Value> {
         let types = [self.ty(x).dtype, self.ty(y).dtype];
         let dtype = if op.is_predicate() {
             DType::Bool
         } else {
-            [DType::F32, DType::I32].into_iter().find(|d| types.contains(d)).unwrap_or(types[0])
+            [DType::F32, DType::I64, DType::I32].into_iter().find(|d| types.contains(d)).unwrap_or(types[0])
         };
         self.map(Expr::binary(op), dtype, &[x.clone(), y.clone()])
     }

@@ -1,6 +1,7 @@
 //! From nodes to fused steps: `Map∘Map`, `Map→Sum`, `Product→Map→Window`, several `Map`s over the same inputs in one
 //! pass, and gradients read through a max-pool. Fusing adds no op: a step is an op with expressions around it.
 
+use crate::expr::Arithmetic;
 use crate::graph::{Graph, NodeId};
 use crate::program::{Epilogue, Kind};
 use crate::split::{Class, Split};
@@ -218,16 +219,20 @@ impl Fuser<'_> {
     /// Whether the map `inner` is computed inside `reader` instead of being stored.
     fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr) -> bool {
         let (inner_node, reader_node) = (self.graph.node(inner), self.graph.node(reader));
-        let integers = |id: NodeId| {
-            let n = self.graph.node(id);
-            n.ty.dtype.is_integer() && n.args.iter().all(|a| self.ty(*a).dtype.is_integer())
+        let arithmetic = |id: NodeId| match &self.graph.node(id).op {
+            Op::Map { expr, dtype } => {
+                expr.arithmetic(self.graph.node(id).args.iter().map(|a| self.ty(*a).dtype).chain([*dtype]))
+            }
+            _ => Arithmetic::F32,
         };
+        let [made_in, read_in] = [inner, reader].map(arithmetic);
         // A stored value is converted to its dtype; only where that changes nothing can storing be skipped.
         let exact = inner_node.ty.dtype == DType::F32
             || (inner_node.ty.dtype == DType::Bool && is_predicate(e))
-            || (inner_node.ty.dtype == DType::I32 && integers(inner) && integers(reader));
+            || (inner_node.ty.dtype == DType::I32 && made_in == Arithmetic::I32 && read_in == Arithmetic::I32)
+            || (inner_node.ty.dtype == DType::I64 && made_in == Arithmetic::I64 && read_in == Arithmetic::I64);
         let same_arithmetic = !matches!(reader_node.op, Op::Map { .. })
-            || integers(inner) == integers(reader)
+            || made_in == read_in
             || inner_node.ty.dtype == DType::Bool;
         let together = self.class(inner) == self.class(reader) || self.class(reader) == Class::Sum;
         exact

@@ -27,7 +27,7 @@ impl Op {
             | Self::Detach
             | Self::ArgSort
             | Self::WindowArgMax(_) => false,
-            Self::Cast(dtype) | Self::Map { dtype, .. } => *dtype == DType::F32,
+            Self::Cast(dtype) | Self::Map { dtype, .. } => dtype.is_float(),
             Self::Product { .. }
             | Self::Sum(_)
             | Self::Max(_)
@@ -48,7 +48,7 @@ impl Op {
 }
 
 /// Cotangents of an op's arguments, from the cotangent `g` of its result `out`: for each argument that `wants` asks
-/// for (float32 ones only), the term this use of it adds, or none where it is zero everywhere. Terms are of the
+/// for (floating ones only), the term this use of it adds, or none where it is zero everywhere. Terms are of the
 /// argument's type; adding them up is the caller's part.
 pub fn vjp<E: Emit>(
     to: &mut E,
@@ -64,7 +64,7 @@ pub fn vjp<E: Emit>(
         Op::Arg { .. } | Op::Const { .. } | Op::Random { .. } | Op::Detach | Op::ArgSort | Op::WindowArgMax(_) => {
             return Ok(vec![None; args.len()]);
         }
-        Op::Map { expr, dtype: DType::F32 } => return map(to, expr, args, out, g, wants),
+        Op::Map { expr, dtype } if dtype.is_float() => return map(to, expr, args, out, g, wants),
         Op::Map { .. } => return Ok(vec![None; args.len()]),
         // Put the cotangent in the result's seat, solve for each other seat.
         Op::Product { form, solve } => {
@@ -104,9 +104,22 @@ pub fn vjp<E: Emit>(
     let index = args.get(1).cloned();
     let mut terms = vec![None; args.len()];
     if wants[0] {
-        terms[0] = Some(to.emit(inverse, &[Some(g.clone()), index].into_iter().flatten().collect::<Vec<_>>())?);
+        terms[0] = Some(in_float32(to, inverse, &[Some(g.clone()), index].into_iter().flatten().collect::<Vec<_>>())?);
     }
     Ok(terms)
+}
+
+/// Applies an op that exists for float32 alone, or for every type: half arguments are widened and the result is
+/// rounded back, where the op needs it.
+fn in_float32<E: Emit>(to: &mut E, op: Op, args: &[E::Value]) -> Result<E::Value> {
+    let half = to.ty(&args[0]).dtype;
+    if !half.is_half() || !op.needs_float32() {
+        return to.emit(op, args);
+    }
+    let mut args = args.to_vec();
+    args[0] = to.emit(Op::Cast(DType::F32), &args[..1])?;
+    let out = to.emit(op, &args)?;
+    to.emit(Op::Cast(half), &[out])
 }
 
 fn map<E: Emit>(
@@ -124,7 +137,8 @@ fn map<E: Emit>(
             return Ok(None);
         }
         let inputs: Vec<E::Value> = used.into_iter().map(|i| values[i].clone()).collect();
-        to.map(slope, DType::F32, &inputs).map(Some)
+        let dtype = to.ty(&args[i]).dtype;
+        to.map(slope, dtype, &inputs).map(Some)
     };
     (0..args.len()).map(|i| if wants[i] { term(i) } else { Ok(None) }).collect()
 }
@@ -136,9 +150,10 @@ fn max<E: Emit>(to: &mut E, axes: &[usize], x: &E::Value, out: &E::Value, g: &E:
     let winner = to.emit(over_x.clone(), std::slice::from_ref(out))?;
     let wins = to.map(Expr::binary(Binary::Eq), DType::F32, &[x.clone(), winner])?;
     let count = to.emit(Op::Sum(axes.to_vec()), std::slice::from_ref(&wins))?;
-    let share = to.div(g, &count)?;
+    let dtype = to.ty(x).dtype;
+    let share = to.map(Expr::binary(Binary::Div), dtype, &[g.clone(), count])?;
     let share = to.emit(over_x, &[share])?;
-    to.mul(&share, &wins)
+    to.map(Expr::binary(Binary::Mul), dtype, &[share, wins])
 }
 
 fn concat<E: Emit>(
@@ -189,7 +204,7 @@ pub fn pullback<E: Emit>(
 ) -> Result<Vec<Option<E::Value>>> {
     let kept: FxHashSet<u64> = sources.iter().map(|s| to.id(s)).collect();
     // What depends on a source.
-    let is_float = |to: &E, v: &E::Value| to.ty(v).dtype == DType::F32;
+    let is_float = |to: &E, v: &E::Value| to.ty(v).dtype.is_float();
     let mut reached: FxHashSet<u64> = sources.iter().filter(|s| is_float(to, s)).map(|s| to.id(s)).collect();
     for r in records.iter().filter(|r| r.op.is_differentiable()) {
         if r.args.iter().any(|a| reached.contains(&to.id(a))) && is_float(to, &r.out) {
@@ -219,9 +234,9 @@ pub fn pullback<E: Emit>(
 
 fn check_seed(value: &Type, cotangent: &Type) -> Result<()> {
     let (expected, given) = (format!("a cotangent of type {value}"), cotangent.to_string());
-    if value.dtype != DType::F32 {
-        Err(Error::dtype("gradient", "a float32 target", value.to_string()))
-    } else if cotangent.dtype != DType::F32 {
+    if !value.dtype.is_float() {
+        Err(Error::dtype("gradient", "a floating target", value.to_string()))
+    } else if cotangent.dtype != value.dtype {
         Err(Error::dtype("gradient", expected, given))
     } else if cotangent.dims != value.dims {
         Err(Error::shape("gradient", expected, given))

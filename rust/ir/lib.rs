@@ -22,7 +22,7 @@ pub mod window;
 pub use dtype::{DType, Type};
 pub use emit::{Compose, Emit};
 pub use error::{Error, Result};
-pub use expr::{Binary, Expr, ExprBuilder, Unary};
+pub use expr::{Arithmetic, Binary, Expr, ExprBuilder, Unary};
 pub use grad::{Record, pullback, vjp};
 pub use graph::{Graph, GraphNode, NodeId};
 pub use op::{Batch, Op};

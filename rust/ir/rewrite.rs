@@ -1,8 +1,10 @@
 //! Rewrites of a traced graph that need no knowledge of batches or devices: dead and trivial nodes vanish, scalars
 //! fold into expressions, and the gradient of max-pooling is kept in its compact form as long as possible.
 
+use crate::expr::Arithmetic;
 use crate::graph::{Graph, GraphNode, NodeId};
 use crate::{Binary, Compose, DType, Emit, Expr, Op, Result, Unary, expr};
+use half::{bf16, f16};
 
 /// The graph that computes `roots`, rewritten, and where the roots went. Argument indices stay.
 pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
@@ -75,7 +77,8 @@ impl Rewriter {
     }
 
     fn map(&mut self, expr: &Expr, dtype: DType, args: &[NodeId], dims: &[usize]) -> Result<NodeId> {
-        let integers = dtype.is_integer() && args.iter().all(|a| self.graph.node(*a).ty.dtype.is_integer());
+        let types = args.iter().map(|a| self.graph.node(*a).ty.dtype).chain([dtype]);
+        let integers = expr.arithmetic(types) != Arithmetic::F32;
         // Scalars become constants, equal arguments one input.
         let mut inputs: Vec<NodeId> = Vec::new();
         let mut constants: Vec<Option<Expr>> = Vec::new();
@@ -161,6 +164,9 @@ impl Rewriter {
 fn convert(value: f64, dtype: DType) -> f64 {
     match dtype {
         DType::F32 => f64::from(value as f32),
+        DType::F16 => f16::from_f32(value as f32).to_f64(),
+        DType::Bf16 => bf16::from_f32(value as f32).to_f64(),
+        DType::I64 => value as i64 as f64,
         DType::I32 => f64::from(value as i32),
         DType::U8 => f64::from(value as u8),
         DType::Bool => f64::from(u8::from(value != 0.0)),

@@ -1,16 +1,17 @@
 //! NumPy arrays in and out.
 
 use crate::errors::to_python;
+use crate::ops::expected;
 use bytemuck::cast_slice;
-use numpy::{PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray};
+use numpy::{Element, PyArrayDescrMethods, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray};
 use numpy::{PyUntypedArrayMethods, dtype};
-use oxiconv::Tensor;
-use oxiconv::ir::{DType, Error, Type};
+use oxiconv::ir::{DType, Emit, Error, Op, Type};
+use oxiconv::{Eager, Tensor};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-/// A C-contiguous, aligned array of one of the four element types, kept from being written by Rust code.
+/// A C-contiguous, aligned array of an element type that NumPy has (all but bfloat16), kept from being written by Rust code.
 pub(crate) struct Array<'py> {
     ty: Type,
     data: Data<'py>,
@@ -18,6 +19,9 @@ pub(crate) struct Array<'py> {
 
 enum Data<'py> {
     F32(PyReadonlyArrayDyn<'py, f32>),
+    /// Halves, as their bits.
+    U16(PyReadonlyArrayDyn<'py, u16>),
+    I64(PyReadonlyArrayDyn<'py, i64>),
     I32(PyReadonlyArrayDyn<'py, i32>),
     /// Bytes and truth values, which need not be 0 or 1 in an array.
     U8(PyReadonlyArrayDyn<'py, u8>),
@@ -37,9 +41,11 @@ impl<'py> Array<'py> {
         };
         let data = match dtype {
             DType::F32 => Data::F32(array.cast::<PyArrayDyn<f32>>()?.try_readonly()?),
+            DType::F16 | DType::Bf16 => Data::U16(bits_view::<u16>(&array)?.try_readonly()?),
+            DType::I64 => Data::I64(array.cast::<PyArrayDyn<i64>>()?.try_readonly()?),
             DType::I32 => Data::I32(array.cast::<PyArrayDyn<i32>>()?.try_readonly()?),
             DType::U8 => Data::U8(array.cast::<PyArrayDyn<u8>>()?.try_readonly()?),
-            DType::Bool => Data::U8(bytes_view(&array)?.try_readonly()?),
+            DType::Bool => Data::U8(bits_view::<u8>(&array)?.try_readonly()?),
         };
         Ok(Self { ty, data })
     }
@@ -51,6 +57,8 @@ impl<'py> Array<'py> {
     pub(crate) fn bytes(&self) -> PyResult<&[u8]> {
         Ok(match &self.data {
             Data::F32(a) => cast_slice(a.as_slice()?),
+            Data::U16(a) => cast_slice(a.as_slice()?),
+            Data::I64(a) => cast_slice(a.as_slice()?),
             Data::I32(a) => cast_slice(a.as_slice()?),
             Data::U8(a) => a.as_slice()?,
         })
@@ -60,6 +68,8 @@ impl<'py> Array<'py> {
     pub(crate) fn share(&self) -> Option<Tensor> {
         match &self.data {
             Data::F32(a) => oxiconv::numpy::share(a, self.ty.dtype),
+            Data::U16(a) => oxiconv::numpy::share(a, self.ty.dtype),
+            Data::I64(a) => oxiconv::numpy::share(a, self.ty.dtype),
             Data::I32(a) => oxiconv::numpy::share(a, self.ty.dtype),
             Data::U8(a) => oxiconv::numpy::share(a, self.ty.dtype),
         }
@@ -75,16 +85,17 @@ fn untyped<'a, 'py>(op: &str, object: &'a Bound<'py, PyAny>) -> PyResult<&'a Bou
 
 fn dtype_of(op: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<DType> {
     let (py, given) = (array.py(), array.dtype());
-    let of = |d: DType| match d {
-        DType::F32 => dtype::<f32>(py),
-        DType::I32 => dtype::<i32>(py),
-        DType::U8 => dtype::<u8>(py),
-        DType::Bool => dtype::<bool>(py),
+    let found = match (given.kind(), given.itemsize()) {
+        _ if given.is_native_byteorder() == Some(false) => None,
+        (b'f', 4) => Some(DType::F32),
+        (b'f', 2) => Some(DType::F16),
+        (b'i', 8) => Some(DType::I64),
+        (b'i', 4) => Some(DType::I32),
+        (b'u', 1) => Some(DType::U8),
+        (b'b', 1) => Some(DType::Bool),
+        _ => None,
     };
-    [DType::F32, DType::I32, DType::U8, DType::Bool]
-        .into_iter()
-        .find(|d| given.is_equiv_to(&of(*d)))
-        .ok_or_else(|| to_python(py, &Error::dtype(op, "float32, int32, uint8 or bool", given.to_string())))
+    found.ok_or_else(|| to_python(py, &Error::dtype(op, expected(), given.to_string())))
 }
 
 fn is_aligned(array: &Bound<'_, PyUntypedArray>, dtype: DType) -> PyResult<bool> {
@@ -92,8 +103,22 @@ fn is_aligned(array: &Bound<'_, PyUntypedArray>, dtype: DType) -> PyResult<bool>
     Ok(dtype.size() == 1 || array.getattr("flags")?.getattr("aligned")?.is_truthy()?)
 }
 
-fn bytes_view<'py>(array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<u8>>> {
-    Ok(array.call_method1("view", (dtype::<u8>(array.py()),))?.cast_into::<PyArrayDyn<u8>>()?)
+fn bits_view<'py, T: Element>(array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+    Ok(array.call_method1("view", (dtype::<T>(array.py()),))?.cast_into::<PyArrayDyn<T>>()?)
+}
+
+/// NumPy's kind and size of an element.
+fn typestr(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 => "f4",
+        DType::F16 => "f2",
+        // NumPy has no name for it: see `view`.
+        DType::Bf16 => "V2",
+        DType::I64 => "i8",
+        DType::I32 => "i4",
+        DType::U8 => "u1",
+        DType::Bool => "b1",
+    }
 }
 
 /// What NumPy keeps alive behind an array over a tensor's memory.
@@ -105,12 +130,7 @@ impl Memory {
     /// NumPy's array interface, version 3: a read-only C-contiguous array.
     #[getter]
     fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let kind = match self.0.ty().dtype {
-            DType::F32 => "f4",
-            DType::I32 => "i4",
-            DType::U8 => "u1",
-            DType::Bool => "b1",
-        };
+        let kind = typestr(self.0.ty().dtype);
         let order = match self.0.ty().dtype.size() {
             1 => '|',
             _ if cfg!(target_endian = "little") => '<',
@@ -125,8 +145,13 @@ impl Memory {
     }
 }
 
-/// A read-only array over the memory of a tensor, which it keeps alive.
+/// A read-only array over the memory of a tensor, which it keeps alive; of bfloat16, which NumPy does not have, over the
+/// same values in float32.
 pub(crate) fn view<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     static ASARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    ASARRAY.import(py, "numpy", "asarray")?.call1((Memory(tensor.clone()),))
+    let shown = match tensor.ty().dtype {
+        DType::Bf16 => Eager.emit(Op::Cast(DType::F32), std::slice::from_ref(tensor)).map_err(|e| to_python(py, &e))?,
+        _ => tensor.clone(),
+    };
+    ASARRAY.import(py, "numpy", "asarray")?.call1((Memory(shown),))
 }

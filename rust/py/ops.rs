@@ -28,9 +28,14 @@ impl<'py> FromPyObject<'_, 'py> for Sizes {
     }
 }
 
+/// The names of all element types, for messages.
+pub(crate) fn expected() -> String {
+    format!("one of {}", DType::ALL.map(DType::name).join(", "))
+}
+
 /// The element type with this name.
 pub(crate) fn dtype_named(op: &str, name: &str) -> Result<DType> {
-    DType::parse(name).ok_or_else(|| Error::dtype(op, "float32, int32, uint8 or bool", format!("{name:?}")))
+    DType::parse(name).ok_or_else(|| Error::dtype(op, expected(), format!("{name:?}")))
 }
 
 fn operand(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Operand<Value>> {

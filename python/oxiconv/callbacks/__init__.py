@@ -1,5 +1,6 @@
 """Callbacks: what happens around epochs and batches."""
 
+from oxiconv.absent import getter
 from oxiconv.callbacks.callback import Callback
 from oxiconv.callbacks.callback_list import CallbackList
 from oxiconv.callbacks.csv_logger import CSVLogger
@@ -23,3 +24,5 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+
+__getattr__ = getter(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from oxiconv import _core
@@ -9,22 +10,35 @@ from oxiconv import _core
 
 class _Settings:
     def __init__(self) -> None:
+        self.floatx = "float32"
         self.epsilon = 1e-7
         self.image_data_format = "channels_last"
+        self.max_epochs: int | None = None
+        self.max_steps_per_epoch: int | None = None
+        self.interactive_logging = True
+        self.traceback_filtering = True
 
 
 _settings = _Settings()
 
 
 def floatx() -> str:
-    """The element type of real tensors: "float32"."""
-    return "float32"
+    """The element type of layers and inputs that are given none: "float32" unless `set_floatx` was called."""
+    return _settings.floatx
 
 
 def set_floatx(value: str) -> None:
-    """Accepts "float32", the one type of real tensors."""
-    if value != "float32":
-        raise ValueError(f"set_floatx: expected 'float32', the only supported type, got {value!r}")
+    """Sets `floatx` to "float32", "float16" or "bfloat16". Mixed precision keeps float32 weights: `set_dtype_policy`.
+
+    Raises:
+        ValueError: another type; float64 is absent.
+    """
+    if value not in ("float32", "float16", "bfloat16"):
+        raise ValueError(f"set_floatx: expected 'float32', 'float16' or 'bfloat16', got {value!r}")
+    from oxiconv.dtype_policies.dtype_policy import forget
+
+    forget()
+    _settings.floatx = value
 
 
 def epsilon() -> float:
@@ -49,9 +63,117 @@ def set_image_data_format(data_format: Any) -> None:
     _settings.image_data_format = data_format
 
 
+def dtype_policy() -> Any:
+    """The `DTypePolicy` of layers that are given no dtype."""
+    from oxiconv import dtype_policies
+
+    return dtype_policies.dtype_policy()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Sets `dtype_policy`: a `DTypePolicy` or its name, such as "mixed_bfloat16"."""
+    from oxiconv import dtype_policies
+
+    dtype_policies.set_dtype_policy(policy)
+
+
 def backend() -> str:
     """The name of the engine."""
     return "oxiconv"
+
+
+def set_backend(backend: str) -> None:
+    """Accepts "oxiconv", the one engine.
+
+    Raises:
+        ValueError: another one.
+    """
+    if backend != "oxiconv":
+        raise ValueError(f"set_backend: expected 'oxiconv', the one engine here, got {backend!r}; Keras has others")
+
+
+def max_epochs() -> int | None:
+    """The most epochs that `fit` runs; None for no bound."""
+    return _settings.max_epochs
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Sets `max_epochs`, for short trials of long trainings."""
+    _settings.max_epochs = _bound("set_max_epochs", max_epochs)
+
+
+def max_steps_per_epoch() -> int | None:
+    """The most steps per epoch of `fit`, `evaluate` and `predict`; None for no bound."""
+    return _settings.max_steps_per_epoch
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Sets `max_steps_per_epoch`, for short trials of long trainings."""
+    _settings.max_steps_per_epoch = _bound("set_max_steps_per_epoch", max_steps_per_epoch)
+
+
+def _bound(what: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{what}: expected a positive integer or None, got {value!r}")
+    bound: int | None = value
+    return bound
+
+
+def enable_interactive_logging() -> None:
+    """Messages and progress go to the terminal: so it is by default."""
+    _settings.interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Messages go to Python's `logging`, and progress bars are not drawn."""
+    _settings.interactive_logging = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether messages and progress go to the terminal."""
+    return _settings.interactive_logging
+
+
+def enable_traceback_filtering() -> None:
+    """Accepted for Keras compatibility: tracebacks are short, and always whole."""
+    _settings.traceback_filtering = True
+
+
+def disable_traceback_filtering() -> None:
+    """Accepted for Keras compatibility: tracebacks are short, and always whole."""
+    _settings.traceback_filtering = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """What `enable_traceback_filtering` and `disable_traceback_filtering` said last."""
+    return _settings.traceback_filtering
+
+
+def enable_flash_attention() -> None:
+    """Warns: there is one attention kernel."""
+    warnings.warn("enable_flash_attention: there is one attention kernel here, this changes nothing.", stacklevel=2)
+
+
+def disable_flash_attention() -> None:
+    """Accepted for Keras compatibility: there is one attention kernel."""
+
+
+def is_flash_attention_enabled() -> bool:
+    """False: there is one attention kernel."""
+    return False
+
+
+def is_nnx_enabled() -> bool:
+    """False: NNX belongs to Keras's JAX backend."""
+    return False
+
+
+def enable_unsafe_deserialization() -> None:
+    """Absent: raises NotImplementedError, since loading never runs code from a file."""
+    raise NotImplementedError(
+        "enable_unsafe_deserialization: loading never runs code from a file; pass your classes and functions as "
+        "custom_objects, or register them with saving.register_keras_serializable"
+    )
 
 
 def isa() -> str:

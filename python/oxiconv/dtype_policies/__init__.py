@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oxiconv.absent import getter
 from oxiconv.dtype_policies.dtype_policy import DTypePolicy, FloatDTypePolicy, dtype_policy, set_dtype_policy
 from oxiconv.dtype_policies.dtype_policy_map import DTypePolicyMap
 
@@ -62,3 +63,6 @@ def get(identifier: Any) -> DTypePolicy:
         return deserialize(identifier)
     name = identifier if isinstance(identifier, str) else getattr(identifier, "__name__", None) or str(identifier)
     return DTypePolicy(name)
+
+
+__getattr__ = getter(__name__)

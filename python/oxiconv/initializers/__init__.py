@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from oxiconv.absent import getter
 from oxiconv.identifier import resolve
 from oxiconv.initializers.constant import Constant, Identity, Ones, Zeros
 from oxiconv.initializers.initializer import Initializer
@@ -135,3 +136,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     from oxiconv.saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects)
+
+
+__getattr__ = getter(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from oxiconv.absent import getter
 from oxiconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from oxiconv.layers.convolution import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from oxiconv.layers.core import Identity, Lambda, Rescaling
@@ -190,3 +191,6 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     from oxiconv.saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(config, custom_objects)
+
+
+__getattr__ = getter(__name__)

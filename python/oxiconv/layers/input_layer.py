@@ -53,7 +53,7 @@ class InputLayer(Layer):
             sizes = (batch_size, *shape) if shape is not None else tuple(batch_shape or ())
             if any(n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 0) for n in sizes):
                 raise ValueError(f"{self._label}: expected sizes of at least 0 or None, got {sizes}")
-            input_tensor = KerasTensor(sizes, dtype or config.floatx(), self.name)
+            input_tensor = KerasTensor(sizes, dtype or config.floatx(), name=self.name)
         self.optional = optional
         self.batch_shape = input_tensor.shape
         self._dtype = input_tensor.dtype

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 from oxiconv import tree
 from oxiconv.tensor import ShapeError
@@ -50,6 +50,16 @@ class InputSpec:
         shown = ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes")
         parts = [f"{name}={getattr(self, name)}" for name in shown if getattr(self, name)]
         return f"InputSpec({', '.join(parts)})"
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal specification."""
+        names = ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """A specification of a configuration."""
+        return cls(**config)
 
     def problem(self, shape: tuple[int | None, ...], dtype: str) -> str | None:
         """What is wrong with an input, as "expected …, got …"; None if nothing."""

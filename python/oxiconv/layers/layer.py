@@ -370,10 +370,6 @@ class Layer(Configurable):
         inputs = {k: map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), v) for k, v in given.items()}
         return tree.map_structure(lambda t: t.shape, self.compute_output_spec(**inputs))
 
-    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
-        """The outputs for symbolic inputs, without making a node."""
-        return self.compute_output_spec(*args, **kwargs)
-
     # Purely functional use.
 
     def stateless_call(
@@ -419,25 +415,6 @@ class Layer(Configurable):
             losses = list(self.losses) if return_losses else []
         after = [scope.get_current_value(v) for v in self.non_trainable_variables]
         return (outputs, after, losses) if return_losses else (outputs, after)
-
-    def quantize(self, mode: Any = None, type_check: bool = True, config: Any = None) -> None:
-        """Absent: raises NotImplementedError."""
-        raise NotImplementedError(
-            f"{self._label}: quantize: quantized layers are absent; dtype='mixed_bfloat16' halves activations' memory"
-        )
-
-    def rematerialized_call(self, layer_call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Absent: raises NotImplementedError."""
-        raise NotImplementedError(
-            f"{self._label}: rematerialized_call: recomputing activations is absent; a step already runs a few samples "
-            "at a time, so that activations stay small"
-        )
-
-    def add_metric(self, *args: Any, **kwargs: Any) -> None:
-        """Absent, as in Keras: raises NotImplementedError."""
-        raise NotImplementedError(
-            f"{self._label}: add_metric: pass metrics to compile(), or make a metric an attribute and update it in call"
-        )
 
     def _named(self, error: OxiconvError) -> OxiconvError:
         """The error with the layer's name before it, unless a layer within has put its own."""

@@ -79,6 +79,20 @@ class State(Operation):
             variable.trainable = False
         return variable
 
+    def add_variable(
+        self,
+        shape: Sequence[int],
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """A new weight, as `add_weight` makes it."""
+        return self.add_weight(shape, initializer, dtype, trainable, autocast, regularizer, constraint, name=name)
+
     def _tracked(self) -> Iterator[Any]:
         """The variables, layers, seed generators and metrics in the attributes, each once."""
         seen: set[int] = set()

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from oxiconv.models.function import Function
 from oxiconv.models.model import Model, clone_model, model_from_json
 from oxiconv.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = ["Function", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 
 
 def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, safe_mode: bool = True) -> Any:

@@ -10,7 +10,16 @@ from typing import Any
 from oxiconv import tree
 from oxiconv.models.graph import FunctionGraph
 from oxiconv.models.keras_ops import call_function, find_function, keras_call
-from oxiconv.symbolic import Function, KerasTensor, Node, Operation, any_symbolic, function_name, functions, infer
+from oxiconv.symbolic import (
+    FunctionOperation,
+    KerasTensor,
+    Node,
+    Operation,
+    any_symbolic,
+    function_name,
+    functions,
+    infer,
+)
 from oxiconv.tensor import Tensor
 
 # Keras writes the default of `training` into a call that did not give it. By that default: the layers it does this for.
@@ -65,7 +74,7 @@ def _input_config(tensor: KerasTensor) -> dict[str, Any]:
 
 
 def _operation_config(operation: Operation, calls: list[Node], place: Any) -> dict[str, Any]:
-    if isinstance(operation, Function):
+    if isinstance(operation, FunctionOperation):
         return _function_config(operation, calls, place)
     from oxiconv.saving.serialization import serialize_keras_object
 
@@ -81,7 +90,7 @@ def _operation_config(operation: Operation, calls: list[Node], place: Any) -> di
     return {**entry, "name": operation.name, "inbound_nodes": nodes}
 
 
-def _function_config(operation: Function, calls: list[Node], place: Any) -> dict[str, Any]:
+def _function_config(operation: FunctionOperation, calls: list[Node], place: Any) -> dict[str, Any]:
     (node,) = calls  # each use of a function is an operation of its own
     split = keras_call(operation.function, node.args, node.kwargs)
     if split is None:  # Keras has no such operation
@@ -202,7 +211,7 @@ def _operation(entry: Mapping[str, Any], custom_objects: Mapping[str, Any] | Non
     return operation
 
 
-class _Replayed(Function):
+class _Replayed(FunctionOperation):
     """A function that records its calls under the name it had, with arguments that `arrange` puts in place."""
 
     def __init__(self, function: Any, name: str | None, arrange: Any = None) -> None:

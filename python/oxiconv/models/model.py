@@ -67,11 +67,11 @@ class Model(Trainer, Layer):
             if not trainable:
                 self.trainable = False
 
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        """The outputs for the inputs."""
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for the inputs: `call(inputs, training=None, mask=None)`. Subclasses define others."""
         if self._graph is None:
             raise NotImplementedError(f"{self._label}: expected a subclass that defines call")
-        return self._graph.run(inputs, self._label, mask)
+        return self._graph.run(args[0] if args else kwargs["inputs"], self._label, kwargs.get("mask"))
 
     def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
         # The layers of a graph have given the outputs the masks they have.
@@ -242,6 +242,13 @@ class Model(Trainer, Layer):
         from oxiconv.saving.serialization import serialize_keras_object
 
         return json.dumps(serialize_keras_object(self), **kwargs)
+
+
+def _functional_call(self: Model, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+    """What a functional model takes; the method is open, so that subclasses may take other things."""
+
+
+setattr(Model.call, "__signature__", inspect.signature(_functional_call))  # noqa: B010
 
 
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -115,6 +116,14 @@ class Sequential(Model):
                 self._tensors = []
                 raise
 
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for the inputs: `call(inputs, training=None, mask=None)`."""
+        if self._graph is None:
+            raise ValueError(f"{self._label}: expected at least one layer, got none")
+        return super().call(*args, **kwargs)
+
+    setattr(call, "__signature__", inspect.signature(Model.call))  # noqa: B010
+
     def _prepare(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self.built:
             inputs = args[0] if args else kwargs["inputs"]
@@ -122,12 +131,6 @@ class Sequential(Model):
             if len(shape) == 0:
                 raise ShapeError(f"{self._label}: expected inputs with a batch axis, got a scalar")
             self.build((None, *shape[1:]))
-
-    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        """The outputs for the inputs."""
-        if self._graph is None:
-            raise ValueError(f"{self._label}: expected at least one layer, got none")
-        return self._graph.run(inputs, self._label, mask)
 
     @property
     def layers(self) -> list[Layer]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import tree
+from oxiconv.dtype import itemsize
 from oxiconv.layers.layer import Layer
-from oxiconv.symbolic import Function, Operation
+from oxiconv.symbolic import FunctionOperation, Operation
 
 if TYPE_CHECKING:
     from oxiconv.models.model import Model
@@ -83,7 +84,7 @@ def _rows(op: Any, model: Any, plain: bool, nested: bool, trainable: bool, level
 
 def _kind(op: Operation) -> str:
     """The class as Keras writes it: functions have their own names, models of a graph are functional."""
-    if isinstance(op, Function):
+    if isinstance(op, FunctionOperation):
         return "".join(map(str.capitalize, op.function.__name__.split("_")))
     name = type(op).__name__
     return "Functional" if name == "Model" else name
@@ -181,7 +182,7 @@ def _totals(model: Any) -> list[str]:
 
 def _count(variables: Sequence[Variable]) -> tuple[int, int]:
     """Elements and bytes."""
-    sizes = [(int(np.prod(v.shape, dtype=np.int64)), np.dtype(v.dtype).itemsize) for v in variables]
+    sizes = [(int(np.prod(v.shape, dtype=np.int64)), itemsize(v.dtype)) for v in variables]
     return sum(n for n, _ in sizes), sum(n * width for n, width in sizes)
 
 

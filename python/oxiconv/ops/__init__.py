@@ -1,5 +1,6 @@
 """Functions of tensors: of eager ones, of values being traced, of symbolic ones and of arrays."""
 
+from oxiconv.absent import getter
 from oxiconv.ops import image as image
 from oxiconv.ops import linalg as linalg
 from oxiconv.ops import math as math
@@ -347,3 +348,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+__getattr__ = getter(__name__)

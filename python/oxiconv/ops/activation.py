@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from oxiconv import _core
+from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.elementwise import clip
 from oxiconv.ops.reduction import axes_of
@@ -38,7 +39,7 @@ def relu(x: TensorLike) -> Tensor:
     """
     # The gradient at 0 is 0.
     x = convert(x)
-    return _core.select(_core.binary("gt", x, 0), x, convert(0, x.dtype)) if x.dtype != "float32" else _relu(x)
+    return _core.select(_core.binary("gt", x, 0), x, convert(0, x.dtype)) if not is_float(x.dtype) else _relu(x)
 
 
 def _relu(x: Tensor) -> Tensor:

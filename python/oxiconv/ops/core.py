@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import _core
+from oxiconv.dtype import is_float
 from oxiconv.symbolic import KerasTensor, op
 from oxiconv.tensor import (
     GraphError,
@@ -202,8 +203,8 @@ def _whole(k: Any, n: int, axis: int) -> int:
 
 def wrap(index: Tensor, n: int, name: str) -> Tensor:
     """Indices along an axis of `n` elements with negative ones counted from the end; concrete ones are checked."""
-    if index.dtype == "float32":
-        raise IndexValueError(f"{name}: expected integer indices, got float32")
+    if is_float(index.dtype):
+        raise IndexValueError(f"{name}: expected integer indices, got {index.dtype}")
     index = convert(index, "int32")
     if index.traced:
         return _core.select(_core.binary("lt", index, 0), _core.binary("add", index, n), index)

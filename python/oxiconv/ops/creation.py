@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def _own(array: NDArray[Any], dtype: Any = None) -> Tensor:
-    return _core.tensor(np.ascontiguousarray(narrow(array, dtype)).reshape(array.shape), copy=False)
+    tensor = _core.tensor(np.ascontiguousarray(narrow(array, dtype)).reshape(array.shape), copy=False)
+    return _core.cast(tensor, "bfloat16") if dtype is not None and standardize_dtype(dtype) == "bfloat16" else tensor
 
 
 def _dims(shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -36,12 +37,12 @@ def zeros(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
     >>> zeros((2, 3)).numpy().tolist()
     [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    return _own(np.zeros(_dims(shape), standardize_dtype(dtype)))
+    return _own(np.zeros(_dims(shape), np.float32), standardize_dtype(dtype))
 
 
 def ones(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
     """Ones (default: float32)."""
-    return _own(np.ones(_dims(shape), standardize_dtype(dtype)))
+    return _own(np.ones(_dims(shape), np.float32), standardize_dtype(dtype))
 
 
 @op
@@ -71,7 +72,8 @@ def empty(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
 def arange(start: float, stop: float | None = None, step: float = 1, dtype: Any = None) -> Tensor:
     """Numbers from `start` to below `stop` (one argument: from 0), int32 if all are whole."""
     first, last = (0, start) if stop is None else (start, stop)
-    return _own(np.arange(first, last, step), dtype)
+    numbers = np.arange(first, last, step)
+    return _own(numbers, dtype or ("int32" if numbers.dtype.kind == "i" else "float32"))
 
 
 def linspace(

@@ -6,6 +6,7 @@ import math
 from typing import Any, TypeAlias
 
 from oxiconv import _core
+from oxiconv.dtype import is_float
 from oxiconv.symbolic import op
 from oxiconv.tensor import DTypeError, IndexValueError, Tensor, TensorLike, convert
 
@@ -26,7 +27,7 @@ def operands(a: Any, b: Any) -> tuple[Tensor | Number, Tensor | Number]:
 
 
 def _adapt(scalar: Number, tensor: Tensor) -> tuple[Number, Tensor]:
-    if tensor.dtype == "float32":
+    if is_float(tensor.dtype):
         return float(scalar), tensor
     if isinstance(scalar, float):
         return float(scalar), _core.cast(tensor, "float32")
@@ -34,7 +35,7 @@ def _adapt(scalar: Number, tensor: Tensor) -> tuple[Number, Tensor]:
         return scalar, tensor
     if tensor.dtype == "bool":
         tensor = _core.cast(tensor, "int32")
-    low, high = (0, 255) if tensor.dtype == "uint8" else (-(2**31), 2**31 - 1)
+    low, high = {"uint8": (0, 255), "int64": (-(2**53), 2**53)}.get(tensor.dtype, (-(2**31), 2**31 - 1))
     if not low <= scalar <= high:
         raise IndexValueError(f"expected a number that {tensor.dtype} holds, got {scalar}; cast the tensor first")
     return int(scalar), tensor
@@ -112,10 +113,10 @@ def power(x1: TensorLike, x2: TensorLike) -> Tensor:
             return sqrt(base)
         if x2 == int(x2 if math.isfinite(x2) else 0.5) and 1 <= x2 <= 16:
             return _whole_power(base if isinstance(x2, int) else convert(base, "float32"), int(x2))
-        if base.dtype != "float32" and isinstance(x2, int):
+        if not is_float(base.dtype) and isinstance(x2, int):
             raise DTypeError(f"power: expected an exponent from 1 to 16 for a base of {base.dtype}, got {x2}")
     a, b = operands(x1, x2)
-    if not any(v.dtype == "float32" if isinstance(v, Tensor) else isinstance(v, float) for v in (a, b)):
+    if not any(is_float(v.dtype) if isinstance(v, Tensor) else isinstance(v, float) for v in (a, b)):
         raise DTypeError("power: expected a float32 base or exponent, got integers; cast one first")
     return _core.binary("pow", a, b)
 
@@ -347,7 +348,7 @@ def _horner(coefficients: tuple[float, ...], w: Tensor) -> Tensor:
 
 def _whole(name: str, x: Any) -> Tensor:
     x = convert(x)
-    return _core.unary(name, x) if x.dtype == "float32" else _core.cast(x, "float32")
+    return _core.unary(name, x) if is_float(x.dtype) else _core.cast(x, "float32")
 
 
 @op
@@ -366,7 +367,7 @@ def ceil(x: TensorLike) -> Tensor:
 def round(x: TensorLike, decimals: int = 0) -> Tensor:
     """To the nearest multiple of `10 ** -decimals`, ties to even."""
     x = convert(x)
-    if x.dtype != "float32" and decimals >= 0:
+    if not is_float(x.dtype) and decimals >= 0:
         return x
     if decimals == 0:
         return _core.unary("round", x)
@@ -456,7 +457,7 @@ def isfinite(x: TensorLike) -> Tensor:
 def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """NaN replaced by `nan`, infinities by `posinf` and `neginf` (default: the largest finite numbers)."""
     x = convert(x)
-    if x.dtype != "float32":
+    if not is_float(x.dtype):
         return x
     largest = 3.4028234663852886e38
     x = _core.select(_core.unary("isnan", x), float(nan), x)

@@ -8,6 +8,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.config import epsilon as default_epsilon
+from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.activation import (
     celu,
@@ -94,7 +95,7 @@ def one_hot(x: TensorLike, num_classes: int, axis: int = -1, dtype: Any = None, 
     if sparse:
         raise ValueError("one_hot: expected sparse=False; sparse tensors are not supported")
     index = convert(x)
-    if index.dtype == "float32":
+    if is_float(index.dtype):
         raise DTypeError("one_hot: expected integer indices, got float32")
     (place,) = axes_of(axis, index.ndim + 1, "one_hot")
     classes = np.arange(num_classes, dtype=np.int32).reshape([-1 if a == place else 1 for a in range(index.ndim + 1)])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from oxiconv import _core
+from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import moveaxis, take_along_axis
 from oxiconv.ops.reduction import axes_of
@@ -28,10 +29,10 @@ def argsort(x: TensorLike, axis: int | None = -1) -> Tensor:
     if axis is None:
         x, axis = _core.reshape(x, (x.size,)), -1
     (place,) = axes_of(axis, x.ndim, "argsort")
-    if x.dtype == "float32":
+    if is_float(x.dtype):
         x = _core.select(_core.unary("isnan", x), float("inf"), x)
     if not x.traced:
-        return convert(np.argsort(x.numpy(), axis=place, kind="stable"))
+        return convert(np.argsort(x.numpy(), axis=place, kind="stable"), "int32")
     return moveaxis(_argsort_last(moveaxis(x, place, -1)), -1, place)
 
 
@@ -70,7 +71,7 @@ def top_k(x: TensorLike, k: int, sorted: bool = True) -> TopK:
     x = convert(x)
     if not x.ndim or not 0 <= k <= x.shape[-1]:
         raise ShapeError(f"top_k: expected k of at most the last size of {x.shape}, got {k}")
-    falling = _core.unary("neg", x) if x.dtype == "float32" else _core.binary("sub", -1, convert(x, "int32"))
+    falling = _core.unary("neg", x) if is_float(x.dtype) else _core.binary("sub", -1, convert(x, "int32"))
     order = argsort(falling, -1)
     index = _core.slice(order, [0] * x.ndim, [*x.shape[:-1], k], [1] * x.ndim)
     return TopK(take_along_axis(x, index, -1), index)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import _core
+from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import broadcast_to
 from oxiconv.ops.reduction import axes_of
@@ -42,7 +43,7 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    if a.dtype != "float32" and b.dtype != "float32":  # exact, which float32 would not be
+    if not is_float(a.dtype) and not is_float(b.dtype):  # exact, which float32 would not be
         wide = _core.binary("mul", _core.reshape(a, (*a.shape, 1)), _core.reshape(b, (*b.shape[:-2], 1, *b.shape[-2:])))
         return reduction.sum(wide, axis=-2)
     a, b = convert(a, "float32"), convert(b, "float32")

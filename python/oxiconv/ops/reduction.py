@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from oxiconv import _core
+from oxiconv.dtype import is_float
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
@@ -61,7 +62,7 @@ def _numbers(x: Any) -> Tensor:
 
 def _reverse(x: Tensor) -> Tensor:
     """Order reversed: the minimum is the reversed maximum. `-1 - x` cannot overflow for integers."""
-    return _core.unary("neg", x) if x.dtype == "float32" else _core.binary("sub", -1, x)
+    return _core.unary("neg", x) if is_float(x.dtype) else _core.binary("sub", -1, x)
 
 
 @op
@@ -202,7 +203,7 @@ def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
     place = axes_of(0 if axis is None else axis, x.ndim, name)
     x = _core.detach(_reverse(x) if name == "argmin" else x)
     hit = _core.binary("eq", x, _max(name, x, place, True))
-    if x.dtype == "float32":
+    if is_float(x.dtype):
         hit = _core.binary("or", hit, _core.unary("isnan", x))
     n = x.shape[place[0]]
     # Counting down makes the first hit the largest number.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from oxiconv.absent import getter
 from oxiconv.optimizers import schedules
 from oxiconv.optimizers.adadelta import Adadelta
 from oxiconv.optimizers.adafactor import Adafactor
@@ -117,3 +118,5 @@ __all__ = [
     "schedules",
     "serialize",
 ]
+
+__getattr__ = getter(__name__)

@@ -1,5 +1,6 @@
 """Saving and loading of models and weights, and the registry of classes a file may name."""
 
+from oxiconv.absent import getter
 from oxiconv.saving.custom_objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -25,3 +26,5 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+__getattr__ = getter(__name__)

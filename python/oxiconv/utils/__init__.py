@@ -1,5 +1,6 @@
 """Labels, seeds, progress bars, data sets, and the registry of classes that files may name."""
 
+from oxiconv.absent import getter
 from oxiconv.saving.custom_objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -49,3 +50,5 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+__getattr__ = getter(__name__)

@@ -9,12 +9,13 @@ use oxiconv_ir::{DType, Result, Type};
 /// # Safety
 /// Both are valid for the type and do not overlap.
 pub(super) unsafe fn add_assign(ty: &Type, a: *mut u8, b: *const u8) {
-    // SAFETY: by contract; sums exist for 4-byte types only.
+    let len = ty.len();
+    // SAFETY: by contract; sums exist for these types only.
     unsafe {
-        if ty.dtype == DType::F32 {
-            add(std::slice::from_raw_parts_mut(a.cast::<f32>(), ty.len()), slice(b, ty.len()));
-        } else {
-            add_i32(std::slice::from_raw_parts_mut(a.cast::<i32>(), ty.len()), slice(b, ty.len()));
+        match ty.dtype {
+            DType::F32 => add(std::slice::from_raw_parts_mut(a.cast(), len), slice(b, len)),
+            DType::I64 => add_i64(std::slice::from_raw_parts_mut(a.cast(), len), slice(b, len)),
+            _ => add_i32(std::slice::from_raw_parts_mut(a.cast(), len), slice(b, len)),
         }
     }
 }
@@ -32,6 +33,10 @@ fn add_i32(a: &mut [i32], b: &[i32]) {
     a.iter_mut().zip(b).for_each(|(a, b)| *a = a.wrapping_add(*b));
 }
 
+fn add_i64(a: &mut [i64], b: &[i64]) {
+    a.iter_mut().zip(b).for_each(|(a, b)| *a = a.wrapping_add(*b));
+}
+
 /// Sum of the tasks' terms in a binary tree: first half plus second half, each summed the same way.
 pub(super) struct Combine {
     pub(super) ty: Type,
@@ -44,18 +49,19 @@ const BLOCK: usize = 512;
 impl Kernel for Combine {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
         let len = self.ty.len();
+        let size = self.ty.dtype.size();
         let stride = self.ty.bytes().next_multiple_of(ALIGN);
         let range = call.piece(len);
         for start in range.clone().step_by(BLOCK) {
             let n = BLOCK.min(range.end - start);
-            let terms = Terms { base: call.inputs[0].wrapping_add(start * 4), stride };
-            let out = call.outputs[0].wrapping_add(start * 4);
+            let terms = Terms { base: call.inputs[0].wrapping_add(start * size), stride };
+            let out = call.outputs[0].wrapping_add(start * size);
             // SAFETY: the block lies within the value, and within every task's term, by the caller's contract.
             unsafe {
-                if self.ty.dtype == DType::F32 {
-                    terms.sum(0, self.tasks, std::slice::from_raw_parts_mut(out.cast(), n), &add);
-                } else {
-                    terms.sum(0, self.tasks, std::slice::from_raw_parts_mut(out.cast(), n), &add_i32);
+                match self.ty.dtype {
+                    DType::F32 => terms.sum(0, self.tasks, std::slice::from_raw_parts_mut(out.cast(), n), &add),
+                    DType::I64 => terms.sum(0, self.tasks, std::slice::from_raw_parts_mut(out.cast(), n), &add_i64),
+                    _ => terms.sum(0, self.tasks, std::slice::from_raw_parts_mut(out.cast(), n), &add_i32),
                 }
             }
         }

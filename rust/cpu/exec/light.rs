@@ -5,6 +5,7 @@ use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::reduce::{ReduceKernel, Reduction};
 use crate::kernels::{gather, layout, random, sort, window};
 use crate::simd::Isa;
+use half::{bf16, f16};
 use oxiconv_ir::op::Dist;
 use oxiconv_ir::{DType, Expr, Op, Result, Type, Window};
 
@@ -239,6 +240,9 @@ impl Kernel for Constant {
         unsafe {
             match self.dtype {
                 DType::F32 => write(out, 1)[0] = self.value as f32,
+                DType::F16 => write(out, 1)[0] = f16::from_f32(self.value as f32),
+                DType::Bf16 => write(out, 1)[0] = bf16::from_f32(self.value as f32),
+                DType::I64 => write(out, 1)[0] = self.value as i64,
                 DType::I32 => write(out, 1)[0] = self.value as i32,
                 DType::U8 => write(out, 1)[0] = self.value as u8,
                 DType::Bool => write(out, 1)[0] = u8::from(self.value != 0.0),
@@ -388,10 +392,12 @@ impl Kernel for Gather {
         // SAFETY: lengths are those of the call's entries.
         unsafe {
             let index = read::<i32>(call.inputs[1], count);
-            if self.x.dtype.size() == 4 {
-                gather::gather(sizes, read::<u32>(call.inputs[0], from), index, write(call.outputs[0], to))
-            } else {
-                gather::gather(sizes, read::<u8>(call.inputs[0], from), index, write(call.outputs[0], to))
+            let (x, out) = (call.inputs[0], call.outputs[0]);
+            match self.x.dtype.size() {
+                8 => gather::gather(sizes, read::<u64>(x, from), index, write(out, to)),
+                4 => gather::gather(sizes, read::<u32>(x, from), index, write(out, to)),
+                2 => gather::gather(sizes, read::<u16>(x, from), index, write(out, to)),
+                _ => gather::gather(sizes, read::<u8>(x, from), index, write(out, to)),
             }
         }
     }
@@ -421,10 +427,10 @@ impl Kernel for Scatter {
             let index = read::<i32>(call.inputs[1], count);
             let (from, to) = (sizes.outer * count * sizes.inner, sizes.outer * sizes.axis * sizes.inner);
             let (g, out) = (call.inputs[0], call.outputs[0]);
-            if self.g.dtype == DType::F32 {
-                gather::scatter_add::<f32>(sizes, read(g, from), index, write(out, to))
-            } else {
-                gather::scatter_add::<i32>(sizes, read(g, from), index, write(out, to))
+            match self.g.dtype {
+                DType::F32 => gather::scatter_add::<f32>(sizes, read(g, from), index, write(out, to)),
+                DType::I64 => gather::scatter_add::<i64>(sizes, read(g, from), index, write(out, to)),
+                _ => gather::scatter_add::<i32>(sizes, read(g, from), index, write(out, to)),
             }
         }
     }
@@ -467,15 +473,18 @@ impl Kernel for ArgSort {
         unsafe {
             match self.x.dtype {
                 DType::F32 => self.sort::<f32>(call),
+                DType::I64 => self.sort::<i64>(call),
                 DType::I32 => self.sort::<i32>(call),
                 DType::U8 | DType::Bool => self.sort::<u8>(call),
+                DType::F16 | DType::Bf16 => unreachable!("halves are widened before they are sorted"),
             }
         }
         Ok(())
     }
 
     fn scratch_len(&self) -> usize {
-        self.row() * (size_of::<u64>() / size_of::<f32>())
+        let key = if self.x.dtype == DType::I64 { size_of::<u128>() } else { size_of::<u64>() };
+        self.row() * (key / size_of::<f32>())
     }
 
     fn describe(&self) -> String {

@@ -56,6 +56,12 @@ impl Summable for i32 {
     }
 }
 
+impl Summable for i64 {
+    fn plus(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+}
+
 /// `out[o, index[i], ..] += g[o, i, ..]` from zero, in the order of the indices.
 ///
 /// # Panics

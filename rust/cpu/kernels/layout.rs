@@ -18,7 +18,7 @@ pub fn row_major(dims: &[usize]) -> Strides {
 /// another size at run time.
 #[derive(Debug, Clone)]
 pub struct CopyPlan {
-    /// Bytes per element: 4 or 1.
+    /// Bytes per element: 8, 4, 2 or 1.
     size: usize,
     /// Merged axes, outermost first: size, and steps at the source and the destination.
     axes: Vec<Axis>,
@@ -35,10 +35,10 @@ impl CopyPlan {
     /// A copy over `dims`. Axis 0 stays an axis of its own.
     ///
     /// # Panics
-    /// If there is not one step per axis on both sides, or an element has neither 4 bytes nor 1.
+    /// If there is not one step per axis on both sides, or an element has none of these sizes.
     pub fn new(size: usize, dims: &[usize], from: &[usize], to: &[usize]) -> Self {
         assert!(dims.len() == from.len() && dims.len() == to.len(), "one step per axis");
-        assert!(size == 4 || size == 1, "elements of 4 bytes or 1");
+        assert!(matches!(size, 8 | 4 | 2 | 1), "elements of 8, 4, 2 bytes or 1");
         let mut axes: Vec<Axis> = Vec::new();
         for a in (0..dims.len()).rev() {
             let axis = Axis { len: dims[a], from: from[a], to: to[a] };
@@ -67,10 +67,11 @@ impl CopyPlan {
         let axis = Axis { len: n, ..self.axes[0] };
         // SAFETY: by contract; the element size was checked when planning.
         unsafe {
-            if self.size == 4 {
-                copy::<u32>(axis, &self.axes[1..], from.cast(), to.cast());
-            } else {
-                copy::<u8>(axis, &self.axes[1..], from, to);
+            match self.size {
+                8 => copy::<u64>(axis, &self.axes[1..], from.cast(), to.cast()),
+                4 => copy::<u32>(axis, &self.axes[1..], from.cast(), to.cast()),
+                2 => copy::<u16>(axis, &self.axes[1..], from.cast(), to.cast()),
+                _ => copy::<u8>(axis, &self.axes[1..], from, to),
             }
         }
     }

@@ -1,33 +1,54 @@
 //! Sorting rows by position.
 
-/// Values in an order that unsigned integers have too.
+/// Values in an order that keys have too.
 pub trait Ranked: Copy {
-    /// Orders as the value does. NaNs are equal and last, zeros of either sign are equal.
-    fn rank(self) -> u32;
+    /// The value's rank, and its position in the lower 32 bits: no two keys of a row are equal, so that a sort which
+    /// need not be stable will do.
+    type Key: Copy + Ord;
+    /// Orders as the value does, then by position. NaNs are equal and last, zeros of either sign are equal.
+    fn key(self, position: u32) -> Self::Key;
+    /// The position in a key.
+    fn position(key: Self::Key) -> i32;
 }
 
-impl Ranked for f32 {
-    fn rank(self) -> u32 {
-        const NEGATIVE: u32 = 1 << 31;
-        // From the bits alone: flushing subnormals must not make different values equal.
-        match self.to_bits() {
-            _ if self.is_nan() => u32::MAX,
-            NEGATIVE => NEGATIVE,
-            bits if bits & NEGATIVE == 0 => bits | NEGATIVE,
-            bits => !bits,
+/// A key of a rank of 32 bits.
+macro_rules! narrow_key {
+    ($t:ident, $value:ident => $rank:expr) => {
+        impl Ranked for $t {
+            type Key = u64;
+            fn key(self, position: u32) -> u64 {
+                let $value = self;
+                let rank: u32 = $rank;
+                u64::from(rank) << 32 | u64::from(position)
+            }
+            fn position(key: u64) -> i32 {
+                key as i32
+            }
         }
-    }
+    };
 }
 
-impl Ranked for i32 {
-    fn rank(self) -> u32 {
-        self as u32 ^ 1 << 31
-    }
-}
+const NEGATIVE: u32 = 1 << 31;
 
-impl Ranked for u8 {
-    fn rank(self) -> u32 {
-        self.into()
+narrow_key!(f32, x => {
+    // From the bits alone: flushing subnormals must not make different values equal.
+    match x.to_bits() {
+        _ if x.is_nan() => u32::MAX,
+        NEGATIVE => NEGATIVE,
+        bits if bits & NEGATIVE == 0 => bits | NEGATIVE,
+        bits => !bits,
+    }
+});
+narrow_key!(i32, x => x as u32 ^ NEGATIVE);
+narrow_key!(u8, x => x.into());
+
+impl Ranked for i64 {
+    type Key = u128;
+    fn key(self, position: u32) -> u128 {
+        u128::from(self as u64 ^ 1 << 63) << 32 | u128::from(position)
+    }
+    fn position(key: u128) -> i32 {
+        key as i32
     }
 }
 
@@ -36,19 +57,18 @@ impl Ranked for u8 {
 ///
 /// # Panics
 /// If the lengths do not fit.
-pub fn argsort<T: Ranked>(n: usize, x: &[T], keys: &mut [u64], out: &mut [i32]) {
+pub fn argsort<T: Ranked>(n: usize, x: &[T], keys: &mut [T::Key], out: &mut [i32]) {
     assert!(x.len() == out.len() && keys.len() == n, "argsort of {} in rows of {n}", x.len());
     if n == 0 {
         return;
     }
     for (row, out) in x.chunks_exact(n).zip(out.chunks_exact_mut(n)) {
-        // With the position in the lower half no two keys are equal, and a sort that need not be stable will do.
         for (i, (key, v)) in keys.iter_mut().zip(row).enumerate() {
-            *key = u64::from(v.rank()) << 32 | i as u64;
+            *key = v.key(i as u32);
         }
         keys.sort_unstable();
         for (place, key) in out.iter_mut().zip(&*keys) {
-            *place = *key as i32;
+            *place = T::position(*key);
         }
     }
 }
@@ -59,7 +79,8 @@ mod tests {
 
     fn sorted<T: Ranked>(n: usize, x: &[T]) -> Vec<i32> {
         let mut out = vec![-1; x.len()];
-        argsort(n, x, &mut vec![0; n], &mut out);
+        let key = x.first().map(|v| v.key(0));
+        argsort(n, x, &mut key.map_or_else(Vec::new, |k| vec![k; n]), &mut out);
         out
     }
 
@@ -74,6 +95,7 @@ mod tests {
     fn integers_and_rows() {
         assert_eq!(sorted(3, &[5, i32::MIN, -1, i32::MAX, 0, 0]), [1, 2, 0, 1, 2, 0]);
         assert_eq!(sorted(4, &[200u8, 3, 255, 3]), [1, 3, 0, 2]);
+        assert_eq!(sorted(4, &[i64::MAX, -1, i64::MIN, -1]), [2, 1, 3, 0]);
         assert_eq!(sorted::<f32>(0, &[]), [0; 0]);
     }
 }

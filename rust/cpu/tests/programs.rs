@@ -1,5 +1,6 @@
 //! Whole programs against the f64 reference interpreter, and their bits for different numbers of threads.
 
+use half::{bf16, f16};
 use oxiconv_cpu::exec::Executable;
 use oxiconv_cpu::threads::set_num_threads;
 use oxiconv_ir::op::Dist;
@@ -33,7 +34,7 @@ impl Case {
         let values = (0..ty.len())
             .map(|_| {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                if dtype == DType::F32 {
+                if dtype.is_float() {
                     (state >> 40) as f32 / 8_388_608.0 - 1.0
                 } else {
                     ((state >> 40) % limit) as f32
@@ -52,6 +53,9 @@ impl Case {
     fn bytes(&self) -> Vec<Vec<u8>> {
         let convert = |(ty, values): &(Type, Vec<f32>)| match ty.dtype {
             DType::F32 => values.iter().flat_map(|v| v.to_ne_bytes()).collect(),
+            DType::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_ne_bytes()).collect(),
+            DType::Bf16 => values.iter().flat_map(|v| bf16::from_f32(*v).to_ne_bytes()).collect(),
+            DType::I64 => values.iter().flat_map(|v| (*v as i64).to_ne_bytes()).collect(),
             DType::I32 => values.iter().flat_map(|v| (*v as i32).to_ne_bytes()).collect(),
             DType::U8 | DType::Bool => values.iter().map(|v| *v as u8).collect(),
         };
@@ -64,14 +68,14 @@ impl Case {
         let mut exe = Executable::new(&self.graph, &request)?;
         // Words, so that memory is aligned.
         let aligned = |bytes: &[u8]| {
-            let mut words = vec![0u32; bytes.len().div_ceil(4)];
+            let mut words = vec![0u64; bytes.len().div_ceil(8)];
             // SAFETY: the words have at least as many bytes.
             unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), words.as_mut_ptr().cast(), bytes.len()) };
             words
         };
-        let args: Vec<Vec<u32>> = self.bytes().iter().map(|b| aligned(b)).collect();
+        let args: Vec<Vec<u64>> = self.bytes().iter().map(|b| aligned(b)).collect();
         let sizes: Vec<usize> = results.iter().map(|r| self.graph.node(*r).ty.bytes()).collect();
-        let mut outs: Vec<Vec<u32>> = sizes.iter().map(|s| vec![0xFFFF_FFFF; s.div_ceil(4)]).collect();
+        let mut outs: Vec<Vec<u64>> = sizes.iter().map(|s| vec![u64::MAX; s.div_ceil(8)]).collect();
         let inputs: Vec<*const u8> = args.iter().map(|a| a.as_ptr().cast()).collect();
         let outputs: Vec<*mut u8> = outs.iter_mut().map(|o| o.as_mut_ptr().cast()).collect();
         // Twice: what the first run left behind must not matter.
@@ -89,7 +93,7 @@ impl Case {
         let arrays: Vec<Array> = self
             .args
             .iter()
-            .map(|(ty, v)| Array::new(ty.clone(), v.iter().map(|x| f64::from(*x)).collect()))
+            .map(|(ty, v)| Array::new(ty.clone(), v.iter().map(|x| stored(*x, ty.dtype)).collect()))
             .collect::<Result<_>>()?;
         let want = reference::run(&self.graph, &arrays, results)?;
         set_num_threads(1);
@@ -100,11 +104,14 @@ impl Case {
         }
         for (r, (got, want)) in got.iter().zip(&want).enumerate() {
             let scale = want.data.iter().fold(0.0f64, |m, v| m.max(v.abs()));
-            let bound = if want.ty.dtype == DType::F32 { tolerance * scale } else { 0.0 };
+            let bound = if want.ty.dtype.is_float() { tolerance * scale } else { 0.0 };
             for (i, want_i) in want.data.iter().enumerate() {
                 let word = |i: usize| [got[4 * i], got[4 * i + 1], got[4 * i + 2], got[4 * i + 3]];
                 let got_i = match want.ty.dtype {
                     DType::F32 => f64::from(f32::from_ne_bytes(word(i))),
+                    DType::F16 => f16::from_ne_bytes([got[2 * i], got[2 * i + 1]]).to_f64(),
+                    DType::Bf16 => bf16::from_ne_bytes([got[2 * i], got[2 * i + 1]]).to_f64(),
+                    DType::I64 => i64::from_ne_bytes(got[8 * i..8 * i + 8].try_into().expect("8 bytes")) as f64,
                     DType::I32 => f64::from(i32::from_ne_bytes(word(i))),
                     DType::U8 | DType::Bool => f64::from(got[i]),
                 };
@@ -112,6 +119,15 @@ impl Case {
             }
         }
         Ok(())
+    }
+}
+
+/// The value that an element type makes of an argument.
+fn stored(x: f32, dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => f16::from_f32(x).to_f64(),
+        DType::Bf16 => bf16::from_f32(x).to_f64(),
+        _ => f64::from(x),
     }
 }
 
@@ -273,6 +289,43 @@ fn layout_indexing_and_pooling() -> Result<()> {
         index, best, back, order, counted, noisy, tallest, widest, shape,
     ];
     c.check(&results, 1e-6)
+}
+
+/// Halves are stored and moved as such and computed with in float32; wide integers are exact. Sums over the batch too.
+#[test]
+fn halves_and_wide_integers() -> Result<()> {
+    for (half, rounding) in [(DType::F16, 2f64.powi(-11)), (DType::Bf16, 2f64.powi(-8))] {
+        let mut c = Case::new();
+        let (x, y) = (c.arg(half, &[6, 5, 4], true, 0)?, c.arg(half, &[6, 5, 4], true, 0)?);
+        let g = &mut c.graph;
+        let product = g.mul(&x, &y)?;
+        let wave = g.unary(Unary::Sin, &product)?;
+        let turned = g.emit(Op::Permute(vec![0, 2, 1]), &[wave])?;
+        let padded = g.emit(Op::Pad { low: vec![0, 1, 0], high: vec![0, 0, 2], interior: vec![0, 0, 1] }, &[turned])?;
+        let tallest = g.emit(Op::Max(vec![0, 1]), &[wave])?;
+        let wide = g.emit(Op::Cast(DType::F32), &[turned])?;
+        let total = g.emit(Op::Sum(vec![0, 1, 2]), &[wide])?;
+        let gradients = g.grad(total, &[x, y])?.into_iter().flatten();
+        let results = [product, wave, padded, tallest, total].into_iter().chain(gradients).collect::<Vec<_>>();
+        // Three roundings to half one after another, where the reference may round to the neighbour.
+        c.check(&results, 3.0 * rounding)?;
+    }
+    let mut c = Case::new();
+    let (x, y) = (c.arg(DType::I64, &[40, 5, 3], true, 1000)?, c.arg(DType::I32, &[40, 5, 3], true, 1000)?);
+    let rows = c.arg(DType::I32, &[40], true, 7)?;
+    let g = &mut c.graph;
+    let large = g.constant(1e9, DType::I64)?;
+    let large = g.emit(Op::Broadcast { dims: vec![40, 5, 3], axes: vec![0, 1, 2] }, &[large])?;
+    let scaled = g.mul(&x, &large)?;
+    let sum = g.add(&scaled, &y)?;
+    let per_column = g.emit(Op::Sum(vec![0, 1]), &[sum])?;
+    let per_row = g.emit(Op::Sum(vec![2]), &[sum])?;
+    let largest = g.emit(Op::Max(vec![1]), &[sum])?;
+    let order = g.emit(Op::ArgSort, &[sum])?;
+    let turned = g.emit(Op::Permute(vec![0, 2, 1]), &[sum])?;
+    let added = g.emit(Op::ScatterAdd { axis: 0, size: 7 }, &[sum, rows])?;
+    let positive = g.emit(Op::Cast(DType::Bool), &[sum])?;
+    c.check(&[sum, per_column, per_row, largest, order, turned, added, positive], 0.0)
 }
 
 /// Stacks of matrices in all three seats, convolution epilogues that are no plain bias and ReLU, residual sums.

@@ -1,6 +1,123 @@
-//! Values of expressions in `f64` and in wrapping `i32`: the meaning that kernels are tested against.
+//! Values of expressions in `f64` and in wrapping integers: the meaning that kernels are tested against.
 
 use super::{Binary, Expr, Node, Unary};
+use crate::DType;
+
+/// What an expression is computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// `f32`, each operation rounded on its own.
+    F32,
+    /// Wrapping `i32`.
+    I32,
+    /// Wrapping `i64`.
+    I64,
+}
+
+/// An integer that expressions are computed in.
+pub trait Integer: Copy + Ord {
+    /// The function in this integer's wrapping arithmetic; none where [`Unary::is_integral`] is false.
+    fn unary(op: Unary, x: Self) -> Option<Self>;
+    /// The function in this integer's wrapping arithmetic; none where [`Binary::is_integral`] is false.
+    fn binary(op: Binary, x: Self, y: Self) -> Option<Self>;
+    /// The integer that a constant is, if it is one.
+    fn constant(value: f64) -> Option<Self>;
+    /// Whether this is 0.
+    fn is_zero(self) -> bool;
+}
+
+/// By squaring, since the exponent of a wide integer may exceed the `u32` that `wrapping_pow` takes.
+macro_rules! wrapping_pow {
+    ($t:ident, $x:expr, $n:expr) => {{
+        let (mut power, mut square, mut n): ($t, $t, _) = (1, $x, $n);
+        while n > 0 {
+            if n & 1 == 1 {
+                power = power.wrapping_mul(square);
+            }
+            square = square.wrapping_mul(square);
+            n >>= 1;
+        }
+        power
+    }};
+}
+
+macro_rules! integer {
+    ($t:ident) => {
+        impl Integer for $t {
+            #[inline(always)]
+            fn unary(op: Unary, x: Self) -> Option<Self> {
+                Some(match op {
+                    Unary::Neg => x.wrapping_neg(),
+                    Unary::Abs => x.wrapping_abs(),
+                    Unary::Sign => x.signum(),
+                    Unary::Floor | Unary::Ceil | Unary::Round => x,
+                    Unary::Not => $t::from(x == 0),
+                    Unary::IsNan => 0,
+                    Unary::Sqrt
+                    | Unary::Rsqrt
+                    | Unary::Exp
+                    | Unary::Expm1
+                    | Unary::Log
+                    | Unary::Log1p
+                    | Unary::Sin
+                    | Unary::Cos
+                    | Unary::Tan
+                    | Unary::Tanh
+                    | Unary::Sigmoid
+                    | Unary::Erf => return None,
+                })
+            }
+
+            #[inline(always)]
+            fn binary(op: Binary, x: Self, y: Self) -> Option<Self> {
+                // Quotient rounded down, 0 where the divisor is 0.
+                let floor_div = |x: $t, y: $t| {
+                    if y == 0 {
+                        return 0;
+                    }
+                    let q = x.wrapping_div(y);
+                    if x.wrapping_rem(y) != 0 && (x < 0) != (y < 0) { q - 1 } else { q }
+                };
+                Some(match op {
+                    Binary::Add => x.wrapping_add(y),
+                    Binary::Sub => x.wrapping_sub(y),
+                    Binary::Mul => x.wrapping_mul(y),
+                    Binary::Div => floor_div(x, y),
+                    Binary::Pow => {
+                        let power = wrapping_pow!($t, x, y.unsigned_abs());
+                        if y < 0 { floor_div(1, power) } else { power }
+                    }
+                    Binary::Min => x.min(y),
+                    Binary::Max => x.max(y),
+                    // Wrapping gives the exact remainder: it is smaller than the divisor.
+                    Binary::Mod => x.wrapping_sub(floor_div(x, y).wrapping_mul(y)) * $t::from(y != 0),
+                    Binary::Atan2 => return None,
+                    Binary::Eq => $t::from(x == y),
+                    Binary::Ne => $t::from(x != y),
+                    Binary::Lt => $t::from(x < y),
+                    Binary::Le => $t::from(x <= y),
+                    Binary::Gt => $t::from(x > y),
+                    Binary::Ge => $t::from(x >= y),
+                    Binary::And => $t::from(x != 0 && y != 0),
+                    Binary::Or => $t::from(x != 0 || y != 0),
+                })
+            }
+
+            #[inline(always)]
+            fn constant(value: f64) -> Option<Self> {
+                (value as $t as f64 == value).then_some(value as $t)
+            }
+
+            #[inline(always)]
+            fn is_zero(self) -> bool {
+                self == 0
+            }
+        }
+    };
+}
+
+integer!(i32);
+integer!(i64);
 
 impl Unary {
     /// The function in `f64`.
@@ -33,30 +150,6 @@ impl Unary {
             Self::IsNan => f64::from(x.is_nan()),
         }
     }
-
-    /// The function in wrapping `i32`; none where [`Self::is_integral`] is false.
-    pub fn eval_i32(self, x: i32) -> Option<i32> {
-        Some(match self {
-            Self::Neg => x.wrapping_neg(),
-            Self::Abs => x.wrapping_abs(),
-            Self::Sign => x.signum(),
-            Self::Floor | Self::Ceil | Self::Round => x,
-            Self::Not => i32::from(x == 0),
-            Self::IsNan => 0,
-            Self::Sqrt
-            | Self::Rsqrt
-            | Self::Exp
-            | Self::Expm1
-            | Self::Log
-            | Self::Log1p
-            | Self::Sin
-            | Self::Cos
-            | Self::Tan
-            | Self::Tanh
-            | Self::Sigmoid
-            | Self::Erf => return None,
-        })
-    }
 }
 
 impl Binary {
@@ -73,7 +166,13 @@ impl Binary {
             Self::Max => x.max(y),
             Self::Mod => {
                 let r = x % y;
-                if r != 0.0 && (r < 0.0) != (y < 0.0) { r + y } else { r }
+                if r == 0.0 {
+                    r.copysign(y)
+                } else if (r < 0.0) != (y < 0.0) {
+                    r + y
+                } else {
+                    r
+                }
             }
             Self::Atan2 => x.atan2(y),
             Self::Eq => f64::from(x == y),
@@ -86,42 +185,6 @@ impl Binary {
             Self::Or => f64::from(x != 0.0 || y != 0.0),
         }
     }
-
-    /// The function in wrapping `i32`; none where [`Self::is_integral`] is false.
-    pub fn eval_i32(self, x: i32, y: i32) -> Option<i32> {
-        Some(match self {
-            Self::Add => x.wrapping_add(y),
-            Self::Sub => x.wrapping_sub(y),
-            Self::Mul => x.wrapping_mul(y),
-            Self::Div => floor_div(x, y),
-            Self::Pow => {
-                let power = x.wrapping_pow(y.unsigned_abs());
-                if y < 0 { floor_div(1, power) } else { power }
-            }
-            Self::Min => x.min(y),
-            Self::Max => x.max(y),
-            // Wrapping gives the exact remainder: it is smaller than the divisor.
-            Self::Mod => x.wrapping_sub(floor_div(x, y).wrapping_mul(y)) * i32::from(y != 0),
-            Self::Atan2 => return None,
-            Self::Eq => i32::from(x == y),
-            Self::Ne => i32::from(x != y),
-            Self::Lt => i32::from(x < y),
-            Self::Le => i32::from(x <= y),
-            Self::Gt => i32::from(x > y),
-            Self::Ge => i32::from(x >= y),
-            Self::And => i32::from(x != 0 && y != 0),
-            Self::Or => i32::from(x != 0 || y != 0),
-        })
-    }
-}
-
-/// Quotient rounded down, 0 where the divisor is 0.
-fn floor_div(x: i32, y: i32) -> i32 {
-    if y == 0 {
-        return 0;
-    }
-    let q = x.wrapping_div(y);
-    if x.wrapping_rem(y) != 0 && (x < 0) != (y < 0) { q - 1 } else { q }
 }
 
 impl Expr {
@@ -143,31 +206,42 @@ impl Expr {
         self.outs.iter().map(|&o| values[o as usize]).collect()
     }
 
-    /// Whether the expression has a meaning in integer arithmetic: functions that keep integers, `int32` constants.
-    pub fn is_integral(&self) -> bool {
-        self.nodes.iter().all(|node| match *node {
+    /// What the expression is computed in for inputs and results of these types: integers if all of them are and the
+    /// expression has a meaning there, wide ones if any of them is; else `f32`.
+    pub fn arithmetic(&self, types: impl IntoIterator<Item = DType>) -> Arithmetic {
+        let mut wide = false;
+        for dtype in types {
+            if dtype.is_float() {
+                return Arithmetic::F32;
+            }
+            wide |= dtype == DType::I64;
+        }
+        let whole = |v: f64| if wide { i64::constant(v).is_some() } else { i32::constant(v).is_some() };
+        let integral = self.nodes.iter().all(|node| match *node {
             Node::In(_) | Node::Select(..) => true,
-            Node::Const(bits) => f64::from(f64::from_bits(bits) as i32) == f64::from_bits(bits),
+            Node::Const(bits) => whole(f64::from_bits(bits)),
             Node::Unary(op, _) => op.is_integral(),
             Node::Binary(op, ..) => op.is_integral(),
-        })
+        });
+        match (integral, wide) {
+            (false, _) => Arithmetic::F32,
+            (true, false) => Arithmetic::I32,
+            (true, true) => Arithmetic::I64,
+        }
     }
 
-    /// The results in wrapping `i32`, for one value per input; none unless [`Self::is_integral`].
-    pub fn eval_i32(&self, inputs: &[i32]) -> Option<Vec<i32>> {
+    /// The results in wrapping integers, for one value per input; none where a function has no meaning there.
+    pub fn eval_integer<I: Integer>(&self, inputs: &[I]) -> Option<Vec<I>> {
         assert_eq!(inputs.len(), self.arity, "expression of {} inputs, given {}", self.arity, inputs.len());
-        if !self.is_integral() {
-            return None;
-        }
-        let mut values: Vec<i32> = Vec::with_capacity(self.nodes.len());
+        let mut values: Vec<I> = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
             let at = |id: u32| values[id as usize];
             let value = match *node {
                 Node::In(i) => inputs[i as usize],
-                Node::Const(bits) => f64::from_bits(bits) as i32,
-                Node::Unary(op, a) => op.eval_i32(at(a))?,
-                Node::Binary(op, a, b) => op.eval_i32(at(a), at(b))?,
-                Node::Select(c, a, b) => at(if at(c) == 0 { b } else { a }),
+                Node::Const(bits) => I::constant(f64::from_bits(bits))?,
+                Node::Unary(op, a) => I::unary(op, at(a))?,
+                Node::Binary(op, a, b) => I::binary(op, at(a), at(b))?,
+                Node::Select(c, a, b) => at(if at(c).is_zero() { b } else { a }),
             };
             values.push(value);
         }

@@ -7,7 +7,7 @@ mod eval;
 mod show;
 
 pub use build::{ExprBuilder, Feed};
-pub use eval::erf;
+pub use eval::{Arithmetic, Integer, erf};
 
 /// Functions of one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -142,8 +142,8 @@ fn simplification_keeps_values_and_integers() {
         // steps (floor, comparisons) could jump, but not at these random points.
         assert!(a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * a.abs(), "{plain} -> {expr}: {a} {b}");
         let at = [(); 3].map(|()| numbers.within(-9.0, 9.0) as i32);
-        if let Some(a) = plain.eval_i32(&at) {
-            assert_eq!(Some(a), expr.eval_i32(&at), "{plain} -> {expr} at {at:?}");
+        if let Some(a) = plain.eval_integer::<i32>(&at) {
+            assert_eq!(Some(a), expr.eval_integer::<i32>(&at), "{plain} -> {expr} at {at:?}");
         }
     }
     assert!(shorter > 500, "only {shorter} of 3000 expressions became shorter");
@@ -284,14 +284,14 @@ fn substitution_and_merging() {
 fn integer_arithmetic() {
     let div = Expr::binary(Binary::Div);
     assert_eq!(
-        [(7, 2), (-7, 2), (7, -2), (i32::MIN, -1), (3, 0)].map(|(a, b)| div.eval_i32(&[a, b]).unwrap()[0]),
+        [(7, 2), (-7, 2), (7, -2), (i32::MIN, -1), (3, 0)].map(|(a, b)| div.eval_integer::<i32>(&[a, b]).unwrap()[0]),
         [3, -4, -4, i32::MIN, 0]
     );
     let rem = Expr::binary(Binary::Mod);
     assert_eq!(
-        [(7, 3), (-7, 3), (7, -3), (i32::MIN, -1), (3, 0)].map(|(a, b)| rem.eval_i32(&[a, b]).unwrap()[0]),
+        [(7, 3), (-7, 3), (7, -3), (i32::MIN, -1), (3, 0)].map(|(a, b)| rem.eval_integer::<i32>(&[a, b]).unwrap()[0]),
         [1, 2, -2, 0, 0]
     );
-    assert_eq!(Expr::unary(Unary::Exp).eval_i32(&[1]), None);
-    assert_eq!(with(Binary::Mul, 0.3).eval_i32(&[1]), None);
+    assert_eq!(Expr::unary(Unary::Exp).eval_integer::<i32>(&[1]), None);
+    assert_eq!(with(Binary::Mul, 0.3).eval_integer::<i32>(&[1]), None);
 }

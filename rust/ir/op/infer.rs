@@ -2,6 +2,7 @@
 //! [`Form::infer`](crate::Form::infer) and in [`Window::check`].
 #![deny(clippy::wildcard_enum_match_arm)]
 
+use crate::expr::Arithmetic;
 use crate::{DType, Error, Expr, Op, Result, Type, Window};
 
 impl Op {
@@ -42,8 +43,8 @@ impl Op {
             Self::Map { expr, dtype } => map(expr, *dtype, args),
             Self::Product { form, solve } => form.infer(*solve, [&args[0], &args[1]]),
             Self::Sum(axes) => {
-                if !matches!(args[0].dtype, DType::F32 | DType::I32) {
-                    return Err(Error::dtype(name, "float32 or int32 (cast first)", args[0].to_string()));
+                if !matches!(args[0].dtype, DType::F32 | DType::I32 | DType::I64) {
+                    return Err(Error::dtype(name, "float32, int32 or int64 (cast first)", args[0].to_string()));
                 }
                 reduce(name, axes, &args[0])
             }
@@ -53,6 +54,9 @@ impl Op {
                     return Err(Error::shape(name, "at least one element to take the maximum of", args[0].to_string()));
                 }
                 Ok(ty)
+            }
+            Self::ArgSort if args[0].dtype.is_half() => {
+                Err(Error::dtype(name, "float32 or integers (cast first)", args[0].to_string()))
             }
             Self::ArgSort => match args[0].dims.last() {
                 Some(n) if i32::try_from(*n).is_ok() => Ok(Type::new(DType::I32, args[0].dims.clone())),
@@ -120,7 +124,8 @@ fn map(expr: &Expr, dtype: DType, args: &[Type]) -> Result<Type> {
     if args.iter().any(|t| t.dims != first.dims) {
         return Err(Error::shape("map", format!("arguments of equal sizes (`{expr}`)"), list(args)));
     }
-    if dtype.is_integer() && args.iter().all(|t| t.dtype.is_integer()) && !expr.is_integral() {
+    let types = || args.iter().map(|t| t.dtype).chain([dtype]);
+    if types().all(DType::is_integer) && expr.arithmetic(types()) == Arithmetic::F32 {
         let expected = format!("a float32 argument or result for `{expr}`");
         return Err(Error::dtype("map", expected, format!("{} -> {dtype}", list(args))));
     }
@@ -247,8 +252,8 @@ fn index(op: &str, given: &Type) -> Result<()> {
 
 fn scatter_add(axis: usize, size: usize, g: &Type, at: &Type) -> Result<Type> {
     index("scatter_add", at)?;
-    if !matches!(g.dtype, DType::F32 | DType::I32) {
-        return Err(Error::dtype("scatter_add", "float32 or int32 (cast first)", g.to_string()));
+    if !matches!(g.dtype, DType::F32 | DType::I32 | DType::I64) {
+        return Err(Error::dtype("scatter_add", "float32, int32 or int64 (cast first)", g.to_string()));
     }
     let end = axis.saturating_add(at.rank());
     if end > g.rank() || g.dims[axis..end] != at.dims {

@@ -186,6 +186,36 @@ impl Op {
         })
     }
 
+    /// Whether the op does not exist for halves: their values are to be widened to float32 and its result rounded back.
+    /// The others move elements, or compute elementwise in float32 whatever the storage.
+    pub fn needs_float32(&self) -> bool {
+        match self {
+            Self::Product { .. }
+            | Self::Sum(_)
+            | Self::WindowSum(_)
+            | Self::WindowSpread(_)
+            | Self::WindowArgMax(_)
+            | Self::WindowTake(_)
+            | Self::WindowPut(_)
+            | Self::ArgSort
+            | Self::ScatterAdd { .. } => true,
+            Self::Arg { .. }
+            | Self::Const { .. }
+            | Self::Random { .. }
+            | Self::Cast(_)
+            | Self::Detach
+            | Self::Map { .. }
+            | Self::Max(_)
+            | Self::Broadcast { .. }
+            | Self::Reshape(_)
+            | Self::Permute(_)
+            | Self::Slice { .. }
+            | Self::Pad { .. }
+            | Self::Concat(_)
+            | Self::Gather { .. } => false,
+        }
+    }
+
     /// Whether the op gives its argument unchanged, and its gradient unchanged too (so not [`Op::Detach`]).
     pub fn is_identity(&self, args: &[Type]) -> bool {
         let [x] = args else { return false };

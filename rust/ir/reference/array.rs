@@ -1,6 +1,7 @@
 //! Arrays of the reference: any element type, held as `f64`.
 
 use crate::{DType, Error, Result, Type};
+use half::{bf16, f16};
 
 /// A tensor; every element type holds its values as `f64` (truth values as 0 and 1).
 #[derive(Debug, Clone, PartialEq)]
@@ -67,8 +68,11 @@ pub(super) fn convert(value: f64, from: DType, to: DType) -> f64 {
     match (from, to) {
         (_, DType::Bool) => f64::from(value != 0.0),
         (_, DType::F32) => value,
-        (DType::F32, DType::I32) => f64::from(value as i32),
-        (DType::F32, DType::U8) => f64::from(value as u8),
+        (_, DType::F16) => f16::from_f64(value).to_f64(),
+        (_, DType::Bf16) => bf16::from_f64(value).to_f64(),
+        (_, DType::I64) => value as i64 as f64,
+        (from, DType::I32) if from.is_float() => f64::from(value as i32),
+        (from, DType::U8) if from.is_float() => f64::from(value as u8),
         (_, DType::I32) => f64::from(value as i64 as i32),
         (_, DType::U8) => f64::from(value as i64 as u8),
     }

@@ -1,7 +1,7 @@
 //! The oracle of tests: every op in `f64`, by loops written from its definition, with no thought of speed. Kernels of
 //! any device are compared with it; nothing else uses it (cargo feature `reference`).
 //!
-//! Floats are not rounded to `f32` anywhere. Integers and truth values are exact.
+//! Floats are not rounded to `f32` anywhere, halves when they are stored. Integers up to 2^53 and truth values are exact.
 
 mod array;
 mod random;
@@ -10,6 +10,7 @@ mod window;
 pub use array::Array;
 pub use random::philox;
 
+use crate::expr::Arithmetic;
 use crate::{Conv, DType, Error, Expr, Form, Graph, NodeId, Op, Result, Seat};
 use array::{convert, coords, offset};
 
@@ -123,15 +124,19 @@ pub fn apply(op: &Op, args: &[&Array]) -> Result<Array> {
 
 fn map(expr: &Expr, args: &[&Array], out: &mut Array) {
     let dtype = out.ty.dtype;
-    let integers = dtype.is_integer() && args.iter().all(|a| a.ty.dtype.is_integer());
+    let arithmetic = expr.arithmetic(args.iter().map(|a| a.ty.dtype).chain([dtype]));
     for i in 0..out.data.len() {
         let inputs: Vec<f64> = args.iter().map(|a| a.data[i]).collect();
-        out.data[i] = if integers {
-            let inputs: Vec<i32> = inputs.iter().map(|&v| v as i32).collect();
-            let value = expr.eval_i32(&inputs).expect("checked by infer")[0];
-            convert(f64::from(value), DType::I32, dtype)
-        } else {
-            convert(expr.eval(&inputs)[0], DType::F32, dtype)
+        out.data[i] = match arithmetic {
+            Arithmetic::I32 => {
+                let inputs: Vec<i32> = inputs.iter().map(|&v| v as i32).collect();
+                convert(f64::from(expr.eval_integer(&inputs).expect("checked by infer")[0]), DType::I32, dtype)
+            }
+            Arithmetic::I64 => {
+                let inputs: Vec<i64> = inputs.iter().map(|&v| v as i64).collect();
+                convert(expr.eval_integer(&inputs).expect("checked by infer")[0] as f64, DType::I64, dtype)
+            }
+            Arithmetic::F32 => convert(expr.eval(&inputs)[0], DType::F32, dtype),
         };
     }
 }

@@ -357,7 +357,7 @@ fn integers_and_steps_have_no_gradient() {
         assert_eq!(graph.grad(y, &[x]).unwrap(), [None], "{graph}");
     }
     let error = graph.grad(whole, &[x]).unwrap_err().to_string();
-    assert_eq!(error, "gradient: expected a float32 target, got int32[3]");
+    assert_eq!(error, "gradient: expected a floating target, got int32[3]");
 }
 
 #[test]

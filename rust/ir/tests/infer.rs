@@ -64,7 +64,7 @@ fn messages() {
         (
             Op::Sum(vec![0]),
             vec![Type::new(DType::Bool, [3])],
-            "sum: expected float32 or int32 (cast first), got bool[3]",
+            "sum: expected float32, int32 or int64 (cast first), got bool[3]",
         ),
         (Op::Sum(vec![1, 0]), vec![f(&[2, 2])], "sum: expected distinct ascending axes below 2, got [1, 0]"),
         (Op::Sum(vec![2]), vec![f(&[2, 2])], "sum: expected distinct ascending axes below 2, got [2]"),

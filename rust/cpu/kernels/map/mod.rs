@@ -15,21 +15,20 @@ mod step;
 
 pub use pattern::Operand;
 
-use crate::kernels::element::{Word, with_element};
+use crate::kernels::element::{Word, with_element, word_of};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
-use oxiconv_ir::{DType, Expr};
+use oxiconv_ir::{Arithmetic, DType, Expr};
 use program::{Load, Place, Program, Step};
 use step::Source;
 
-/// Floats of the widest vector: the size of a uniform slot, and what slots are aligned to.
+/// Floats of the widest vector: the words of a uniform slot, and what slots are aligned to.
 const VECTOR: usize = crate::math::MAX_LANES;
 
 /// A compiled elementwise expression.
 #[derive(Debug, Clone)]
 pub struct MapKernel {
     isa: Isa,
-    /// Whether arithmetic is that of `i32` rather than `f32`.
-    integer: bool,
+    arithmetic: Arithmetic,
     program: Program,
     /// Elements per element of axis 0.
     row: usize,
@@ -52,29 +51,28 @@ struct Slots {
 }
 
 impl MapKernel {
-    /// Compiles `expr` for inputs and outputs (one per result of the expression) of these kinds. Arithmetic is in
-    /// wrapping `i32` if all inputs and outputs are integers and the expression has a meaning there, else in `f32`.
+    /// Compiles `expr` for inputs and outputs (one per result of the expression) of these kinds. For the
+    /// arithmetic see [`Expr::arithmetic`].
     pub fn new(isa: Isa, expr: &Expr, inputs: &[Operand], outputs: &[DType], dims: &[usize]) -> Self {
         assert_eq!(expr.arity(), inputs.len(), "one operand per input of the expression");
         assert_eq!(expr.outs().len(), outputs.len(), "one output per result of the expression");
-        let integer =
-            expr.is_integral() && inputs.iter().map(|i| i.dtype).chain(outputs.iter().copied()).all(DType::is_integer);
-        let program = if integer {
-            Program::new::<i32>(expr, inputs, outputs, dims)
-        } else {
-            Program::new::<f32>(expr, inputs, outputs, dims)
+        let arithmetic = expr.arithmetic(inputs.iter().map(|i| i.dtype).chain(outputs.iter().copied()));
+        let program = match arithmetic {
+            Arithmetic::F32 => Program::new::<f32>(expr, inputs, outputs, dims),
+            Arithmetic::I32 => Program::new::<i32>(expr, inputs, outputs, dims),
+            Arithmetic::I64 => Program::new::<i64>(expr, inputs, outputs, dims),
         };
         // 24 KiB of a 32 KiB L1 cache for everything a block touches.
         let slots = program.periodics + program.registers + program.direct + outputs.len();
         let target = (6144 / slots).clamp(128, 1024);
         let block = program.period * (target / program.period).max(1);
-        Self { isa, integer, program, row: dims.iter().skip(1).product(), block }
+        Self { isa, arithmetic, program, row: dims.iter().skip(1).product(), block }
     }
 
     /// Floats of scratch memory that a run needs.
     pub fn scratch_len(&self) -> usize {
         let p = &self.program;
-        p.uniforms * VECTOR + (p.periodics + p.registers + p.results.len()) * self.stride() + VECTOR
+        p.uniforms * self.vector() + (p.periodics + p.registers + p.results.len()) * self.stride() + VECTOR
     }
 
     /// Computes rows `0..n` of axis 0 (`n` replaces `dims[0]`; a scalar has `n = 1`).
@@ -108,7 +106,7 @@ impl MapKernel {
         let base = scratch.as_mut_ptr();
         let uniform = base.wrapping_add(base.align_offset(VECTOR * size_of::<f32>()).min(VECTOR));
         let stride = self.stride();
-        let periodic = uniform.wrapping_add(p.uniforms * VECTOR);
+        let periodic = uniform.wrapping_add(p.uniforms * self.vector());
         let registers = periodic.wrapping_add(p.periodics * stride);
         let results = registers.wrapping_add(p.registers * stride);
         let slots = Slots { uniform, periodic, registers, results, stride };
@@ -116,7 +114,7 @@ impl MapKernel {
         let mut in_place = [false; MAX_OUTPUTS];
         for (k, plan) in p.results.iter().enumerate() {
             // The result's memory may serve as its block unless a later step still reads that memory as an input.
-            in_place[k] = plan.dtype == if self.integer { DType::I32 } else { DType::F32 }
+            in_place[k] = plan.dtype == word_of(self.arithmetic)
                 && !inputs.iter().zip(&p.last_read).any(|(&input, &last)| {
                     std::ptr::eq(input, outputs[k]) && last.is_some_and(|last| last > plan.step)
                 });
@@ -126,7 +124,17 @@ impl MapKernel {
 
     /// Floats from one block slot to the next.
     fn stride(&self) -> usize {
-        self.block.next_multiple_of(VECTOR)
+        self.block.next_multiple_of(VECTOR) * self.width()
+    }
+
+    /// Floats of a uniform slot, which has [`VECTOR`] words.
+    fn vector(&self) -> usize {
+        VECTOR * self.width()
+    }
+
+    /// Floats per word.
+    fn width(&self) -> usize {
+        word_of(self.arithmetic).size() / size_of::<f32>()
     }
 }
 
@@ -154,7 +162,11 @@ impl Kernel for Run<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        if self.kernel.integer { self.run_words::<S, i32>(s) } else { self.run_words::<S, f32>(s) }
+        match self.kernel.arithmetic {
+            Arithmetic::F32 => self.run_words::<S, f32>(s),
+            Arithmetic::I32 => self.run_words::<S, i32>(s),
+            Arithmetic::I64 => self.run_words::<S, i64>(s),
+        }
     }
 }
 
@@ -162,9 +174,10 @@ impl Run<'_> {
     #[inline(always)]
     fn run_words<S: Simd, W: Word>(&self, s: S) {
         let (p, end) = (&self.kernel.program, self.start + self.len);
+        let mut block = Block::default();
         for &(slot, value) in &p.constants {
-            let to = self.slots.uniform.wrapping_add(slot * VECTOR).cast::<W>();
-            let value = if self.kernel.integer { W::from_i32(value as i32) } else { W::from_f32(value as f32) };
+            let to = self.place::<W>(Place::Uniform(slot), block).cast::<W>();
+            let value = W::constant(value);
             for i in 0..VECTOR {
                 // SAFETY: a uniform slot has VECTOR words.
                 unsafe { to.add(i).write(value) }
@@ -173,7 +186,6 @@ impl Run<'_> {
         // A short run needs only as many periods as it reaches into.
         let tile = self.kernel.block.min((self.start % p.period + self.len).next_multiple_of(p.period));
         // Uniform values, then tiles, then block after block: one loop, so that the steps' code exists once.
-        let mut block = Block::default();
         for stage in 0.. {
             let steps: &[Step] = match stage {
                 0 => {
@@ -204,14 +216,15 @@ impl Run<'_> {
                 }
             }
             for step in steps {
-                let args = step.args.map(|a| Source::new(self.place(a, block), matches!(a, Place::Uniform(_))));
+                let args = step.args.map(|a| Source::new(self.place::<W>(a, block), matches!(a, Place::Uniform(_))));
                 // SAFETY: operands and destination are slots of the scratch memory, which hold a block each (a vector
                 // each where uniform), or memory of inputs and outputs at this block's elements.
                 unsafe {
-                    if self.kernel.integer {
-                        step::run_i32(step.function, args, self.place(step.to, block), block.len);
-                    } else {
-                        step::run_f32(s, step.function, args, self.place(step.to, block), block.len);
+                    let to = self.place::<W>(step.to, block);
+                    match W::DTYPE {
+                        DType::I32 => step::run_integer::<i32>(step.function, args, to, block.len),
+                        DType::I64 => step::run_integer::<i64>(step.function, args, to, block.len),
+                        _ => step::run_f32(s, step.function, args, to, block.len),
                     }
                 }
             }
@@ -228,18 +241,18 @@ impl Run<'_> {
 
     /// The first word of a place in this block.
     #[inline(always)]
-    fn place(&self, place: Place, block: Block) -> *mut f32 {
+    fn place<W: Word>(&self, place: Place, block: Block) -> *mut f32 {
         let slots = &self.slots;
         match place {
-            Place::Uniform(i) => slots.uniform.wrapping_add(i * VECTOR),
-            Place::Periodic(i) => slots.periodic.wrapping_add(i * slots.stride + block.phase),
+            Place::Uniform(i) => slots.uniform.wrapping_add(i * VECTOR * W::WIDTH),
+            Place::Periodic(i) => slots.periodic.wrapping_add(i * slots.stride + block.phase * W::WIDTH),
             Place::Register(i) => slots.registers.wrapping_add(i * slots.stride),
-            Place::Direct(i) => self.inputs[i].cast::<f32>().cast_mut().wrapping_add(block.start),
+            Place::Direct(i) => self.inputs[i].cast::<f32>().cast_mut().wrapping_add(block.start * W::WIDTH),
             Place::Wrapped(i) => {
                 let period = self.kernel.program.wrapped.iter().find(|w| w.0 == i).map_or(1, |w| w.1);
-                self.inputs[i].cast::<f32>().cast_mut().wrapping_add(block.start % period)
+                self.inputs[i].cast::<f32>().cast_mut().wrapping_add(block.start % period * W::WIDTH)
             }
-            Place::Result(k) if self.in_place[k] => self.outputs[k].cast::<f32>().wrapping_add(block.first),
+            Place::Result(k) if self.in_place[k] => self.outputs[k].cast::<f32>().wrapping_add(block.first * W::WIDTH),
             Place::Result(k) => slots.results.wrapping_add(k * slots.stride),
         }
     }
@@ -254,7 +267,7 @@ impl Run<'_> {
             _ => (block.start, block.len),
         };
         let from = self.inputs[load.input];
-        let to = self.place(load.to, block).cast::<W>();
+        let to = self.place::<W>(load.to, block).cast::<W>();
         // SAFETY: the slot holds `len` words and is apart from all inputs; reading is the caller's promise.
         unsafe {
             with_element!(load.dtype, T => load.pattern.expand::<T, W>(from.cast(), start, len, to));
@@ -265,7 +278,7 @@ impl Run<'_> {
     /// Output `k` is writable at the block's elements.
     #[inline(always)]
     unsafe fn store<W: Word>(&self, k: usize, block: Block) {
-        let from = self.place(Place::Result(k), block).cast::<W>();
+        let from = self.place::<W>(Place::Result(k), block).cast::<W>();
         with_element!(self.kernel.program.results[k].dtype, T => {
             let to = self.outputs[k].cast::<T>().wrapping_add(block.first);
             for i in 0..block.len {

@@ -3,7 +3,7 @@
 use super::program::Function;
 use crate::math;
 use crate::simd::Simd;
-use oxiconv_ir::expr::{Binary, Unary};
+use oxiconv_ir::expr::{Binary, Integer, Unary};
 
 /// Where an operand is: a block of words, or a single vector that is read over and over.
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ impl Source {
         Self { first, mask: if uniform { 0 } else { usize::MAX } }
     }
 
-    /// The word for position `i`.
+    /// The float for position `i`.
     #[inline(always)]
     fn at(self, i: usize) -> *const f32 {
         self.first.wrapping_add(i & self.mask)
@@ -136,22 +136,22 @@ pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, [a, b, c]: [Sour
     }
 }
 
-/// Applies a function of `i32`.
+/// Applies a function of integers.
 ///
 /// # Safety
 /// As [`run_f32`], with words that are integers.
 #[inline(always)]
-pub(super) unsafe fn run_i32(function: Function, args: [Source; 3], to: *mut f32, n: usize) {
+pub(super) unsafe fn run_integer<I: Integer>(function: Function, args: [Source; 3], to: *mut f32, n: usize) {
     // SAFETY: operand `j` holds `n` words, or at least one.
-    let at = |j: usize, i: usize| unsafe { *args[j].at(i).cast::<i32>() };
+    let at = |j: usize, i: usize| unsafe { *args[j].first.cast::<I>().wrapping_add(i & args[j].mask) };
     for i in 0..n {
         let y = match function {
             Function::Copy => at(0, i),
-            Function::Unary(f) => f.eval_i32(at(0, i)).expect("checked when compiled"),
-            Function::Binary(f) => f.eval_i32(at(0, i), at(1, i)).expect("checked when compiled"),
-            Function::Select => at(if at(0, i) == 0 { 2 } else { 1 }, i),
+            Function::Unary(f) => I::unary(f, at(0, i)).expect("checked when compiled"),
+            Function::Binary(f) => I::binary(f, at(0, i), at(1, i)).expect("checked when compiled"),
+            Function::Select => at(if at(0, i).is_zero() { 2 } else { 1 }, i),
         };
         // SAFETY: the destination holds `n` words.
-        unsafe { to.cast::<i32>().add(i).write(y) }
+        unsafe { to.cast::<I>().add(i).write(y) }
     }
 }

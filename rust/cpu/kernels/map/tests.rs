@@ -3,6 +3,7 @@
 //! bits, so rounding twice is harmless), and equality is of bits. Functions with an error bound have tests in `math`.
 
 use super::*;
+use half::{bf16, f16};
 use oxiconv_ir::expr::{Binary, ExprBuilder, Node, Unary};
 use proptest::prelude::*;
 
@@ -19,6 +20,9 @@ impl Data {
         for v in values {
             match dtype {
                 DType::F32 => bytes.extend((v as f32).to_ne_bytes()),
+                DType::F16 => bytes.extend(f16::from_f64(v).to_ne_bytes()),
+                DType::Bf16 => bytes.extend(bf16::from_f64(v).to_ne_bytes()),
+                DType::I64 => bytes.extend((v as i64).to_ne_bytes()),
                 DType::I32 => bytes.extend((v as i32).to_ne_bytes()),
                 DType::U8 => bytes.push(v as u8),
                 DType::Bool => bytes.push(u8::from(v != 0.0)),
@@ -29,27 +33,35 @@ impl Data {
 
     fn at(&self, i: usize) -> f64 {
         let word = || self.bytes[4 * i..4 * i + 4].try_into().unwrap();
+        let half = || self.bytes[2 * i..2 * i + 2].try_into().unwrap();
         match self.dtype {
             DType::F32 => f32::from_ne_bytes(word()) as f64,
+            DType::F16 => f16::from_ne_bytes(half()).to_f64(),
+            DType::Bf16 => bf16::from_ne_bytes(half()).to_f64(),
+            DType::I64 => i64::from_ne_bytes(self.bytes[8 * i..8 * i + 8].try_into().unwrap()) as f64,
             DType::I32 => i32::from_ne_bytes(word()) as f64,
             DType::U8 | DType::Bool => self.bytes[i] as f64,
         }
     }
 
     /// Aligned memory with the same bytes.
-    fn aligned(&self) -> Vec<u32> {
-        let mut words = vec![0u32; self.bytes.len().div_ceil(4)];
+    fn aligned(&self) -> Vec<u64> {
+        let mut words = vec![0u64; self.bytes.len().div_ceil(8)];
         for (i, b) in self.bytes.iter().enumerate() {
-            words[i / 4] |= (*b as u32) << (8 * (i % 4));
+            words[i / 8] |= (*b as u64) << (8 * (i % 8));
         }
         words
     }
 }
 
-fn walk(expr: &Expr, integer: bool, inputs: &[f64]) -> Vec<f64> {
-    if integer {
+fn walk(expr: &Expr, arithmetic: Arithmetic, inputs: &[f64]) -> Vec<f64> {
+    if arithmetic == Arithmetic::I32 {
         let words: Vec<i32> = inputs.iter().map(|&x| x as i32).collect();
-        return expr.eval_i32(&words).unwrap().into_iter().map(f64::from).collect();
+        return expr.eval_integer(&words).unwrap().into_iter().map(f64::from).collect();
+    }
+    if arithmetic == Arithmetic::I64 {
+        let words: Vec<i64> = inputs.iter().map(|&x| x as i64).collect();
+        return expr.eval_integer(&words).unwrap().into_iter().map(|x| x as f64).collect();
     }
     let round = |x: f64| f64::from(x as f32);
     let mut v: Vec<f64> = Vec::new();
@@ -70,8 +82,12 @@ fn walk(expr: &Expr, integer: bool, inputs: &[f64]) -> Vec<f64> {
 fn convert(x: f64, integer: bool, to: DType) -> f64 {
     match to {
         DType::F32 => x,
+        DType::F16 => f16::from_f32(x as f32).to_f64(),
+        DType::Bf16 => bf16::from_f32(x as f32).to_f64(),
+        DType::I64 => x as i64 as f64,
+        DType::I32 if integer => f64::from(x as i64 as i32),
         DType::I32 => f64::from(x as i32),
-        DType::U8 if integer => f64::from(x as i32 as u8),
+        DType::U8 if integer => f64::from(x as i64 as u8),
         DType::U8 => f64::from(x as u8),
         DType::Bool => f64::from(x != 0.0),
     }
@@ -95,20 +111,22 @@ fn check(expr: &Expr, operands: &[Operand], outputs: &[DType], dims: &[usize], n
                 match (state >> 20) % 8 {
                     0 => 0.0,
                     1 => x.round(),
-                    2 if o.dtype == DType::F32 => f64::NAN,
+                    2 if o.dtype.is_float() => f64::NAN,
                     3 if o.dtype == DType::I32 => x * 1e7,
+                    3 if o.dtype == DType::I64 => x * 1e10,
                     _ => x,
                 }
             });
             Data::new(o.dtype, values.collect::<Vec<_>>().into_iter())
         })
         .collect();
-    let integer =
-        expr.is_integral() && operands.iter().map(|o| o.dtype).chain(outputs.iter().copied()).all(DType::is_integer);
+    let arithmetic = expr.arithmetic(operands.iter().map(|o| o.dtype).chain(outputs.iter().copied()));
+    let integer = arithmetic != Arithmetic::F32;
     for isa in Isa::all_present() {
         let kernel = MapKernel::new(isa, expr, operands, outputs, dims);
-        let memory: Vec<Vec<u32>> = data.iter().map(Data::aligned).collect();
-        let mut results: Vec<Vec<u32>> = outputs.iter().map(|d| vec![0xabab_abab; total * d.size() / 4 + 2]).collect();
+        let memory: Vec<Vec<u64>> = data.iter().map(Data::aligned).collect();
+        let mut results: Vec<Vec<u64>> =
+            outputs.iter().map(|d| vec![0xabab_abab_abab_abab; total * d.size() / 8 + 2]).collect();
         let ins: Vec<*const u8> = memory.iter().map(|m| m.as_ptr().cast()).collect();
         let outs: Vec<*mut u8> = results.iter_mut().map(|m| m.as_mut_ptr().cast()).collect();
         let mut scratch = vec![f32::NAN; kernel.scratch_len()];
@@ -130,7 +148,7 @@ fn check(expr: &Expr, operands: &[Operand], outputs: &[DType], dims: &[usize], n
                     d.at(offset)
                 })
                 .collect();
-            let want = walk(expr, integer, &values);
+            let want = walk(expr, arithmetic, &values);
             for (k, result) in results.iter().enumerate() {
                 let bytes = result.iter().flat_map(|w| w.to_ne_bytes()).collect();
                 let got = Data { dtype: outputs[k], bytes }.at(i);
@@ -202,7 +220,8 @@ fn expression(arity: usize, results: usize, integral: bool, choices: &[(u8, u8, 
 }
 
 fn dtype() -> impl Strategy<Value = DType> {
-    prop::sample::select(vec![DType::F32, DType::F32, DType::I32, DType::U8, DType::Bool])
+    use DType as D;
+    prop::sample::select(vec![D::F32, D::F32, D::F16, D::Bf16, D::I64, D::I32, D::U8, D::Bool])
 }
 
 proptest! {
@@ -234,6 +253,23 @@ proptest! {
     ) {
         let operands: Vec<Operand> =
             inputs.into_iter().map(|(dtype, r)| Operand { dtype, repeat: vec![r] }).collect();
+        let expr = expression(operands.len(), 1, true, &choices);
+        check(&expr, &operands, &[output], &[len], len, seed);
+    }
+
+    #[test]
+    fn random_wide_integer_expressions(
+        len in 0usize..2000,
+        inputs in prop::collection::vec((prop::sample::select(vec![DType::I64, DType::I32, DType::U8]), any::<bool>()), 0..3),
+        output in prop::sample::select(vec![DType::I64, DType::Bool]),
+        choices in prop::collection::vec(any::<(u8, u8, u8, u8)>(), 0..12),
+        seed in any::<u64>(),
+    ) {
+        let operands: Vec<Operand> = [(DType::I64, false)]
+            .into_iter()
+            .chain(inputs)
+            .map(|(dtype, r)| Operand { dtype, repeat: vec![r] })
+            .collect();
         let expr = expression(operands.len(), 1, true, &choices);
         check(&expr, &operands, &[output], &[len], len, seed);
     }

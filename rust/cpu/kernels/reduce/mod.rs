@@ -9,13 +9,13 @@
 //! chunk, `log2(n / 128) + 1` over chunks, 1 for the rest and 6 across a narrow row's copies.
 
 mod fold;
+mod wide;
 
-use crate::kernels::element::{Word, with_element};
+use crate::kernels::element::{Word, with_element, word_of};
 use crate::kernels::map::{MapKernel, Operand};
 use crate::simd::{Isa, dispatch};
 use fold::{CHUNK, Columns, Fold, LANES, MaxF32, MaxI32, Rows, SumF32, SumI32};
-use oxiconv_ir::DType;
-use oxiconv_ir::expr::Expr;
+use oxiconv_ir::{Arithmetic, DType, Expr};
 
 /// What to do with the values along the axes that vanish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ struct Group {
 pub struct ReduceKernel {
     isa: Isa,
     reduction: Reduction,
-    integer: bool,
+    arithmetic: Arithmetic,
     dtype: DType,
     /// Alternating, outermost first, at least one.
     groups: Vec<Group>,
@@ -71,7 +71,7 @@ const STRIP: usize = 1024;
 
 impl ReduceKernel {
     /// Compiles the reduction over `axes` (ascending) of `prologue`, an expression with one result of sizes `dims`.
-    /// Arithmetic is in wrapping `i32` if inputs and result are integers, as in [`MapKernel::new`], else in `f32`.
+    /// For the arithmetic see [`Expr::arithmetic`].
     pub fn new(
         isa: Isa,
         reduction: Reduction,
@@ -81,8 +81,8 @@ impl ReduceKernel {
         axes: &[usize],
         dtype: DType,
     ) -> Self {
-        let integer = prologue.is_integral() && dtype.is_integer() && inputs.iter().all(|i| i.dtype.is_integer());
-        let word = if integer { DType::I32 } else { DType::F32 };
+        let arithmetic = prologue.arithmetic(inputs.iter().map(|i| i.dtype).chain([dtype]));
+        let word = word_of(arithmetic);
         let plain = (0..inputs.len())
             .find(|&i| prologue.is_input(i) && inputs[i].dtype == word && !inputs[i].repeat.contains(&true));
         let source = match plain {
@@ -104,11 +104,14 @@ impl ReduceKernel {
         }
         assert!(groups.len() <= MAX_GROUPS, "a reduction over {} groups of axes", groups.len());
         let rows = dims.first().copied().unwrap_or(1);
-        Self { isa, reduction, integer, dtype, groups, rows, source }
+        Self { isa, reduction, arithmetic, dtype, groups, rows, source }
     }
 
     /// Floats of scratch memory that a run with `n` up to `dims[0]` needs.
     pub fn scratch_len(&self) -> usize {
+        if self.arithmetic == Arithmetic::I64 {
+            return self.wide_scratch_len();
+        }
         let sizes = self.sizes(self.rows);
         let sizes = &sizes[..self.groups.len()];
         let map = if let Source::Map(m) = &self.source { m.scratch_len() } else { 0 };
@@ -125,11 +128,12 @@ impl ReduceKernel {
         assert!(scratch.len() >= self.scratch_len(), "scratch of {} floats", self.scratch_len());
         // SAFETY: passed on.
         unsafe {
-            match (self.integer, self.reduction) {
-                (false, Reduction::Sum) => self.run_fold::<SumF32>(n, inputs, out, scratch),
-                (false, Reduction::Max) => self.run_fold::<MaxF32>(n, inputs, out, scratch),
-                (true, Reduction::Sum) => self.run_fold::<SumI32>(n, inputs, out, scratch),
-                (true, Reduction::Max) => self.run_fold::<MaxI32>(n, inputs, out, scratch),
+            match (self.arithmetic, self.reduction) {
+                (Arithmetic::F32, Reduction::Sum) => self.run_fold::<SumF32>(n, inputs, out, scratch),
+                (Arithmetic::F32, Reduction::Max) => self.run_fold::<MaxF32>(n, inputs, out, scratch),
+                (Arithmetic::I32, Reduction::Sum) => self.run_fold::<SumI32>(n, inputs, out, scratch),
+                (Arithmetic::I32, Reduction::Max) => self.run_fold::<MaxI32>(n, inputs, out, scratch),
+                (Arithmetic::I64, _) => self.run_wide(n, inputs, out, scratch),
             }
         }
     }

@@ -1,0 +1,5 @@
+"""Several devices, which are absent: see `oxiconv.absent`."""
+
+from oxiconv.absent import getter
+
+__getattr__ = getter(__name__)

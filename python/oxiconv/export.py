@@ -1,0 +1,5 @@
+"""Exporting to other runtimes, which is absent: see `oxiconv.absent`."""
+
+from oxiconv.absent import getter
+
+__getattr__ = getter(__name__)
