@@ -7,7 +7,7 @@ use crate::{Picture, Samples};
 pub enum Conventions {
     /// `tf.image.decode_image`: libpng's grey, in 15 bits, rounded down; the upper 8 of 16 bits.
     TensorFlow,
-    /// `PIL.Image.convert`: grey in 16 bits, rounded; 16-bit grey clipped to 8 bits, and kept where grey is asked for.
+    /// `PIL.Image.convert`: grey in 16 bits, rounded; 16-bit grey clipped to 8 bits, colours the upper 8.
     Pillow,
 }
 
@@ -33,12 +33,11 @@ impl Sample for u16 {
 
 impl Picture {
     /// The picture with 1, 3 or 4 channels: alpha is dropped or full, colours become grey (ITU-R 601) or grey colours.
-    /// 8 bits a sample, but for [`Conventions::Pillow`]'s 16-bit grey.
+    /// 8 bits a sample.
     #[must_use]
     pub fn converted(self, to: usize, conventions: Conventions) -> Self {
         let from = self.channels;
         let samples = match (self.samples, conventions) {
-            (Samples::U16(v), Conventions::Pillow) if from == 1 && to == 1 => Samples::U16(v),
             (Samples::U16(v), Conventions::Pillow) => {
                 let narrow: fn(&u16) -> u8 = if from == 1 { |&v| v.min(255) as u8 } else { |&v| (v >> 8) as u8 };
                 Samples::U8(convert(v.iter().map(narrow).collect(), from, to, pillow_grey))

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oxiconv.data.elements import TensorSpec, leaves, map_leaves, rows, spec_of, stack, to_numpy, to_tensor
+from oxiconv.data.elements import leaves, map_leaves, rows, spec_of, stack, to_numpy, to_tensor
 from oxiconv.data.streams import Cache, chunked, prefetched, repeated, shuffled
 
 AUTOTUNE: Final = -1
@@ -32,12 +32,14 @@ class Rows:
     """The rows of these numbers as one element with a first axis."""
 
     def elements(self) -> Iterator[Any]:
+        """The rows, one by one."""
         for chunk in chunked(self.order(), _READ_AHEAD):
             fetched = self.fetch(np.array(chunk, np.intp))
             for k in range(len(chunk)):
                 yield map_leaves(partial(_row, k), fetched)
 
     def batches(self, size: int) -> Iterator[Any]:
+        """The rows, `size` at a time."""
         for chunk in chunked(self.order(), size):
             yield self.fetch(np.array(chunk, np.intp))
 
@@ -137,8 +139,7 @@ class Dataset:
 
         def elements() -> Iterator[Any]:
             for drawn in zip(*(part._elements() for part in parts), strict=False):
-                given = iter(drawn)
-                yield map_leaves(lambda _: next(given), structure)
+                yield map_leaves(partial(_following, iter(drawn)), structure)
 
         known = [part._cardinality for part in parts]
         finite = [count for count in known if count != INFINITE_CARDINALITY]
@@ -270,9 +271,7 @@ class Dataset:
 
     def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Dataset:
         """The elements of which `predicate` is true."""
-        return self._like(
-            lambda: (e for e in self._elements() if bool(_call(predicate, e))), UNKNOWN_CARDINALITY
-        )
+        return self._like(lambda: (e for e in self._elements() if bool(_call(predicate, e))), UNKNOWN_CARDINALITY)
 
     def enumerate(self, start: int = 0, name: str | None = None) -> Dataset:
         """Pairs of a number, counted from `start`, and an element."""
@@ -359,6 +358,10 @@ class Dataset:
     def with_options(self, options: Any, name: str | None = None) -> Dataset:
         """The dataset itself: there is nothing to tune."""
         return self
+
+
+def _following(items: Iterator[Any], _: Any) -> Any:
+    return next(items)
 
 
 def _call(function: Callable[..., Any], element: Any) -> Any:

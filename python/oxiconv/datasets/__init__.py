@@ -1,4 +1,4 @@
-"""Data sets: `mnist`, `fashion_mnist`, `cifar10` and `cifar100` from their original files, `glyphs` drawn on the spot."""
+"""Data sets: `mnist`, `fashion_mnist`, `cifar10`, `cifar100` from their original files, `glyphs` drawn on the spot."""
 
 from oxiconv.absent import getter
 from oxiconv.datasets import cifar10, cifar100, fashion_mnist, glyphs, mnist

@@ -59,12 +59,12 @@ class Image:
     @property
     def width(self) -> int:
         """Columns."""
-        return self._pixels.shape[1]
+        return int(self._pixels.shape[1])
 
     @property
     def height(self) -> int:
         """Rows."""
-        return self._pixels.shape[0]
+        return int(self._pixels.shape[0])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The pixels."""

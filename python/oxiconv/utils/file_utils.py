@@ -86,7 +86,9 @@ def get_file(
         _download(origin, target, file_hash, hash_algorithm)
     if not extract:
         return str(target)
-    if (download or not unpacked.exists()) and not extract_archive(target, unpacked, "tar" if untar else archive_format):
+    if (download or not unpacked.exists()) and not extract_archive(
+        target, unpacked, "tar" if untar else archive_format
+    ):
         warnings.warn(f"get_file: {target} is no archive of the format {archive_format!r}.", stacklevel=2)
     return str(unpacked)
 

@@ -112,9 +112,10 @@ def image_dataset_from_directory(
         raise ValueError(f"{name}: only one of crop_to_aspect_ratio and pad_to_aspect_ratio can be True.")
     if batch_size is not None and not is_whole(batch_size):
         raise ValueError(f"{name}: batch_size must be a positive integer or None, got {batch_size!r}.")
-    size = (image_size, image_size) if is_whole(image_size) else image_size
-    if not isinstance(size, list | tuple) or len(size) != 2 or not all(is_whole(n) for n in size):
+    sides: tuple[Any, ...] = tuple(image_size) if isinstance(image_size, list | tuple) else (image_size, image_size)
+    if len(sides) != 2 or not all(is_whole(n) for n in sides):
         raise ValueError(f"{name}: image_size must be two positive integers, got {image_size!r}.")
+    size = (int(sides[0]), int(sides[1]))
     data_format = data_format or image_data_format()
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(f'{name}: data_format must be "channels_last" or "channels_first", got {data_format!r}.')
@@ -130,7 +131,7 @@ def image_dataset_from_directory(
     def load(paths: list[str]) -> NDArray[Any]:
         fit = "crop" if crop_to_aspect_ratio else "pad" if pad_to_aspect_ratio else "stretch"
         first = data_format == "channels_first"
-        images = load_batch(paths, (size[0], size[1]), _CHANNELS[color_mode], interpolation.lower(), fit, first)
+        images = load_batch(paths, size, _CHANNELS[color_mode], interpolation.lower(), fit, first)
         return images.astype(np.uint8) if interpolation.lower() == "nearest" else images
 
     def dataset(part: Index, what: str, shuffled: bool) -> Dataset:
@@ -166,5 +167,5 @@ def _targets(index: Index, label_mode: str | None) -> NDArray[Any] | None:
         return labels.astype(np.float32)[:, None]
     if label_mode == "categorical":
         # Labels out of range give rows of zeros, as one-hot encodings do.
-        return (labels[:, None] == np.arange(len(index.class_names or ()))).astype(np.float32)
+        return np.asarray(labels[:, None] == np.arange(len(index.class_names or ())), np.float32)
     return labels

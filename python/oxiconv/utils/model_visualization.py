@@ -6,6 +6,7 @@ import html
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,6 +81,7 @@ def model_to_dot(
         show_layer_activations: write the activations of layers that have one.
         show_trainable: write whether layers with weights are trainable.
         splines: "ortho", "curved", "polyline", "spline" or "line".
+        **kwargs: none are known.
 
     Returns:
         An object whose `str` is the text; `write` and `create` draw it with Graphviz.
@@ -149,13 +151,8 @@ def plot_model(
 
 
 def _shown(path: Path) -> Any:
-    import sys
-
-    if "IPython" not in sys.modules:
-        return None
-    from IPython import display
-
-    return display.Image(filename=str(path))
+    notebook = sys.modules.get("IPython")
+    return None if notebook is None else notebook.display.Image(filename=str(path))
 
 
 @dataclass(frozen=True)
