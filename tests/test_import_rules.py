@@ -20,6 +20,7 @@ LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "de
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
+        "autograd",
         "config",
         "dtype",
         "inference",
@@ -51,12 +52,14 @@ MAY_IMPORT: dict[str, Groups] = {
     "losses": OPS | {"saving"},
     "metrics": OPS | {"losses", "saving"},
     "optimizers": OPS | {"saving"},
-    "layers": OPS | PIECES | {"dtype_policies", "saving"},
+    "bounding_boxes": OPS,
+    "layers": OPS | PIECES | {"bounding_boxes", "dtype_policies", "saving"},
     # Files and streams of batches.
     "images": Groups({"_core"}),
     "data": OPS,
-    "utils": OPS | {"data", "images", "saving"},
+    "utils": OPS | {"bounding_boxes", "data", "images", "saving"},
     "preprocessing": Groups({"absent", "utils"}),
+    "visualization": OPS | {"bounding_boxes"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import oxiconv
+import sequence_layers
 from oxiconv import ShapeError, Variable, layers, ops
 from oxiconv.saving import deserialize_keras_object, serialize_keras_object
+from preprocessing_rows import PREPROCESSING
 
 # Class, arguments, input shape, and what Keras documents: output shape and number of parameters.
 KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
@@ -89,6 +91,7 @@ KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
     (layers.Maximum, {}, [(None, 3), (None, 3)], (None, 3), 0),
     (layers.Minimum, {}, [(None, 3), (None, 3)], (None, 3), 0),
     (layers.Concatenate, {}, [(None, 3), (None, 4)], (None, 7), 0),
+    *PREPROCESSING,
 ]
 
 
@@ -110,7 +113,7 @@ def test_shapes_parameters_and_configuration(
 
 
 def test_every_layer_is_in_the_table() -> None:
-    tested = {row[0] for row in KERAS}
+    tested = {row[0] for row in [*KERAS, *sequence_layers.ROWS]} | sequence_layers.PARTS
     untested = {layers.Layer, layers.InputLayer, layers.InputSpec, layers.Lambda}
     public = {value for name in layers.__all__ if inspect.isclass(value := getattr(layers, name))}
     assert public == tested | untested

@@ -16,6 +16,7 @@ from oxiconv import operators as _operators
 from oxiconv import ops
 from oxiconv._core import __version__
 from oxiconv.absent import AbsentError, refuse
+from oxiconv.autograd import enable_grad, grad, no_grad, value_and_grad
 from oxiconv.devices import device
 from oxiconv.naming import name_scope
 from oxiconv.symbolic import KerasTensor, Operation
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         saving,
         tree,
         utils,
+        visualization,
         wrappers,
     )
     from oxiconv.dtype_policies import DTypePolicy, FloatDTypePolicy
@@ -102,6 +104,7 @@ _MODULES = frozenset(
         "saving",
         "tree",
         "utils",
+        "visualization",
         "wrappers",
     }
 )
@@ -163,7 +166,9 @@ __all__ = [
     "distillation",
     "distribution",
     "dtype_policies",
+    "enable_grad",
     "export",
+    "grad",
     "initializers",
     "keras_compat_version",
     "layers",
@@ -173,6 +178,7 @@ __all__ = [
     "mixed_precision",
     "models",
     "name_scope",
+    "no_grad",
     "ops",
     "optimizers",
     "preprocessing",
@@ -182,7 +188,9 @@ __all__ = [
     "saving",
     "tree",
     "utils",
+    "value_and_grad",
     "version",
+    "visualization",
     "wrappers",
 ]
 

@@ -5,6 +5,7 @@ use crate::graph::{Graph, NodeId};
 use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step, Value, ValueId};
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
+use crate::sums::join;
 use crate::{Op, Result, Type};
 
 /// What to compute, of which arguments.
@@ -30,7 +31,8 @@ const PARTIAL_BYTES: usize = 256 << 20;
 
 /// Plans a graph for a target.
 pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Program> {
-    let (graph, roots) = rewrite(graph, &request.results)?;
+    let (graph, roots) = join(graph, &request.results)?;
+    let (graph, roots) = rewrite(&graph, &roots)?;
     let split = Split::new(&graph, &request.batched);
     let steps = fuse(&graph, &split, &roots, target);
     Ok(Planner::new(&graph, &split, steps, request, &roots).finish())
@@ -220,7 +222,7 @@ impl<'a> Planner<'a> {
     fn may_replace(&self, v: ValueId, arg: usize) -> bool {
         let last_stage = self.stages.len() - 1;
         let made = self.made[v];
-        let can_fail = |s: &Fused| matches!(s.kind, Kind::Op(Op::Gather { .. } | Op::ScatterAdd { .. }));
+        let can_fail = |s: &Fused| matches!(&s.kind, Kind::Op(op) if op.checks_indices());
         if made.0 != last_stage || self.is_sharded(last_stage) || self.stages[last_stage].iter().any(can_fail) {
             return false;
         }

@@ -218,7 +218,8 @@ pub(crate) fn pad(py: Python<'_>, x: Given<'_, '_>, low: Sizes, high: Sizes, int
 #[pyfunction]
 #[pyo3(signature = (xs, axis, /))]
 pub(crate) fn concat(py: Python<'_>, xs: Vec<Bound<'_, PyTensor>>, axis: usize) -> PyResult<PyTensor> {
-    apply(py, Op::Concat(axis), &xs.iter().collect::<Vec<_>>())
+    let parts: Vec<&Value> = xs.iter().map(|x| &x.get().0).collect();
+    run(py, || ops::concat(&parts, axis))
 }
 
 /// Slices of `x` along `axis` at the int32 indices: `[a.., axis, b..]`, `[i..]` to `[a.., i.., b..]`.
@@ -239,6 +240,27 @@ pub(crate) fn scatter_add(
     size: usize,
 ) -> PyResult<PyTensor> {
     apply(py, Op::ScatterAdd { axis, size }, &[x, index])
+}
+
+/// Slices of each entry of axis 0 along `axis` at its own indices: `[n, a.., axis, b..]`, `[n, i..]` to
+/// `[n, a.., i.., b..]`.
+#[pyfunction]
+#[pyo3(signature = (x, index, axis, /))]
+pub(crate) fn gather_each(py: Python<'_>, x: Given<'_, '_>, index: Given<'_, '_>, axis: usize) -> PyResult<PyTensor> {
+    apply(py, Op::GatherEach { axis }, &[x, index])
+}
+
+/// Slices of each entry of axis 0 added at its own indices: the transpose of `gather_each`.
+#[pyfunction]
+#[pyo3(signature = (x, index, axis, size, /))]
+pub(crate) fn scatter_each(
+    py: Python<'_>,
+    x: Given<'_, '_>,
+    index: Given<'_, '_>,
+    axis: usize,
+    size: usize,
+) -> PyResult<PyTensor> {
+    apply(py, Op::ScatterEach { axis, size }, &[x, index])
 }
 
 /// Counter-based random float32: uniform on [0, 1), or standard normal. `state` is int32[2] = (seed, counter).

@@ -7,6 +7,9 @@ from typing import Any
 
 from oxiconv.absent import getter
 from oxiconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from oxiconv.layers.attention.attention import AdditiveAttention, Attention
+from oxiconv.layers.attention.grouped_query_attention import GroupedQueryAttention
+from oxiconv.layers.attention.multi_head_attention import MultiHeadAttention
 from oxiconv.layers.convolution import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from oxiconv.layers.core import Identity, Lambda, Rescaling
 from oxiconv.layers.dense import Dense
@@ -18,9 +21,12 @@ from oxiconv.layers.depthwise import (
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
+from oxiconv.layers.einsum_dense import EinsumDense
+from oxiconv.layers.embedding import Embedding
 from oxiconv.layers.input_layer import Input, InputLayer
 from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
+from oxiconv.layers.masking import Masking
 from oxiconv.layers.merging import (
     Add,
     Average,
@@ -64,6 +70,37 @@ from oxiconv.layers.pooling import (
     MaxPooling2D,
     MaxPooling3D,
 )
+from oxiconv.layers.preprocessing.box_numbers import MaxNumBoundingBoxes
+from oxiconv.layers.preprocessing.coloring import (
+    AutoContrast,
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomGaussianBlur,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPosterization,
+    RandomSaturation,
+    RandomSharpness,
+    Solarization,
+)
+from oxiconv.layers.preprocessing.encoding import CategoryEncoding
+from oxiconv.layers.preprocessing.framing import CenterCrop, RandomCrop, Resizing
+from oxiconv.layers.preprocessing.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
+from oxiconv.layers.preprocessing.mixing import CutMix, MixUp, RandomErasing
+from oxiconv.layers.preprocessing.normalization import Normalization
+from oxiconv.layers.preprocessing.policies import AugMix, Pipeline, RandAugment
+from oxiconv.layers.preprocessing.warping import (
+    RandomElasticTransform,
+    RandomFlip,
+    RandomPerspective,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
 from oxiconv.layers.regularization import Dropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
 from oxiconv.layers.reshaping import (
     Cropping1D,
@@ -77,6 +114,14 @@ from oxiconv.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from oxiconv.layers.rnn.bidirectional import Bidirectional
+from oxiconv.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+from oxiconv.layers.rnn.gru import GRU, GRUCell
+from oxiconv.layers.rnn.lstm import LSTM, LSTMCell
+from oxiconv.layers.rnn.rnn import RNN
+from oxiconv.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
+from oxiconv.layers.rnn.stacked_rnn_cells import StackedRNNCells
+from oxiconv.layers.rnn.time_distributed import TimeDistributed
 from oxiconv.layers.transposed import (
     Conv1DTranspose,
     Conv2DTranspose,
@@ -85,11 +130,21 @@ from oxiconv.layers.transposed import (
     Convolution2DTranspose,
     Convolution3DTranspose,
 )
+from oxiconv.layers.wrapper import Wrapper
+
+GroupQueryAttention = GroupedQueryAttention  # Keras's public name, and the one that it saves
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
+    "AdditiveAttention",
+    "Attention",
+    "AugMix",
+    "AutoContrast",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -98,13 +153,20 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
+    "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -113,11 +175,16 @@ __all__ = [
     "Convolution3DTranspose",
     "Cropping1D",
     "Cropping2D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
+    "EinsumDense",
+    "Embedding",
+    "Equalization",
     "Flatten",
+    "GRUCell",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -131,14 +198,19 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
+    "MaxNumBoundingBoxes",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -147,23 +219,55 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MixUp",
+    "MultiHeadAttention",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "Pipeline",
+    "RandAugment",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPerspective",
+    "RandomPosterization",
+    "RandomRotation",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
+    "Solarization",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UpSampling2D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

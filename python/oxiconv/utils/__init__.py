@@ -10,6 +10,7 @@ from oxiconv.saving.custom_objects import (
     register_keras_serializable,
 )
 from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
+from oxiconv.utils import bounding_boxes as bounding_boxes
 from oxiconv.utils.dataset_utils import split_dataset
 from oxiconv.utils.file_utils import get_file
 from oxiconv.utils.image_dataset_utils import image_dataset_from_directory
