@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, Groups] = {
     "data": OPS,
     "utils": OPS | {"bounding_boxes", "data", "images", "saving"},
     "preprocessing": Groups({"absent", "utils"}),
-    "visualization": OPS | {"bounding_boxes"},
+    "visualization": OPS | {"bounding_boxes", "images"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},

@@ -30,7 +30,8 @@ pub fn encode(picture: &Picture, format: Format) -> Result<Vec<u8>, Error> {
     let side = |n: usize| u32::try_from(n).ok().filter(|&n| n > 0).ok_or_else(|| refused(&"no such size"));
     let (bytes, colour) = match (samples, channels) {
         (Samples::U8(v), 1) => (v.as_slice(), ExtendedColorType::L8),
-        (Samples::U8(v), 2) => (v.as_slice(), ExtendedColorType::La8),
+        // The encoder would drop the alpha.
+        (Samples::U8(v), 2) if format != Format::Bmp => (v.as_slice(), ExtendedColorType::La8),
         (Samples::U8(v), 3) => (v.as_slice(), ExtendedColorType::Rgb8),
         (Samples::U8(v), 4) => (v.as_slice(), ExtendedColorType::Rgba8),
         (Samples::U16(v), 1) => (bytemuck::cast_slice(v), ExtendedColorType::L16),

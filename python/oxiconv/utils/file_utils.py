@@ -58,7 +58,7 @@ def get_file(
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     pathlib.Path(folder, "a.txt").write_text("hello") and None
-    ...     path = get_file("b.txt", pathlib.Path(folder, "a.txt").as_uri(), cache_dir=folder)
+    ...     path = get_file("b.txt", pathlib.Path(folder, "a.txt").as_uri(), cache_dir=folder)  # doctest: +ELLIPSIS
     ...     pathlib.Path(path).read_text()
     Downloading data from file:///...a.txt
     'hello'
