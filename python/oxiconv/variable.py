@@ -115,7 +115,8 @@ class Variable(Values):
         if _scopes.stateless is not None:
             _scopes.stateless.add_update((self, new))
         elif active is None:
-            self.cell.set(new)
+            # As in a trace, no gradient passes through an assignment.
+            self.cell.set(_core.detach(new) if tape.recording() else new)
         else:
             active.write(self, new)
         return new

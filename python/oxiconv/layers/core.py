@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -57,6 +58,7 @@ class Lambda(Layer):
     Args:
         function: of the inputs, and of `arguments`.
         output_shape: accepted for Keras compatibility; shapes come from tracing.
+        mask: of the result, or a function of the inputs and their mask that gives it.
         arguments: keyword arguments of the function.
         **kwargs: those of `Layer`.
     """
@@ -69,13 +71,25 @@ class Lambda(Layer):
         self,
         function: Callable[..., Any],
         output_shape: Any = None,
+        mask: Any = None,
         arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.function = activations.get(function)
+        self.mask = mask
         self.arguments = dict(arguments or {})
+        try:
+            taken = list(inspect.signature(self.function).parameters)
+        except ValueError:  # a function of C has none that can be seen
+            taken = []
+        self._takes = [name for name in ("mask", "training") if name in taken]
 
-    def call(self, inputs: Any) -> Any:
-        """The function of the inputs."""
-        return self.function(inputs, **self.arguments)
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        """The function of the inputs, and of `mask` and `training` if it takes them."""
+        given = {"mask": mask, "training": training}
+        return self.function(inputs, **self.arguments, **{name: given[name] for name in self._takes})
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask given to the constructor, or what the function given there says; else none."""
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
