@@ -61,7 +61,7 @@ fn from_array(op: &str, object: &Bound<'_, PyAny>) -> PyResult<Picture> {
     Ok(Picture { height, width, channels, samples })
 }
 
-fn to_array<'py>(py: Python<'py>, picture: Picture) -> PyResult<Bound<'py, PyAny>> {
+fn to_array(py: Python<'_>, picture: Picture) -> PyResult<Bound<'_, PyAny>> {
     let shape = [picture.height, picture.width, picture.channels];
     Ok(match picture.samples {
         Samples::U8(v) => PyArray1::from_vec(py, v).reshape(shape)?.into_any(),
