@@ -57,7 +57,7 @@ MAY_IMPORT: dict[str, Groups] = {
     # Files and streams of batches.
     "images": Groups({"_core"}),
     "data": OPS,
-    "utils": OPS | {"bounding_boxes", "data", "images", "saving"},
+    "utils": OPS | {"backend", "bounding_boxes", "data", "images", "saving"},
     "preprocessing": Groups({"absent", "utils"}),
     "visualization": OPS | {"bounding_boxes", "images"},
     "callbacks": OPS | {"saving", "utils"},

@@ -9,6 +9,8 @@ import pytest
 
 from oxiconv import GradientTape, Variable, initializers, layers, ops
 from oxiconv.trace import Trace
+from reference.areas.layers import NORMALIZATIONS, SHAPES
+from reference.areas.windows import ADAPTIVE, CONVOLUTIONS, POOLINGS
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -157,3 +159,25 @@ def test_renormalization_begins_as_normalization_by_the_first_statistics() -> No
     np.testing.assert_allclose(layer(x, training=True).numpy(), x, atol=16 * 8 * EPS)
     names = ["gamma", "beta", "moving_mean", "moving_variance", "moving_stddev", "renorm_mean", "renorm_stddev"]
     assert [w.name for w in layer.weights] == names
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", [*CONVOLUTIONS, *POOLINGS, *ADAPTIVE, *NORMALIZATIONS, *SHAPES])
+def test_half_types(name: str, policy: str) -> None:
+    """Outputs in the type of the computation, near those in float32; gradients in the types of the weights."""
+    cls, shape, arguments = {**CONVOLUTIONS, **POOLINGS, **ADAPTIVE, **NORMALIZATIONS, **SHAPES}[name]
+    x = draw(*shape)
+    wide, half = getattr(layers, cls)(**arguments), getattr(layers, cls)(**arguments, dtype=policy)
+    wide(x)
+    half(x)
+    half.set_weights(wide.get_weights())
+    with GradientTape() as tape:
+        y = half(x)
+        loss = ops.sum(ops.cast(y, "float32"))
+    assert y.dtype == policy.removeprefix("mixed_")
+    for gradient, weight in zip(tape.gradient(loss, half.trainable_weights), half.trainable_weights, strict=True):
+        assert gradient.dtype == weight.dtype
+    # Inputs and weights are rounded to 8 or 11 bits; at most 27 terms, normalized by statistics of rounded inputs.
+    want = wide(x).numpy()
+    bits = 8 if "bfloat16" in policy else 11
+    np.testing.assert_allclose(y.numpy().astype(np.float32), want, rtol=0, atol=27 * 2.0**-bits * np.abs(want).max())

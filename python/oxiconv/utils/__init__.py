@@ -1,6 +1,13 @@
 """Labels, seeds, progress bars, data sets, and the registry of classes that files may name."""
 
 from oxiconv.absent import getter
+from oxiconv.backend import clear_session, is_keras_tensor, standardize_dtype
+from oxiconv.config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
+from oxiconv.keras_tensor import get_source_inputs
 from oxiconv.saving.custom_objects import (
     CustomObjectScope,
     custom_object_scope,
@@ -30,14 +37,20 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
     "get_custom_objects",
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "get_source_inputs",
     "image_dataset_from_directory",
     "img_to_array",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
     "load_img",
     "model_to_dot",
     "normalize",
@@ -48,6 +61,7 @@ __all__ = [
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
+    "standardize_dtype",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
