@@ -245,8 +245,6 @@ class Layer(Configurable):
                 outputs = self.call(*args, **kwargs)
         else:
             outputs = self.call(*args, **kwargs)
-        if self._rounds_outputs and self._input_type in _HALVES:
-            outputs = tree.map_structure(self._cast, outputs)
         if self.activity_regularizer is not None:
             for output in tree.flatten(outputs):
                 penalty = self.activity_regularizer(output)
