@@ -121,8 +121,8 @@ def test_histograms_and_the_graph(tmp_path: Path) -> None:
 def test_what_is_absent(tmp_path: Path) -> None:
     for kwargs in ({"write_images": True}, {"embeddings_freq": 1}, {"profile_batch": (2, 4)}):
         with pytest.raises(NotImplementedError, match="TensorBoard: "):
-            TensorBoard(tmp_path, **kwargs)  # type: ignore[arg-type]
+            TensorBoard(tmp_path, **kwargs)
     with pytest.raises(ValueError, match="update_freq"):
         TensorBoard(tmp_path, update_freq="often")
     with pytest.raises(keras.AbsentError, match="ModelCheckpoint or BackupAndRestore"):
-        _ = keras.callbacks.OrbaxCheckpoint  # type: ignore[attr-defined]
+        _ = keras.callbacks.OrbaxCheckpoint
