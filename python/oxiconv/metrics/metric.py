@@ -86,10 +86,10 @@ class Metric:
         return variable
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = "zeros", dtype: str | None = None, name: str | None = None
+        self, shape: Sequence[int] = (), initializer: Any = None, dtype: str | None = None, name: str | None = None
     ) -> Variable:
-        """`add_variable` in older Keras code."""
-        return self.add_variable(shape, initializer, dtype, name=name)
+        """`add_variable` in older Keras code; zeros without an initializer."""
+        return self.add_variable(shape, "zeros" if initializer is None else initializer, dtype, name=name)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch: `(y_true, y_pred, sample_weight=None)`, or values for means and sums."""
