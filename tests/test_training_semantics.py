@@ -24,7 +24,7 @@ def base() -> keras.Model:
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("constant", [None, False])
 def test_batch_normalization_of_a_base(frozen: bool, constant: bool | None) -> None:
-    """Statistics move only where the base is trainable and was not called with `training=False`, which wins over fit."""
+    """Statistics move only where the base is trainable and not called with `training=False`, which wins over fit."""
     keras.utils.set_random_seed(1)
     inner = base()
     inner.trainable = not frozen
@@ -168,4 +168,3 @@ def test_results_of_evaluation_are_those_of_validation() -> None:
     loss, accuracy = model.evaluate(X, Y, batch_size=50, verbose=0)
     assert (loss, accuracy) == (history["val_loss"][-1], history["val_accuracy"][-1])
     assert model.evaluate(X, Y, batch_size=9, verbose=0) == pytest.approx([loss, accuracy], abs=16 * EPS)
-    assert model.jit_compile == "auto"

@@ -86,12 +86,6 @@ class Compiling(Running):
     def run_eagerly(self, value: bool) -> None:
         self._require_compiled("run_eagerly").run_eagerly = bool(value)
 
-    @property
-    def jit_compile(self) -> bool | str:
-        """What `compile` was told about compilation; 'auto' before it."""
-        state = self._compiled_state
-        return "auto" if state is None else state.config["jit_compile"]
-
     def get_compile_config(self) -> dict[str, Any] | None:
         """The arguments of `compile`, serialized; None if it has not been called."""
         from oxiconv.saving.serialization import serialize_keras_object
