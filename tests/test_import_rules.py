@@ -28,6 +28,7 @@ TENSORS: Groups = frozenset(
         "masks",
         "operators",
         "ops",
+        "pullback",
         "random",
         "symbolic",
         "tape",
