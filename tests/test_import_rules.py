@@ -20,6 +20,7 @@ LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "de
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
+        "autograd",
         "config",
         "dtype",
         "inference",
@@ -51,8 +52,10 @@ MAY_IMPORT: dict[str, Groups] = {
     "losses": OPS | {"saving"},
     "metrics": OPS | {"losses", "saving"},
     "optimizers": OPS | {"saving"},
-    "layers": OPS | PIECES | {"dtype_policies", "saving"},
-    "utils": OPS | {"saving"},
+    "bounding_boxes": OPS,
+    "layers": OPS | PIECES | {"bounding_boxes", "dtype_policies", "saving"},
+    "utils": OPS | {"bounding_boxes", "saving"},
+    "visualization": OPS | {"bounding_boxes"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},

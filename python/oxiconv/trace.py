@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from oxiconv.tape import Custom
     from oxiconv.variable import Variable
 
 
@@ -21,6 +23,9 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
+
+
+_serial = itertools.count()
 
 
 class Trace:
@@ -43,6 +48,10 @@ class Trace:
         self.graph = Graph()
         self.updates: dict[Variable, Tensor] = {}
         self.symbolic = symbolic
+        # Tells traces apart, also from those that are gone.
+        self.serial = next(_serial)
+        # What has gradients of its own, in order: the graph knows none for it.
+        self.custom: list[Custom] = []
 
     def __enter__(self) -> Self:
         _stack.traces.append(self)
@@ -76,6 +85,14 @@ def suspended() -> Iterator[None]:
         yield
     finally:
         _stack.traces.pop()
+
+
+def ended(value: Tensor) -> str:
+    """What is wrong with a traced tensor that is used where nothing is traced."""
+    return (
+        f"the tensor {value!r} has no value: it was kept (in an attribute, a list, ..) from a step that was traced, "
+        "which has ended. Return it from the step, assign it to a Variable, or use compile(run_eagerly=True)"
+    )
 
 
 def current() -> Trace | None:

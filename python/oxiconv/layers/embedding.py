@@ -138,7 +138,7 @@ class Embedding(Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
-        config = super().get_config()
+        config = {"activity_regularizer": None, **super().get_config(), "quantization_config": None}
         if self.lora_rank:
             config.update(lora_rank=self.lora_rank, lora_alpha=self.lora_alpha)
         return config

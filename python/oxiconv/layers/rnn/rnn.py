@@ -229,12 +229,13 @@ class CellRNN(RNN):
         # Found here only if the layer itself has no such attribute.
         if name in type(self).cell_fields() and "cell" in self.__dict__:
             return getattr(self.cell, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return super().__getattr__(name)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal layer."""
         config = super().get_config()
         del config["cell"]
+        config.setdefault("activity_regularizer", None)
         own = self.cell.get_config()
         return {**config, **{field: own[field] for field in self.cell_fields()}}
 

@@ -163,3 +163,9 @@ class SimpleRNN(CellRNN):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer; Keras writes no seed here."""
+        config = super().get_config()
+        del config["seed"]
+        return config
