@@ -178,7 +178,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
 
 @op
 def scan(
-    f: Callable[[Any, Any], tuple[Any, Any]],
+    f: Callable[[Any, Any], Any],
     init: Any,
     xs: Any = None,
     length: int | None = None,
