@@ -54,6 +54,8 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         rows = _core.reshape(a, (a.size // max(a.shape[-1], 1), a.shape[-1])) if a.size else None
         if rows is not None:
             return _core.reshape(_core.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
+    if a.ndim == b.ndim == 2:
+        return _core.matmul(a, b)
     try:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
