@@ -385,7 +385,7 @@ def test_damage_that_stops_or_crashes_the_library(tmp_path: Path) -> None:
         at += 16 + -(-int.from_bytes(contents[at + 8 : at + 16], "little") // 8) * 8
     path.write_bytes(contents[: at + 8] + bytes(8) + contents[at + 16 :])
     refused(path, "heap of texts")
-    text = bytes.fromhex("1901000008000000")  # a variable-length text of 8 bytes, in the description of a type
+    text = bytes.fromhex("1901000010000000")  # the type of a text of any length, 16 bytes long
     place = contents.index(text)
     path.write_bytes(contents[:place] + bytes.fromhex("190f000010000000") + contents[place + 8 :])
     refused(path, "expected text or numbers|damaged")
