@@ -44,8 +44,7 @@ fn register_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let typing = py.import("typing")?;
     let literal = |d: DType| typing.getattr("Literal")?.get_item(d.name());
-    let names =
-        DType::ALL.into_iter().map(literal).collect::<PyResult<Vec<_>>>()?;
+    let names = DType::ALL.into_iter().map(literal).collect::<PyResult<Vec<_>>>()?;
     module.add("DTypeName", typing.getattr("Union")?.get_item(PyTuple::new(py, names)?)?)?;
     let [float, int, bool] = [py.get_type::<PyFloat>(), py.get_type::<PyInt>(), py.get_type::<PyBool>()];
     module.add("Scalar", float.bitor(int)?.bitor(bool)?)

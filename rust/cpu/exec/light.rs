@@ -452,7 +452,7 @@ impl ArgSort {
 
     /// # Safety
     /// As for [`Kernel::run`]; the elements are of type `T`.
-    unsafe fn sort<T: sort::Ranked>(&self, call: Call<'_>) {
+    unsafe fn sort<T: sort::Ranked>(&self, call: &mut Call<'_>) {
         let n = self.row();
         // A tensor with one axis is one row, and never cut.
         let rows = if self.x.rank() == 1 { 1 } else { call.rows(self.x.dims[0]) * entry(&self.x) / n.max(1) };
@@ -468,14 +468,14 @@ impl ArgSort {
 }
 
 impl Kernel for ArgSort {
-    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+    unsafe fn run(&self, mut call: Call<'_>) -> Result<()> {
         // SAFETY: forwarded.
         unsafe {
             match self.x.dtype {
-                DType::F32 => self.sort::<f32>(call),
-                DType::I64 => self.sort::<i64>(call),
-                DType::I32 => self.sort::<i32>(call),
-                DType::U8 | DType::Bool => self.sort::<u8>(call),
+                DType::F32 => self.sort::<f32>(&mut call),
+                DType::I64 => self.sort::<i64>(&mut call),
+                DType::I32 => self.sort::<i32>(&mut call),
+                DType::U8 | DType::Bool => self.sort::<u8>(&mut call),
                 DType::F16 | DType::Bf16 => unreachable!("halves are widened before they are sorted"),
             }
         }

@@ -41,6 +41,7 @@ pub fn gather<T: Copy>(sizes: Indexed, x: &[T], index: &[i32], out: &mut [T]) ->
 /// What can be summed: floats, and integers that wrap around.
 pub trait Summable: Copy + Default {
     /// The sum of two.
+    #[must_use]
     fn plus(self, other: Self) -> Self;
 }
 
