@@ -4,7 +4,7 @@ use crate::compose::{self, Function2, Operand};
 use crate::trace::{Emitter, Value};
 use oxiconv_ir::expr::Unary;
 use oxiconv_ir::op::Dist;
-use oxiconv_ir::{DType, Error, Form, Op, Result, Seat, Window};
+use oxiconv_ir::{Compose, DType, Error, Form, Op, Result, Seat, Window};
 
 /// Applies a primitive; see [`compose::apply`].
 pub fn apply(op: Op, args: &[&Value]) -> Result<Value> {
@@ -51,6 +51,12 @@ pub fn max(x: &Value, axes: &[usize]) -> Result<Value> {
 /// NumPy's `broadcast_to`; see [`compose::broadcast_to`].
 pub fn broadcast_to(x: &Value, dims: &[usize]) -> Result<Value> {
     compose::broadcast_to(&mut Emitter::of([x])?, x, dims)
+}
+
+/// Values one after another along an axis.
+pub fn concat(parts: &[&Value], axis: usize) -> Result<Value> {
+    let parts: Vec<Value> = parts.iter().map(|p| (*p).clone()).collect();
+    Emitter::of(&parts)?.concat(&parts, axis)
 }
 
 /// Another element type.

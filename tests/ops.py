@@ -5,7 +5,7 @@ Rows are in `op_table`, by kind. `test_ops.py` runs each, and fails for an op wi
 
 from __future__ import annotations
 
-from op_table import arrangement, elementwise, nn, pooling, primitives, products, reduction
+from op_table import arrangement, elementwise, nn, pooling, primitives, products, reduction, sequence
 from op_table.case import Case
 
 CASES: list[Case] = [
@@ -15,6 +15,7 @@ CASES: list[Case] = [
     *products.CASES,
     *pooling.CASES,
     *nn.CASES,
+    *sequence.CASES,
     *primitives.CASES,
 ]
 

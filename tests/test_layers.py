@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import oxiconv
+import sequence_layers
 from oxiconv import ShapeError, Variable, layers, ops
 from oxiconv.saving import deserialize_keras_object, serialize_keras_object
 
@@ -110,7 +111,7 @@ def test_shapes_parameters_and_configuration(
 
 
 def test_every_layer_is_in_the_table() -> None:
-    tested = {row[0] for row in KERAS}
+    tested = {row[0] for row in [*KERAS, *sequence_layers.ROWS]} | sequence_layers.PARTS
     untested = {layers.Layer, layers.InputLayer, layers.InputSpec, layers.Lambda}
     public = {value for name in layers.__all__ if inspect.isclass(value := getattr(layers, name))}
     assert public == tested | untested

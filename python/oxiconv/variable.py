@@ -244,5 +244,10 @@ class StatelessScope:
         _scopes.stateless = self._outer
 
 
+def stateless_scope() -> StatelessScope | None:
+    """The innermost active `StatelessScope` of this thread."""
+    return _scopes.stateless
+
+
 def _integer(n: Any) -> Any:
     return n.__index__() if hasattr(n, "__index__") else n

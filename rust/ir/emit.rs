@@ -2,6 +2,9 @@
 
 use crate::{Binary, DType, Expr, Op, Result, Type, Unary};
 
+/// Most operands of one concatenation: a step reads at most 64.
+const MAX_PARTS: usize = 32;
+
 /// Something that ops can be given to: a [`Graph`](crate::Graph) that records them, or a device that runs them.
 pub trait Emit {
     /// A handle on a tensor, traced or real.
@@ -38,6 +41,16 @@ pub trait Compose: Emit {
     /// An elementwise expression with a result of this element type.
     fn map(&mut self, expr: Expr, dtype: DType, args: &[Self::Value]) -> Result<Self::Value> {
         self.emit(Op::Map { expr, dtype }, args)
+    }
+
+    /// Values one after another along an axis: in rounds, if they are more than one step reads.
+    fn concat(&mut self, parts: &[Self::Value], axis: usize) -> Result<Self::Value> {
+        if parts.len() <= MAX_PARTS {
+            return self.emit(Op::Concat(axis), parts);
+        }
+        let rounds: Result<Vec<Self::Value>> =
+            parts.chunks(MAX_PARTS).map(|part| self.emit(Op::Concat(axis), part)).collect();
+        self.concat(&rounds?, axis)
     }
 
     /// A function of one value; the element type stays, but tests (`Not`, `IsNan`) give bool.

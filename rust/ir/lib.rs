@@ -17,6 +17,7 @@ pub mod program;
 pub mod reference;
 pub mod rewrite;
 pub mod split;
+pub mod sums;
 pub mod window;
 
 pub use dtype::{DType, Type};

@@ -5,6 +5,7 @@ use crate::graph::{Graph, NodeId};
 use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step, Value, ValueId};
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
+use crate::sums::join;
 use crate::{Op, Result, Type};
 
 /// What to compute, of which arguments.
@@ -30,7 +31,8 @@ const PARTIAL_BYTES: usize = 256 << 20;
 
 /// Plans a graph for a target.
 pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Program> {
-    let (graph, roots) = rewrite(graph, &request.results)?;
+    let (graph, roots) = join(graph, &request.results)?;
+    let (graph, roots) = rewrite(&graph, &roots)?;
     let split = Split::new(&graph, &request.batched);
     let steps = fuse(&graph, &split, &roots, target);
     Ok(Planner::new(&graph, &split, steps, request, &roots).finish())

@@ -218,7 +218,8 @@ pub(crate) fn pad(py: Python<'_>, x: Given<'_, '_>, low: Sizes, high: Sizes, int
 #[pyfunction]
 #[pyo3(signature = (xs, axis, /))]
 pub(crate) fn concat(py: Python<'_>, xs: Vec<Bound<'_, PyTensor>>, axis: usize) -> PyResult<PyTensor> {
-    apply(py, Op::Concat(axis), &xs.iter().collect::<Vec<_>>())
+    let parts: Vec<&Value> = xs.iter().map(|x| &x.get().0).collect();
+    run(py, || ops::concat(&parts, axis))
 }
 
 /// Slices of `x` along `axis` at the int32 indices: `[a.., axis, b..]`, `[i..]` to `[a.., i.., b..]`.

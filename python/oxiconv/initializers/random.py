@@ -101,13 +101,19 @@ class RandomUniform(RandomInitializer):
         return {"minval": self.minval, "maxval": self.maxval, **super().get_config()}
 
 
-def compute_fans(shape: Sequence[int]) -> tuple[int, int]:
+def compute_fans(
+    shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+) -> tuple[int, int]:
     """Inputs and outputs of a weight: for a convolution kernel, channels times kernel positions.
+
+    With both `input_axes` and `output_axes`, they are the products of the sizes of those axes.
 
     Example:
         >>> compute_fans((3, 3, 16, 32))
         (144, 288)
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(int(shape[axis]) for axis in input_axes), math.prod(int(shape[axis]) for axis in output_axes)
     if len(shape) < 2:
         n = int(np.prod(shape, dtype=np.int64))
         return n, n
@@ -123,6 +129,8 @@ class VarianceScaling(RandomInitializer):
         mode: "fan_in", "fan_out" or "fan_avg".
         distribution: "truncated_normal" (also "normal"), "untruncated_normal" or "uniform".
         seed: see `RandomInitializer`.
+        input_axes: the axes that count as inputs, for weights that are no kernels.
+        output_axes: the axes that count as outputs.
     """
 
     def __init__(
@@ -131,6 +139,8 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         if scale <= 0:
             raise ValueError(f"VarianceScaling: expected a positive scale, got {scale}")
@@ -143,11 +153,12 @@ class VarianceScaling(RandomInitializer):
                 f"got {distribution!r}"
             )
         self.scale, self.mode, self.distribution = scale, mode, distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
         super().__init__(seed)
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         """Values of `shape`."""
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
@@ -160,20 +171,26 @@ class VarianceScaling(RandomInitializer):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
         own = {"scale": self.scale, "mode": self.mode, "distribution": self.distribution}
-        return {**own, **super().get_config()}
+        return {**own, **super().get_config(), "input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class _Scaled(VarianceScaling):
-    """A named case of `VarianceScaling`, with the seed as its one argument."""
+    """A named case of `VarianceScaling`."""
 
     _case: tuple[float, str, str]
 
-    def __init__(self, seed: int | SeedGenerator | None = None) -> None:
-        super().__init__(*self._case, seed=seed)
+    def __init__(
+        self,
+        seed: int | SeedGenerator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self._case, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
-        return RandomInitializer.get_config(self)
+        config = super().get_config()
+        return {name: config[name] for name in ("seed", "input_axes", "output_axes")}
 
 
 class GlorotUniform(_Scaled):

@@ -7,6 +7,9 @@ from typing import Any
 
 from oxiconv.absent import getter
 from oxiconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from oxiconv.layers.attention.attention import AdditiveAttention, Attention
+from oxiconv.layers.attention.grouped_query_attention import GroupedQueryAttention
+from oxiconv.layers.attention.multi_head_attention import MultiHeadAttention
 from oxiconv.layers.convolution import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from oxiconv.layers.core import Identity, Lambda, Rescaling
 from oxiconv.layers.dense import Dense
@@ -18,9 +21,12 @@ from oxiconv.layers.depthwise import (
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
+from oxiconv.layers.einsum_dense import EinsumDense
+from oxiconv.layers.embedding import Embedding
 from oxiconv.layers.input_layer import Input, InputLayer
 from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
+from oxiconv.layers.masking import Masking
 from oxiconv.layers.merging import (
     Add,
     Average,
@@ -77,6 +83,14 @@ from oxiconv.layers.reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from oxiconv.layers.rnn.bidirectional import Bidirectional
+from oxiconv.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
+from oxiconv.layers.rnn.gru import GRU, GRUCell
+from oxiconv.layers.rnn.lstm import LSTM, LSTMCell
+from oxiconv.layers.rnn.rnn import RNN
+from oxiconv.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
+from oxiconv.layers.rnn.stacked_rnn_cells import StackedRNNCells
+from oxiconv.layers.rnn.time_distributed import TimeDistributed
 from oxiconv.layers.transposed import (
     Conv1DTranspose,
     Conv2DTranspose,
@@ -85,11 +99,19 @@ from oxiconv.layers.transposed import (
     Convolution2DTranspose,
     Convolution3DTranspose,
 )
+from oxiconv.layers.wrapper import Wrapper
+
+GroupQueryAttention = GroupedQueryAttention  # Keras's public name, and the one that it saves
 
 __all__ = [
     "ELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "Add",
+    "AdditiveAttention",
+    "Attention",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -98,6 +120,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -105,6 +128,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -117,7 +143,10 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
+    "EinsumDense",
+    "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -131,14 +160,18 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -147,6 +180,7 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "PReLU",
     "Permute",
@@ -158,12 +192,17 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UpSampling2D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

@@ -25,6 +25,7 @@ class Activation(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("activation",)
 
@@ -49,6 +50,7 @@ class ReLU(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("max_value", "negative_slope", "threshold")
 
@@ -79,6 +81,7 @@ class LeakyReLU(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("negative_slope",)
 
@@ -105,6 +108,7 @@ class ELU(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("alpha",)
 
@@ -126,6 +130,7 @@ class Softmax(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("axis",)
 

@@ -16,6 +16,7 @@ class Identity(Layer):
     """The inputs."""
 
     supports_masking = True
+    _nothing_to_build = True
 
     def call(self, inputs: Any) -> Any:
         """The inputs."""

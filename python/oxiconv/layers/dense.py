@@ -25,6 +25,9 @@ class Dense(Layer):
         activity_regularizer: penalty on the result.
         kernel_constraint: applied to the kernel after each step.
         bias_constraint: applied to the bias after each step.
+        lora_rank: must be None.
+        lora_alpha: must be None.
+        quantization_config: must be None.
         **kwargs: those of `Layer`.
 
     Example:
@@ -46,6 +49,7 @@ class Dense(Layer):
         "bias_regularizer",
         "kernel_constraint",
         "bias_constraint",
+        "quantization_config",
     )
 
     def __init__(
@@ -60,9 +64,18 @@ class Dense(Layer):
         activity_regularizer: Any = None,
         kernel_constraint: Any = None,
         bias_constraint: Any = None,
+        lora_rank: int | None = None,
+        lora_alpha: float | None = None,
+        quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
+            raise ValueError(
+                f"{self._label}: expected lora_rank, lora_alpha and quantization_config None: low-rank adaptation and "
+                "quantization are absent"
+            )
+        self.quantization_config = None
         self.units = positive(units, self._label, "units")
         self.activation = activations.get(activation)
         self.use_bias = use_bias

@@ -19,6 +19,8 @@ from oxiconv.symbolic import KerasTensor, any_symbolic, infer
 from oxiconv.tensor import OxiconvError, Tensor, convert
 from oxiconv.variable import AutocastScope, StatelessScope, Variable
 
+_HALVES = frozenset({"float16", "bfloat16"})
+
 
 class Layer(Configurable):
     """A computation with weights. Subclasses define `call`, and `build` if they have weights.
@@ -48,6 +50,11 @@ class Layer(Configurable):
 
     # Whether a mask of the inputs means something for the outputs; without it a mask ends here, with a warning.
     supports_masking: bool = False
+    # Whether the layer is built when it is made, and has no build configuration.
+    _nothing_to_build: bool = False
+    # Whether outputs are cast to a half type that the layer computes in: operations may give float32 for it. The user's
+    # own layers decide for themselves, and models give what their layers give.
+    _rounds_outputs: bool = True
     # The tensor type that real inputs are cast to; None until the constructor has run.
     _input_type: str | None = None
 
@@ -56,6 +63,8 @@ class Layer(Configurable):
         build = cls.__dict__.get("build")
         if build is not None:
             cls.build = _marking_built(build)  # type: ignore[method-assign]
+        if not cls.__module__.startswith("oxiconv."):
+            cls._rounds_outputs = False
         if "compute_mask" in cls.__dict__ and "supports_masking" not in cls.__dict__:
             cls.supports_masking = True
 
@@ -78,7 +87,7 @@ class Layer(Configurable):
             raise ValueError(f"{self._label}: expected True or False as trainable, got {trainable!r}")
         self.autocast = bool(autocast)
         self.dtype_policy = dtype_policies.get(dtype)
-        self.built = False
+        self.built = self._nothing_to_build and type(self).build is Layer.build
         self.input_spec: Any = None
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._weights: list[Variable] = []
@@ -239,6 +248,8 @@ class Layer(Configurable):
         if policy.compute_dtype != policy.variable_dtype or AutocastScope.active():
             with AutocastScope(policy.compute_dtype if self.autocast and is_float(policy.compute_dtype) else None):
                 outputs = self.call(*args, **kwargs)
+            if self._rounds_outputs and self._input_type in _HALVES:
+                outputs = tree.map_structure(self._cast, outputs)
         else:
             outputs = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
@@ -279,9 +290,11 @@ class Layer(Configurable):
 
     def _hang_masks(self, inputs: Any, outputs: Any, previous: Any) -> None:
         if not self.supports_masking:
-            warnings.warn(
-                f"{self._label}: the inputs have a mask, which this layer does not support: it ends here.", stacklevel=3
-            )
+            if previous is not None:
+                warnings.warn(
+                    f"{self._label}: the inputs have a mask, which this layer does not support: it ends here.",
+                    stacklevel=3,
+                )
         elif any(masks.get_keras_mask(output) is None for output in tree.flatten(outputs)):
             if previous is None and tree.is_nested(inputs):
                 previous = tree.map_structure(lambda _: None, inputs)

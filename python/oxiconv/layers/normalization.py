@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from oxiconv import constraints, initializers, ops, regularizers
+from oxiconv.dtype import result_type
 from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
 from oxiconv.ops.reduction import axes_of
@@ -113,6 +114,8 @@ class BatchNormalization(Layer):
         self.gamma_constraint = constraints.get(gamma_constraint)
         self.gamma: Any = None
         self.beta: Any = None
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
 
     def build(self, input_shape: Any) -> None:
         """Makes gamma, beta and the moving statistics."""
@@ -125,19 +128,21 @@ class BatchNormalization(Layer):
                 weight = self.add_weight(
                     (size,),
                     getattr(self, f"{name}_initializer"),
+                    autocast=False,
                     regularizer=getattr(self, f"{name}_regularizer"),
                     constraint=getattr(self, f"{name}_constraint"),
                     name=name,
                 )
                 setattr(self, name, weight)
-        self.moving_mean = self.add_weight((size,), self.moving_mean_initializer, trainable=False, name="moving_mean")
-        self.moving_variance = self.add_weight(
-            (size,), self.moving_variance_initializer, trainable=False, name="moving_variance"
-        )
+        for name in ("moving_mean", "moving_variance"):
+            initializer = getattr(self, f"{name}_initializer")
+            weight = self.add_weight((size,), initializer, trainable=False, autocast=False, name=name)
+            setattr(self, name, weight)
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: size})
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         """The normalized inputs."""
+        inputs = ops.cast(inputs, result_type(inputs.dtype, "float32"))  # statistics of half types need more digits
         mean, variance = self.moving_mean.value, self.moving_variance.value
         if training and self.trainable:
             keep, new = self.momentum, 1.0 - self.momentum
@@ -179,6 +184,7 @@ class LayerNormalization(Layer):
         "gamma_regularizer",
         "beta_constraint",
         "gamma_constraint",
+        "rms_scaling",
     )
 
     def __init__(
@@ -195,7 +201,10 @@ class LayerNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        self.rms_scaling = bool(kwargs.pop("rms_scaling", False))
         super().__init__(**kwargs)
+        if self.rms_scaling:
+            raise ValueError(f"{self._label}: expected rms_scaling=False; use RMSNormalization")
         self.axis = axis if isinstance(axis, int) else list(axis)
         self.epsilon = float(epsilon)
         self.center = center

@@ -24,6 +24,8 @@ class BasePooling(Layer):
         **kwargs: those of `Layer`.
     """
 
+    _nothing_to_build = True
+
     rank: ClassVar[int]
     config_fields: ClassVar[tuple[str, ...]] = ("pool_size", "padding", "strides", "data_format")
 
@@ -123,6 +125,8 @@ class BaseGlobalPooling(Layer):
         keepdims: whether the spatial axes stay, with size 1.
         **kwargs: those of `Layer`.
     """
+
+    _nothing_to_build = True
 
     rank: ClassVar[int]
     config_fields: ClassVar[tuple[str, ...]] = ("data_format", "keepdims")

@@ -37,6 +37,7 @@ class Dropout(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("rate", "seed", "noise_shape")
 
@@ -64,21 +65,27 @@ class _SpatialDropout(Dropout):
     """In training, sets a share `rate` of whole channels to 0 and divides the rest by `1 - rate`."""
 
     rank: ClassVar[int]
-    config_fields: ClassVar[tuple[str, ...]] = ("data_format",)
 
-    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, seed=seed, **kwargs)
+    def __init__(
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, seed=seed, name=name, dtype=dtype, **kwargs)
         self.data_format = data_format_of(data_format, self._label)
         ones = (1,) * self.rank
         self.noise_shape = (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal layer."""
-        config = super().get_config()
-        del config["noise_shape"]
-        if self.rank == 1:
-            del config["data_format"]
+        """The arguments that make an equal layer: those that Keras writes."""
+        config: dict[str, Any] = {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+        if self.rank > 1:
+            config["data_format"] = self.data_format
         return config
 
 
@@ -88,13 +95,17 @@ class SpatialDropout1D(_SpatialDropout):
     Args:
         rate: share of channels set to 0.
         seed: integer; None derives one from the global seed.
+        name: of the layer.
+        dtype: element type.
         **kwargs: those of `Layer`.
     """
 
     rank = 1
 
-    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(rate, "channels_last", seed, **kwargs)
+    def __init__(
+        self, rate: float, seed: int | None = None, name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(rate, "channels_last", seed, name, dtype, **kwargs)
 
 
 class SpatialDropout2D(_SpatialDropout):
@@ -104,6 +115,8 @@ class SpatialDropout2D(_SpatialDropout):
         rate: share of channels set to 0.
         data_format: "channels_last" or "channels_first"; None is the configured one.
         seed: integer; None derives one from the global seed.
+        name: of the layer.
+        dtype: element type.
         **kwargs: those of `Layer`.
     """
 
@@ -126,6 +139,7 @@ class GaussianNoise(Layer):
     """
 
     supports_masking = True
+    _nothing_to_build = True
 
     config_fields: ClassVar[tuple[str, ...]] = ("stddev", "seed")
 

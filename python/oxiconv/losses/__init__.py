@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from oxiconv.losses.circle import Circle, circle
+from oxiconv.losses.focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+)
 from oxiconv.losses.hinge import CategoricalHinge, Hinge, SquaredHinge, categorical_hinge, hinge, squared_hinge
 from oxiconv.losses.loss import Loss, LossFunctionWrapper
+from oxiconv.losses.overlap import Dice, Tversky, dice, tversky
 from oxiconv.losses.probabilistic import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -38,9 +48,14 @@ from oxiconv.losses.regression import (
 
 _CLASSES: tuple[type[Loss], ...] = (
     BinaryCrossentropy,
+    BinaryFocalCrossentropy,
     CategoricalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
     CategoricalHinge,
+    Circle,
     CosineSimilarity,
+    Dice,
     Hinge,
     Huber,
     KLDivergence,
@@ -52,12 +67,18 @@ _CLASSES: tuple[type[Loss], ...] = (
     Poisson,
     SparseCategoricalCrossentropy,
     SquaredHinge,
+    Tversky,
 )
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
     categorical_hinge,
+    circle,
     cosine_similarity,
+    dice,
     hinge,
     huber,
     kl_divergence,
@@ -69,6 +90,7 @@ _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     poisson,
     sparse_categorical_crossentropy,
     squared_hinge,
+    tversky,
 )
 _ALIASES: dict[str, Any] = {
     "bce": binary_crossentropy,
@@ -131,14 +153,23 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     """The loss of a name or a configuration."""
     from oxiconv.saving.serialization import deserialize_keras_object
 
-    return get(name) if isinstance(name, str) else deserialize_keras_object(name, custom_objects)
+    if isinstance(name, str):
+        return get(name)
+    if isinstance(name, Mapping) and name.get("module") is None and name.get("class_name") in _BY_NAME:
+        name = {**name, "module": "oxiconv.losses"}
+    return deserialize_keras_object(name, custom_objects)
 
 
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
+    "Dice",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -152,11 +183,17 @@ __all__ = [
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "deserialize",
+    "dice",
     "get",
     "hinge",
     "huber",
@@ -170,4 +207,5 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]

@@ -48,9 +48,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
 class Hinge(LossFunctionWrapper):
     """`hinge`, reduced."""
 
-    def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "hinge", dtype: str | None = None
-    ) -> None:
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "hinge", dtype: Any = None) -> None:
         super().__init__(hinge, reduction, name, dtype)
 
 
@@ -58,7 +56,7 @@ class SquaredHinge(LossFunctionWrapper):
     """`squared_hinge`, reduced."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "squared_hinge", dtype: str | None = None
+        self, reduction: str | None = "sum_over_batch_size", name: str = "squared_hinge", dtype: Any = None
     ) -> None:
         super().__init__(squared_hinge, reduction, name, dtype)
 
@@ -67,6 +65,6 @@ class CategoricalHinge(LossFunctionWrapper):
     """`categorical_hinge`, reduced."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "categorical_hinge", dtype: str | None = None
+        self, reduction: str | None = "sum_over_batch_size", name: str = "categorical_hinge", dtype: Any = None
     ) -> None:
         super().__init__(categorical_hinge, reduction, name, dtype)

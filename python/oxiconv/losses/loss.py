@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from oxiconv import ops
+from oxiconv.masks import get_keras_mask, set_keras_mask
 from oxiconv.naming import auto_name
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Loss:
         name: name of the loss; by default the class name in snake case.
         reduction: 'sum_over_batch_size' or 'mean' (sum of the weighted values over their number), 'sum',
             'mean_with_sample_weight' (over the sum of the weights), 'none' or None (no reduction).
-        dtype: None or 'float32'; losses are computed in float32.
+        dtype: a floating type; losses are computed in float32.
 
     Example:
         >>> import numpy as np, oxiconv
@@ -37,7 +38,7 @@ class Loss:
     _integer_targets = False
 
     def __init__(
-        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: str | None = None
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         if reduction not in REDUCTIONS:
             raise ValueError(f"Unknown loss reduction {reduction!r}; expected one of {REDUCTIONS}.")
@@ -58,10 +59,10 @@ class Loss:
             y_pred: predictions, likewise.
             sample_weight: weights that multiply the values: a scalar, one per sample, or of the values' shape.
         """
-        y_true = _map(lambda y: self._target(y), y_true)
-        y_pred = _map(lambda y: ops.convert_to_tensor(y, dtype="float32"), y_pred)
+        y_true = _map(self._target, y_true)
+        y_pred = _map(_prediction, y_pred)
         values = ops.convert_to_tensor(self.call(y_true, y_pred))
-        mask = self._valid(y_true, y_pred)
+        mask = _both(get_keras_mask(y_pred), get_keras_mask(values))
         return reduce_weighted_values(values, sample_weight, mask, self.reduction)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
@@ -81,9 +82,13 @@ class Loss:
         y = ops.convert_to_tensor(y)
         return y if self._integer_targets and y.dtype != "float32" else ops.cast(y, "float32")
 
-    def _valid(self, y_true: Any, y_pred: Any) -> Tensor | None:
-        """Which values count, as bools of the values' shape; None for all."""
-        return None
+
+def _prediction(y: Any) -> Tensor:
+    x = ops.convert_to_tensor(y, dtype="float32")
+    mask = get_keras_mask(y)
+    if mask is not None and x is not y:
+        set_keras_mask(x, mask)
+    return x
 
 
 class LossFunctionWrapper(Loss):
@@ -94,7 +99,7 @@ class LossFunctionWrapper(Loss):
         fn: Callable[..., Any],
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(name=name or getattr(fn, "__name__", None), reduction=reduction, dtype=dtype)
@@ -124,10 +129,11 @@ class LossFunctionWrapper(Loss):
         return cls(**config)
 
 
-def check_dtype(owner: str, dtype: str | None) -> None:
-    """Raises ValueError unless `dtype` is None or float32, the one that losses and metrics are computed in."""
-    if dtype not in (None, "float32"):
-        raise ValueError(f"{owner}: dtype must be None or 'float32', got {dtype!r}.")
+def check_dtype(owner: str, dtype: Any) -> None:
+    """Raises ValueError unless `dtype` is None, a floating type or a policy of one: computations are in float32."""
+    name = getattr(dtype, "compute_dtype", dtype)
+    if name is not None and "float" not in str(name):
+        raise ValueError(f"{owner}: dtype must be a floating type, got {dtype!r}.")
 
 
 def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Tensor, Tensor]:
@@ -174,6 +180,13 @@ def apply_mask(sample_weight: Tensor | None, mask: Tensor | None, reduction: str
         return weight
     weight, sample_weight = squeeze_or_expand_to_same_rank(weight, sample_weight)
     return ops.multiply(align_weight(weight, sample_weight), weight)
+
+
+def _both(a: Any, b: Any) -> Any:
+    """Where two masks, each None for everywhere, are both true."""
+    if a is None or b is None:
+        return b if a is None else a
+    return ops.logical_and(ops.cast(a, "bool"), ops.cast(b, "bool"))
 
 
 def align_weight(values: Tensor, weight: Tensor) -> Tensor:

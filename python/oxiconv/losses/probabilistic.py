@@ -12,6 +12,7 @@ import numpy as np
 from oxiconv import ops
 from oxiconv.losses.loss import LossFunctionWrapper
 from oxiconv.losses.regression import EPSILON, as_pair
+from oxiconv.masks import set_keras_mask
 
 if TYPE_CHECKING:
     from oxiconv._core import Tensor
@@ -44,9 +45,9 @@ def binary_crossentropy(
         >>> round(float(oxiconv.losses.binary_crossentropy([[1.0]], [[0.5]]).numpy()[0]), 4)
         0.6931
     """
-    y_true, y_pred = as_pair("binary_crossentropy", y_true, y_pred)
+    y_true, y_pred = as_pair("binary_crossentropy", y_true, y_pred, broadcast=False)
     if label_smoothing:
-        y_true = ops.add(ops.multiply(y_true, 1.0 - label_smoothing), 0.5 * label_smoothing)
+        y_true = smoothed(y_true, label_smoothing, 2)
     if from_logits:
         losses = ops.binary_crossentropy(y_true, y_pred, from_logits=True)
     else:
@@ -78,9 +79,9 @@ def categorical_crossentropy(
         >>> round(float(loss.numpy()[0]), 4)
         0.6931
     """
-    y_true, y_pred = as_pair("categorical_crossentropy", y_true, y_pred)
+    y_true, y_pred = as_pair("categorical_crossentropy", y_true, y_pred, broadcast=False)
     if label_smoothing:
-        y_true = ops.add(ops.multiply(y_true, 1.0 - label_smoothing), label_smoothing / y_pred.shape[axis])
+        y_true = smoothed(y_true, label_smoothing, y_pred.shape[axis])
     return ops.negative(ops.sum(ops.multiply(y_true, _log_probabilities(y_pred, from_logits, axis)), axis=axis))
 
 
@@ -113,7 +114,10 @@ def sparse_categorical_crossentropy(
     losses = ops.negative(ops.sum(ops.multiply(hot, _log_probabilities(y_pred, from_logits, axis)), axis=axis))
     if ignore_class is None:
         return losses
-    return ops.where(ops.equal(labels, ignore_class), 0.0, losses)
+    counted = ops.not_equal(labels, ignore_class)
+    losses = ops.where(counted, losses, 0.0)
+    set_keras_mask(losses, counted)
+    return losses
 
 
 def class_labels(y_true: Any, y_pred: Tensor, axis: int = -1) -> Tensor:
@@ -163,7 +167,13 @@ def poisson(y_true: Any, y_pred: Any) -> Tensor:
     return ops.mean(ops.subtract(y_pred, ops.multiply(y_true, ops.log(ops.add(y_pred, EPSILON)))), axis=-1)
 
 
-def _check_smoothing(name: str, label_smoothing: float) -> None:
+def smoothed(y_true: Tensor, smoothing: float, classes: int) -> Tensor:
+    """Targets drawn towards equal probabilities of all classes."""
+    return ops.add(ops.multiply(y_true, 1.0 - smoothing), smoothing / classes)
+
+
+def check_smoothing(name: str, label_smoothing: float) -> None:
+    """Raises ValueError unless the smoothing is in [0, 1]."""
     if not 0.0 <= label_smoothing <= 1.0:
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {label_smoothing!r}.")
 
@@ -185,9 +195,9 @@ class BinaryCrossentropy(LossFunctionWrapper):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str = "binary_crossentropy",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        _check_smoothing("BinaryCrossentropy", label_smoothing)
+        check_smoothing("BinaryCrossentropy", label_smoothing)
         kwargs = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
         super().__init__(binary_crossentropy, reduction, name, dtype, **kwargs)
 
@@ -209,9 +219,9 @@ class CategoricalCrossentropy(LossFunctionWrapper):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str = "categorical_crossentropy",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
-        _check_smoothing("CategoricalCrossentropy", label_smoothing)
+        check_smoothing("CategoricalCrossentropy", label_smoothing)
         kwargs = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis}
         super().__init__(categorical_crossentropy, reduction, name, dtype, **kwargs)
 
@@ -235,7 +245,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         reduction: str | None = "sum_over_batch_size",
         axis: int = -1,
         name: str = "sparse_categorical_crossentropy",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         kwargs = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis}
         super().__init__(sparse_categorical_crossentropy, reduction, name, dtype, **kwargs)
@@ -244,18 +254,12 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         """The loss of each sample."""
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
-    def _valid(self, y_true: Any, y_pred: Any) -> Tensor | None:
-        ignored = self._fn_kwargs["ignore_class"]
-        if ignored is None:
-            return None
-        return ops.not_equal(class_labels(y_true, y_pred, self._fn_kwargs["axis"]), ignored)
-
 
 class KLDivergence(LossFunctionWrapper):
     """`kl_divergence`, reduced."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "kl_divergence", dtype: str | None = None
+        self, reduction: str | None = "sum_over_batch_size", name: str = "kl_divergence", dtype: Any = None
     ) -> None:
         super().__init__(kl_divergence, reduction, name, dtype)
 
@@ -263,7 +267,5 @@ class KLDivergence(LossFunctionWrapper):
 class Poisson(LossFunctionWrapper):
     """`poisson`, reduced."""
 
-    def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "poisson", dtype: str | None = None
-    ) -> None:
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str = "poisson", dtype: Any = None) -> None:
         super().__init__(poisson, reduction, name, dtype)

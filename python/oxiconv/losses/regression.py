@@ -13,15 +13,21 @@ if TYPE_CHECKING:
 EPSILON = 1e-7
 
 
-def as_pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
-    """Targets and predictions as float32 of one shape; ValueError where more than a trailing axis of 1 differs."""
+def as_pair(name: str, y_true: Any, y_pred: Any, broadcast: bool = True) -> tuple[Tensor, Tensor]:
+    """Targets and predictions as float32, of one shape but for axes of 1 where they may `broadcast`.
+
+    Where the ranks differ by a last axis of 1, it is added or taken away.
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
     y_pred = ops.convert_to_tensor(y_pred, dtype="float32")
     y_true = ops.cast(ops.convert_to_tensor(y_true), "float32")
     y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
-    if tuple(y_true.shape) != tuple(y_pred.shape):
-        raise ValueError(
-            f"{name}: expected targets of the predictions' shape {tuple(y_pred.shape)}, got {tuple(y_true.shape)}."
-        )
+    true, pred = tuple(y_true.shape), tuple(y_pred.shape)
+    fits = len(true) == len(pred) and all(a == b or 1 in (a, b) for a, b in zip(true, pred, strict=True))
+    if true != pred and not (broadcast and fits):
+        raise ValueError(f"{name}: expected targets of the predictions' shape {pred}, got {true}.")
     return y_true, y_pred
 
 
@@ -106,7 +112,7 @@ class MeanSquaredError(LossFunctionWrapper):
     """
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_error", dtype: str | None = None
+        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_squared_error", dtype: Any = None
     ) -> None:
         super().__init__(mean_squared_error, reduction, name, dtype)
 
@@ -115,7 +121,7 @@ class MeanAbsoluteError(LossFunctionWrapper):
     """`mean_absolute_error`, reduced."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_absolute_error", dtype: str | None = None
+        self, reduction: str | None = "sum_over_batch_size", name: str = "mean_absolute_error", dtype: Any = None
     ) -> None:
         super().__init__(mean_absolute_error, reduction, name, dtype)
 
@@ -127,7 +133,7 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
         self,
         reduction: str | None = "sum_over_batch_size",
         name: str = "mean_absolute_percentage_error",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(mean_absolute_percentage_error, reduction, name, dtype)
 
@@ -139,7 +145,7 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
         self,
         reduction: str | None = "sum_over_batch_size",
         name: str = "mean_squared_logarithmic_error",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(mean_squared_logarithmic_error, reduction, name, dtype)
 
@@ -152,7 +158,7 @@ class Huber(LossFunctionWrapper):
         delta: float = 1.0,
         reduction: str | None = "sum_over_batch_size",
         name: str = "huber_loss",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(huber, reduction, name, dtype, delta=delta)
 
@@ -161,7 +167,7 @@ class LogCosh(LossFunctionWrapper):
     """`log_cosh`, reduced."""
 
     def __init__(
-        self, reduction: str | None = "sum_over_batch_size", name: str = "log_cosh", dtype: str | None = None
+        self, reduction: str | None = "sum_over_batch_size", name: str = "log_cosh", dtype: Any = None
     ) -> None:
         super().__init__(log_cosh, reduction, name, dtype)
 
@@ -174,6 +180,6 @@ class CosineSimilarity(LossFunctionWrapper):
         axis: int = -1,
         reduction: str | None = "sum_over_batch_size",
         name: str = "cosine_similarity",
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(cosine_similarity, reduction, name, dtype, axis=axis)

@@ -7,7 +7,9 @@ from typing import Any
 
 from oxiconv.losses import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
     categorical_hinge,
     hinge,
     huber,
@@ -44,8 +46,15 @@ from oxiconv.metrics.confusion_metrics import (
     TrueNegatives,
     TruePositives,
 )
+from oxiconv.metrics.correlation_metrics import (
+    ConcordanceCorrelation,
+    PearsonCorrelation,
+    concordance_correlation,
+    pearson_correlation,
+)
+from oxiconv.metrics.f_score_metrics import F1Score, FBetaScore
 from oxiconv.metrics.hinge_metrics import CategoricalHinge, Hinge, SquaredHinge
-from oxiconv.metrics.iou_metrics import IoU, MeanIoU
+from oxiconv.metrics.iou_metrics import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from oxiconv.metrics.metric import Metric
 from oxiconv.metrics.probabilistic_metrics import (
     BinaryCrossentropy,
@@ -62,7 +71,14 @@ from oxiconv.metrics.regression_metrics import (
     MeanAbsolutePercentageError,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    R2Score,
     RootMeanSquaredError,
+)
+from oxiconv.metrics.threshold_metrics import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
 )
 
 _CLASSES: tuple[type[Metric], ...] = (
@@ -70,10 +86,14 @@ _CLASSES: tuple[type[Metric], ...] = (
     Accuracy,
     BinaryAccuracy,
     BinaryCrossentropy,
+    BinaryIoU,
     CategoricalAccuracy,
     CategoricalCrossentropy,
     CategoricalHinge,
+    ConcordanceCorrelation,
     CosineSimilarity,
+    F1Score,
+    FBetaScore,
     FalseNegatives,
     FalsePositives,
     Hinge,
@@ -84,15 +104,24 @@ _CLASSES: tuple[type[Metric], ...] = (
     MeanAbsoluteError,
     MeanAbsolutePercentageError,
     MeanIoU,
+    MeanMetricWrapper,
     MeanSquaredError,
     MeanSquaredLogarithmicError,
+    OneHotIoU,
+    OneHotMeanIoU,
+    PearsonCorrelation,
     Poisson,
     Precision,
+    PrecisionAtRecall,
+    R2Score,
     Recall,
+    RecallAtPrecision,
     RootMeanSquaredError,
+    SensitivityAtSpecificity,
     SparseCategoricalAccuracy,
     SparseCategoricalCrossentropy,
     SparseTopKCategoricalAccuracy,
+    SpecificityAtSensitivity,
     SquaredHinge,
     Sum,
     TopKCategoricalAccuracy,
@@ -165,7 +194,11 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     """The metric of a configuration."""
     from oxiconv.saving.serialization import deserialize_keras_object
 
-    return get(config) if isinstance(config, str) else deserialize_keras_object(config, custom_objects)
+    if isinstance(config, str):
+        return get(config)
+    if isinstance(config, Mapping) and config.get("module") is None and config.get("class_name") in __all__:
+        config = {**config, "module": "oxiconv.metrics"}
+    return deserialize_keras_object(config, custom_objects)
 
 
 __all__ = [
@@ -173,10 +206,14 @@ __all__ = [
     "Accuracy",
     "BinaryAccuracy",
     "BinaryCrossentropy",
+    "BinaryIoU",
     "CategoricalAccuracy",
     "CategoricalCrossentropy",
     "CategoricalHinge",
+    "ConcordanceCorrelation",
     "CosineSimilarity",
+    "F1Score",
+    "FBetaScore",
     "FalseNegatives",
     "FalsePositives",
     "Hinge",
@@ -191,13 +228,21 @@ __all__ = [
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
     "Metric",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "PearsonCorrelation",
     "Poisson",
     "Precision",
+    "PrecisionAtRecall",
+    "R2Score",
     "Recall",
+    "RecallAtPrecision",
     "RootMeanSquaredError",
+    "SensitivityAtSpecificity",
     "SparseCategoricalAccuracy",
     "SparseCategoricalCrossentropy",
     "SparseTopKCategoricalAccuracy",
+    "SpecificityAtSensitivity",
     "SquaredHinge",
     "Sum",
     "TopKCategoricalAccuracy",
@@ -206,9 +251,12 @@ __all__ = [
     "accuracy",
     "binary_accuracy",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_accuracy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
     "categorical_hinge",
+    "concordance_correlation",
     "deserialize",
     "get",
     "hinge",
@@ -219,6 +267,7 @@ __all__ = [
     "mean_absolute_percentage_error",
     "mean_squared_error",
     "mean_squared_logarithmic_error",
+    "pearson_correlation",
     "poisson",
     "serialize",
     "sparse_categorical_accuracy",

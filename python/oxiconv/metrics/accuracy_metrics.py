@@ -18,9 +18,8 @@ def _hits(a: Tensor, b: Tensor) -> Tensor:
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Tensor:
-    """Mean over the last axis of `y_true == y_pred`."""
-    y_true, y_pred = as_pair("accuracy", y_true, y_pred)
-    return ops.mean(_hits(y_true, y_pred), axis=-1)
+    """1 where `y_true == y_pred`."""
+    return _hits(*as_pair("accuracy", y_true, y_pred))
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
@@ -83,7 +82,7 @@ class Accuracy(MeanMetricWrapper):
         0.5
     """
 
-    def __init__(self, name: str = "accuracy", dtype: str | None = None) -> None:
+    def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
         super().__init__(accuracy, name, dtype)
 
 
@@ -91,7 +90,7 @@ class BinaryAccuracy(MeanMetricWrapper):
     """Mean of `binary_accuracy`.
 
     Args:
-        threshold: in (0, 1); predictions above it count as 1.
+        threshold: predictions above it count as 1.
 
     Example:
         >>> import oxiconv
@@ -99,10 +98,7 @@ class BinaryAccuracy(MeanMetricWrapper):
         0.5
     """
 
-    def __init__(self, name: str = "binary_accuracy", dtype: str | None = None, threshold: float | None = 0.5) -> None:
-        threshold = 0.5 if threshold is None else threshold
-        if not 0 < threshold < 1:
-            raise ValueError(f"BinaryAccuracy: threshold must be in (0, 1), got {threshold!r}.")
+    def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
 
 
@@ -115,7 +111,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
         0.5
     """
 
-    def __init__(self, name: str = "categorical_accuracy", dtype: str | None = None) -> None:
+    def __init__(self, name: str = "categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(categorical_accuracy, name, dtype)
 
 
@@ -128,14 +124,14 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
         0.5
     """
 
-    def __init__(self, name: str = "sparse_categorical_accuracy", dtype: str | None = None) -> None:
+    def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
 class TopKCategoricalAccuracy(MeanMetricWrapper):
     """Mean of `top_k_categorical_accuracy`: one-hot targets."""
 
-    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: str | None = None) -> None:
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
 
 
@@ -153,7 +149,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         self,
         k: int = 5,
         name: str = "sparse_top_k_categorical_accuracy",
-        dtype: str | None = None,
+        dtype: Any = None,
         from_sorted_ids: bool = False,
     ) -> None:
         super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from oxiconv import ops
 from oxiconv.losses.loss import align_weight, check_weight, divide_no_nan, squeeze_or_expand_to_same_rank
-from oxiconv.losses.regression import as_pair
+from oxiconv.losses.regression import EPSILON, as_pair
 from oxiconv.metrics.metric import Accumulator, Metric
 
 if TYPE_CHECKING:
     from oxiconv._core import Tensor
+    from oxiconv.variable import Variable
+
+
+# A prediction that is above no threshold, and the threshold that all others are above.
+NEVER = -1e10
 
 
 def as_thresholds(owner: str, thresholds: float | Sequence[float] | None, top_k: int | None = None) -> list[float]:
@@ -25,7 +32,34 @@ def as_thresholds(owner: str, thresholds: float | Sequence[float] | None, top_k:
         given = [thresholds]
     if any(not 0 <= t <= 1 for t in given):
         raise ValueError(f"{owner}: thresholds must be in [0, 1], got {thresholds!r}.")
-    return given or [0.5 if top_k is None else float("-inf")]
+    return given or [0.5 if top_k is None else NEVER]
+
+
+def count_above(mass: Tensor, y_pred: Tensor, thresholds: Sequence[float]) -> Tensor:
+    """Sums over samples of `mass`, where the prediction is above each threshold: `[thresholds, labels]`.
+
+    Thresholds that divide [0, 1] evenly are found by rounding, in one pass over the predictions.
+
+    Args:
+        mass: weights `[samples, labels]`.
+        y_pred: predictions of the same shape.
+        thresholds: increasing.
+    """
+    count = len(thresholds)
+    even = np.arange(count, dtype=np.float32) / max(count - 1, 1)
+    if count < 3 or not np.allclose(thresholds, even, atol=EPSILON):
+        limits = ops.reshape(ops.convert_to_tensor([float(t) for t in thresholds]), (-1, 1, 1))
+        above = ops.cast(ops.greater(ops.expand_dims(y_pred, 0), limits), "float32")
+        return ops.sum(above * ops.expand_dims(mass, 0), axis=1)
+    # The number of thresholds below the prediction; one that is NaN is above none.
+    below = ops.ceil(ops.clip(y_pred, 0.0, 1.0) * float(count - 1))
+    below = ops.where(ops.isnan(y_pred), 0.0, ops.maximum(below, 1.0) if thresholds[0] < 0 else below)
+    labels = mass.shape[-1]
+    place = ops.cast(below, "int32") + ops.convert_to_tensor(np.arange(labels, dtype=np.int32) * count)
+    sums = ops.scatter(ops.reshape(place, (-1, 1)), ops.reshape(mass, (-1,)), (count * labels,))
+    sums = ops.transpose(ops.reshape(sums, (labels, count)))
+    from_here = ops.flip(ops.cumsum(ops.flip(sums, 0), axis=0), 0)
+    return ops.pad(from_here[1:], ((0, 1), (0, 0)))
 
 
 class ConfusionMetric(Metric):
@@ -37,8 +71,16 @@ class ConfusionMetric(Metric):
         top_k: only the k largest predictions along the last axis may be positive.
         class_id: only this entry of the last axis counts.
         name: name of the metric.
-        dtype: None or 'float32'.
+        dtype: a floating type.
     """
+
+    # The count in a variable that is not named by it.
+    _kind = ""
+    # Those that are kept.
+    true_positives: Variable
+    false_positives: Variable
+    true_negatives: Variable
+    false_negatives: Variable
 
     def __init__(
         self,
@@ -47,7 +89,7 @@ class ConfusionMetric(Metric):
         top_k: int | None = None,
         class_id: int | None = None,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         super().__init__(dtype, name)
         if top_k is not None and top_k < 1:
@@ -55,7 +97,14 @@ class ConfusionMetric(Metric):
         self.thresholds = list(thresholds)
         self.top_k = top_k
         self.class_id = class_id
-        self._counts = {count: Accumulator(self, count, (len(self.thresholds),)) for count in counts}
+        self._names = list(counts)
+        self._counts: dict[str, Accumulator] = {}
+        self._make((len(self.thresholds),))
+
+    def _make(self, shape: tuple[int, ...]) -> None:
+        for name in self._names:
+            self._counts[name] = Accumulator(self, name, shape)
+            setattr(self, name, self._counts[name].high)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch.
@@ -65,7 +114,7 @@ class ConfusionMetric(Metric):
             y_pred: predictions in [0, 1], of the same shape.
             sample_weight: weight per sample, or of the leading axes of the predictions.
         """
-        y_true, y_pred = as_pair(type(self).__name__, y_true, y_pred)
+        y_true, y_pred = as_pair(type(self).__name__, y_true, y_pred, broadcast=False)
         weight = None
         if sample_weight is not None:
             y_pred, weight = squeeze_or_expand_to_same_rank(
@@ -73,28 +122,28 @@ class ConfusionMetric(Metric):
             )
             check_weight(y_pred, weight)
             weight = ops.broadcast_to(align_weight(y_pred, weight), y_pred.shape)
-        allowed = None if self.top_k is None else self._largest(y_pred)
+        if self.top_k is not None:
+            y_pred = ops.where(self._largest(y_pred), y_pred, NEVER)
         if self.class_id is not None:
-            y_true, y_pred, weight, allowed = (
-                None if t is None else t[..., self.class_id] for t in (y_true, y_pred, weight, allowed)
-            )
-        for kind, count in self._counts.items():
-            count.add(self._count(kind, y_true, y_pred, weight, allowed))
+            if len(y_pred.shape) < 2 or not -y_pred.shape[-1] <= self.class_id < y_pred.shape[-1]:
+                raise ValueError(
+                    f"{type(self).__name__}: expected an axis of classes with class_id={self.class_id}, "
+                    f"got shape {tuple(y_pred.shape)}."
+                )
+            y_true, y_pred = y_true[..., self.class_id], y_pred[..., self.class_id]
+            weight = None if weight is None else weight[..., self.class_id]
+        self._add(*(None if t is None else ops.reshape(t, (-1, 1)) for t in (y_true, y_pred, weight)))
 
-    def _count(
-        self, kind: str, y_true: Tensor, y_pred: Tensor, weight: Tensor | None, allowed: Tensor | None
-    ) -> Tensor:
-        wanted = ops.reshape(y_true, (1, -1))
-        actual = ops.not_equal(wanted, 0.0)
-        thresholds = ops.reshape(ops.convert_to_tensor(self.thresholds), (-1, 1))
-        positive = ops.greater(ops.reshape(y_pred, (1, -1)), thresholds)
-        if allowed is not None:
-            positive = ops.logical_and(positive, ops.reshape(allowed, (1, -1)))
-        right, sign = kind.split("_")
-        chosen = positive if sign == "positives" else ops.logical_not(positive)
-        agrees = actual if (right == "true") == (sign == "positives") else ops.logical_not(actual)
-        hits = ops.cast(ops.logical_and(chosen, agrees), "float32")
-        return ops.sum(hits if weight is None else ops.multiply(hits, ops.reshape(weight, (1, -1))), axis=1)
+    def _add(self, y_true: Any, y_pred: Any, weight: Any) -> None:
+        """Adds targets, predictions and weights `[samples, labels]`."""
+        actual = ops.cast(ops.not_equal(y_true, 0.0), "float32")
+        ones = ops.ones_like(actual) if weight is None else weight
+        for name, accumulator in self._counts.items():
+            right, sign = (self._kind or name).split("_")
+            mass = ones * actual if (right == "true") == (sign == "positives") else ones * (1.0 - actual)
+            above = count_above(mass, y_pred, self.thresholds)
+            counted = above if sign == "positives" else ops.sum(mass, axis=0, keepdims=True) - above
+            accumulator.add(ops.reshape(counted, accumulator.high.shape))
 
     def _largest(self, y_pred: Tensor) -> Tensor:
         assert self.top_k is not None
@@ -115,17 +164,15 @@ class ConfusionMetric(Metric):
 class _OneCount(ConfusionMetric):
     """One of the four counts."""
 
-    _count_name = ""
-
     def __init__(
-        self, thresholds: float | Sequence[float] | None = None, name: str | None = None, dtype: str | None = None
+        self, thresholds: float | Sequence[float] | None = None, name: str | None = None, dtype: Any = None
     ) -> None:
-        super().__init__([self._count_name], as_thresholds(type(self).__name__, thresholds), name=name, dtype=dtype)
+        super().__init__(["accumulator"], as_thresholds(type(self).__name__, thresholds), name=name, dtype=dtype)
         self.init_thresholds = thresholds
 
     def result(self) -> Tensor:
         """The count, at each threshold if there are several."""
-        return self._shown(self._value(self._count_name))
+        return self._shown(self._value("accumulator"))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -141,25 +188,25 @@ class TruePositives(_OneCount):
         1.0
     """
 
-    _count_name = "true_positives"
+    _kind = "true_positives"
 
 
 class FalsePositives(_OneCount):
     """Weighted number of positive predictions of negative targets."""
 
-    _count_name = "false_positives"
+    _kind = "false_positives"
 
 
 class TrueNegatives(_OneCount):
     """Weighted number of negative predictions of negative targets."""
 
-    _count_name = "true_negatives"
+    _kind = "true_negatives"
 
 
 class FalseNegatives(_OneCount):
     """Weighted number of negative predictions of positive targets."""
 
-    _count_name = "false_negatives"
+    _kind = "false_negatives"
 
 
 class Precision(ConfusionMetric):
@@ -170,7 +217,7 @@ class Precision(ConfusionMetric):
         top_k: only the k largest predictions along the last axis may be positive.
         class_id: only this entry of the last axis counts.
         name: name of the metric.
-        dtype: None or 'float32'.
+        dtype: a floating type.
 
     Example:
         >>> import oxiconv
@@ -184,7 +231,7 @@ class Precision(ConfusionMetric):
         top_k: int | None = None,
         class_id: int | None = None,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         chosen = as_thresholds("Precision", thresholds, top_k)
         super().__init__(["true_positives", "false_positives"], chosen, top_k, class_id, name, dtype)
@@ -209,7 +256,7 @@ class Recall(ConfusionMetric):
         top_k: only the k largest predictions along the last axis may be positive.
         class_id: only this entry of the last axis counts.
         name: name of the metric.
-        dtype: None or 'float32'.
+        dtype: a floating type.
 
     Example:
         >>> import oxiconv
@@ -223,7 +270,7 @@ class Recall(ConfusionMetric):
         top_k: int | None = None,
         class_id: int | None = None,
         name: str | None = None,
-        dtype: str | None = None,
+        dtype: Any = None,
     ) -> None:
         chosen = as_thresholds("Recall", thresholds, top_k)
         super().__init__(["true_positives", "false_negatives"], chosen, top_k, class_id, name, dtype)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oxiconv import ops
 from oxiconv.losses.loss import check_dtype
 from oxiconv.naming import auto_name
-from oxiconv.variable import Variable
+from oxiconv.variable import StatelessScope, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Metric:
     """Base class: subclasses create variables and define `update_state` and `result`.
 
     Args:
-        dtype: None or 'float32'.
+        dtype: a floating type; metrics are computed in float32.
         name: name in histories and progress bars; by default the class name in snake case.
 
     Example:
@@ -37,14 +37,20 @@ class Metric:
         (1.0, 2.0)
     """
 
-    def __init__(self, dtype: str | None = None, name: str | None = None) -> None:
+    def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         check_dtype(type(self).__name__, dtype)
         self.name = name or auto_name(type(self).__name__)
         self._variables: list[Variable] = []
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A variable that a subclass makes itself is state of the metric, as those of `add_variable` are.
+        if isinstance(value, Variable) and all(v is not value for v in vars(self).get("_variables", (value,))):
+            self._variables.append(value)
+        super().__setattr__(name, value)
+
     @property
     def dtype(self) -> str:
-        """float32."""
+        """float32, the type of computations."""
         return "float32"
 
     @property
@@ -93,6 +99,31 @@ class Metric:
         for variable in self.variables:
             variable.assign(ops.zeros(variable.shape, variable.dtype))
 
+    def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[Tensor]:
+        """The values of `variables` after `update_state`, if they were `metric_variables`; nothing is changed."""
+        with self._given("stateless_update_state", metric_variables) as scope:
+            self.update_state(*args, **kwargs)
+        return [scope.get_current_value(v) for v in self.variables]
+
+    def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
+        """`result`, if the values of `variables` were `metric_variables`."""
+        with self._given("stateless_result", metric_variables):
+            return self.result()
+
+    def stateless_reset_state(self) -> list[Tensor]:
+        """The values of `variables` after `reset_state`; nothing is changed."""
+        with StatelessScope() as scope:
+            self.reset_state()
+        return [scope.get_current_value(v) for v in self.variables]
+
+    def _given(self, method: str, values: Sequence[Any]) -> StatelessScope:
+        variables = self.variables
+        if len(values) != len(variables):
+            raise ValueError(
+                f"{type(self).__name__}.{method}: expected {len(variables)} values of variables, got {len(values)}."
+            )
+        return StatelessScope(list(zip(variables, values, strict=True)))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Adds a batch and returns the result so far."""
         self.update_state(*args, **kwargs)
@@ -100,7 +131,7 @@ class Metric:
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        return {"name": self.name}
+        return {"name": self.name, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Metric:
@@ -112,26 +143,34 @@ class Metric:
 
 
 class Accumulator:
-    """Float32 sums with a second float32 for what rounding lost, so that an epoch of any size stays exact.
+    """A float32 sum in a variable of a metric, with what rounding lost beside it: epochs of any size stay exact.
 
     Each addition finds its rounding error by Knuth's TwoSum and adds it to the second number. Counts stay exact beyond
-    2**24, where a single float32 would stop growing by ones.
+    2**24, where a single float32 would stop growing by ones. The second number is no variable of the metric; it counts
+    only while the sum is what the last addition made it: who assigns the sum, to reset it say, need not know of it.
     """
 
     def __init__(self, owner: Metric, name: str, shape: Sequence[int] = ()) -> None:
         self.high = owner.add_variable(shape, "zeros", name=name)
-        self.low = owner.add_variable(shape, "zeros", name=f"{name}_rounding")
+        self._last, self._lost = (
+            Variable("zeros", shape=tuple(shape), dtype="float32", trainable=False, name=f"{name}_{what}")
+            for what in ("last", "lost")
+        )
 
     def add(self, x: Tensor) -> None:
         """Adds a value."""
-        high = self.high.value
+        high, lost = self.high.value, self._low()
         total = ops.add(high, x)
         taken = ops.subtract(total, high)
         error = ops.add(ops.subtract(high, ops.subtract(total, taken)), ops.subtract(x, taken))
-        self.low.assign(ops.add(self.low.value, error))
+        self._lost.assign(ops.add(lost, error))
+        self._last.assign(total)
         self.high.assign(total)
+
+    def _low(self) -> Tensor:
+        return ops.where(ops.equal(self.high.value, self._last.value), self._lost.value, 0.0)
 
     @property
     def value(self) -> Tensor:
         """The sum."""
-        return ops.add(self.high.value, self.low.value)
+        return ops.add(self.high.value, self._low())

@@ -6,7 +6,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from oxiconv import ops
-from oxiconv.losses.loss import align_weight, check_weight, divide_no_nan, squeeze_or_expand_to_same_rank
+from oxiconv.losses.loss import (
+    align_weight,
+    apply_mask,
+    check_weight,
+    divide_no_nan,
+    squeeze_or_expand_to_same_rank,
+)
+from oxiconv.masks import get_keras_mask
 from oxiconv.metrics.metric import Accumulator, Metric
 
 if TYPE_CHECKING:
@@ -26,19 +33,16 @@ class Sum(Metric):
         2.5
     """
 
-    def __init__(self, name: str = "sum", dtype: str | None = None) -> None:
+    def __init__(self, name: str = "sum", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self._total = Accumulator(self, "total")
         self.total = self._total.high
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Adds a batch."""
-        values = ops.convert_to_tensor(values, dtype="float32")
+        mask, values = get_keras_mask(values), ops.convert_to_tensor(values, dtype="float32")
         if sample_weight is not None:
-            values, weight = squeeze_or_expand_to_same_rank(
-                values, ops.convert_to_tensor(sample_weight, dtype="float32")
-            )
-            check_weight(values, weight)
+            values, weight = _weighted(values, sample_weight, mask)
             values = ops.multiply(values, align_weight(values, weight))
         self._total.add(ops.sum(values))
 
@@ -59,7 +63,7 @@ class Mean(Metric):
         4.0
     """
 
-    def __init__(self, name: str = "mean", dtype: str | None = None) -> None:
+    def __init__(self, name: str = "mean", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self._total = Accumulator(self, "total")
         self._count = Accumulator(self, "count")
@@ -82,18 +86,25 @@ class Mean(Metric):
 
 def samplewise(values: Any, sample_weight: Any) -> tuple[Tensor, Tensor | None]:
     """One value per sample, times its weight, and the weight per sample."""
-    values = ops.convert_to_tensor(values, dtype="float32")
+    mask, values = get_keras_mask(values), ops.convert_to_tensor(values, dtype="float32")
     if sample_weight is None:
         return (_mean_from(values, 1), None) if len(values.shape) > 1 else (values, None)
-    weight = ops.convert_to_tensor(sample_weight, dtype="float32")
-    values, weight = squeeze_or_expand_to_same_rank(values, weight)
-    check_weight(values, weight)
+    values, weight = _weighted(values, sample_weight, mask)
     if len(values.shape) > len(weight.shape):
         values = _mean_from(values, len(weight.shape))
     weight = ops.broadcast_to(weight, values.shape)
     values = ops.multiply(values, weight)
     if len(values.shape) > 1:
         values, weight = _mean_from(values, 1), _mean_from(weight, 1)
+    return values, weight
+
+
+def _weighted(values: Tensor, sample_weight: Any, mask: Any) -> tuple[Tensor, Tensor]:
+    """The values, and weights of their leading axes. As in Keras, the values' mask counts where there are weights."""
+    weight = apply_mask(ops.convert_to_tensor(sample_weight, dtype="float32"), mask, "sum")
+    assert weight is not None
+    values, weight = squeeze_or_expand_to_same_rank(values, weight)
+    check_weight(values, weight)
     return values, weight
 
 
@@ -114,16 +125,17 @@ class MeanMetricWrapper(Mean):
         1.5
     """
 
-    def __init__(
-        self, fn: Callable[..., Any], name: str | None = None, dtype: str | None = None, **kwargs: Any
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(name or getattr(fn, "__name__", None) or "mean_metric_wrapper", dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds a batch."""
-        super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+        values = self._fn(y_true, y_pred, **self._fn_kwargs)
+        if sample_weight is not None:
+            sample_weight = ops.convert_to_tensor(sample_weight, dtype="float32")
+        super().update_state(values, apply_mask(sample_weight, get_keras_mask(y_pred), "sum"))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

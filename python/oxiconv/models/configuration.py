@@ -52,18 +52,26 @@ def graph_config(graph: FunctionGraph) -> dict[str, Any]:
         assert tensor.node is not None
         operation = tensor.node.operation
         index = next(i for i, node in enumerate(calls[id(operation)]) if node is tensor.node)
-        return [operation.name, index + _first_call(operation), tensor.index]
+        return [operation.name, index, tensor.index]
+
+    def end(tensor: KerasTensor) -> list[Any]:
+        name, index, output = place(tensor)
+        return [
+            name,
+            index + (0 if id(tensor) in cut or tensor.node is None else _offset(tensor.node.operation)),
+            output,
+        ]
 
     return {
         "layers": [_input_config(t) for t in cut.values()]
         + [_operation_config(op, calls[id(op)], place) for op in graph.operations],
-        "input_layers": tree.map_structure(place, graph.inputs_structure),
-        "output_layers": tree.map_structure(place, graph.outputs_structure),
+        "input_layers": tree.map_structure(end, graph.inputs_structure),
+        "output_layers": tree.map_structure(end, graph.outputs_structure),
     }
 
 
-def _first_call(operation: Operation) -> int:
-    """The number of an operation's first call: Keras counts a functional model's own graph as its call 0."""
+def _offset(operation: Operation) -> int:
+    """What Keras adds to the number of a call that makes an output: a functional model's own graph counts there."""
     return 0 if getattr(operation, "_graph", None) is None or getattr(operation, "_is_chain", False) else 1
 
 
@@ -141,17 +149,16 @@ def graph_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
         pending += [(name, _call(entry, operation, call)) for call in entry["inbound_nodes"]]
         # What is called here starts anew: the layer may be shared with another model and have calls there.
         made[name] = [] if entry["inbound_nodes"] else list(operation.nodes)
-    first = {name: _first_call(op) for name, op in operations.items()}
 
     def tensor(history: Any) -> KerasTensor:
         name, node, index = history
-        if node < first[name] or index < 0:
+        if node < 0 or index < 0:
             raise ValueError(f"Model: expected a call and an output that exist, got {history!r}")
-        found: KerasTensor = tree.flatten(made[name][node - first[name]].outputs)[index]
+        found: KerasTensor = tree.flatten(made[name][node].outputs)[index]
         return found
 
     def ready(name: str, call: Any, waiting: set[str]) -> bool:
-        return name not in waiting and all(len(made[n]) > i - first[n] for n, i, _ in _histories(call))
+        return name not in waiting and all(len(made[n]) > i for n, i, _ in _histories(call))
 
     while pending:
         left: list[tuple[str, dict[str, Any]]] = []
@@ -167,7 +174,12 @@ def graph_from_config(config: Mapping[str, Any], custom_objects: Mapping[str, An
         if len(left) == len(pending):
             raise ValueError(f"Model: expected a configuration without cycles, got one at {left[0][0]!r}")
         pending = left
-    return _structure(config["input_layers"], tensor), _structure(config["output_layers"], tensor)
+
+    def end(history: Any) -> KerasTensor:
+        name, node, index = history
+        return tensor([name, node - _offset(operations[name]), index])
+
+    return _structure(config["input_layers"], end), _structure(config["output_layers"], end)
 
 
 def _call(entry: Mapping[str, Any], operation: Operation, call: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class Model(Trainer, Layer):
         ((None, 2), 10)
     """
 
+    _rounds_outputs = False
     # Whether the layers are one chain by construction.
     _is_chain = False
 
@@ -64,6 +65,7 @@ class Model(Trainer, Layer):
         self._graph_layers = [] if graph is None else graph.layers
         if graph is not None:
             self.built = True
+            self._build_shapes = {"input_shape": None}
             if not trainable:
                 self.trainable = False
 

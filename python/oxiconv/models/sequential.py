@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from oxiconv import dtype_policies, ops, tree
+from oxiconv import dtype_policies, naming, ops, tree
 from oxiconv.layers.call_signature import CallSignature
 from oxiconv.layers.input_layer import Input, InputLayer
 from oxiconv.layers.layer import Layer
@@ -39,7 +39,7 @@ class Sequential(Model):
         self._stack: list[Layer] = []
         self._input_layer: InputLayer | None = None
         # The symbolic tensors between the layers; the first is the input.
-        self._tensors: list[KerasTensor] = []
+        self._tensors: list[Any] = []
         for layer in layers or ():
             self.add(layer)
 
@@ -86,17 +86,16 @@ class Sequential(Model):
         return layer
 
     def _extend(self, layers: Sequence[Layer]) -> None:
-        for layer in layers:
-            output = layer(self._tensors[-1])
-            if tree.is_nested(output):
-                raise ValueError(f"{self._label}: expected layers with one output, got several of {layer.name!r}")
-            self._tensors.append(output)
+        with naming.name_scope(self.name, caller=self):
+            for layer in layers:
+                self._tensors.append(layer(self._tensors[-1]))
         self._finish()
 
     def _finish(self) -> None:
         built = len(self._tensors) > 1
         self._graph = FunctionGraph(self._tensors[0], self._tensors[-1]) if built else None
         self.built = built
+        self._build_shapes = {"input_shape": self._tensors[0].shape} if built else None
 
     def build(self, input_shape: Any = None) -> None:
         """Makes the weights for inputs of a shape, batch axis included."""
@@ -109,24 +108,32 @@ class Sequential(Model):
         if not self._tensors:
             if not isinstance(input_shape, (list, tuple)) or any(isinstance(n, (list, tuple)) for n in input_shape):
                 raise ShapeError(f"{self._label}: build: expected one shape, got {input_shape}")
-            self._tensors = [Input(batch_shape=input_shape, dtype=self.compute_dtype)]
+            self._input_layer = InputLayer(batch_shape=input_shape, dtype=self._stack[0].compute_dtype)
+            self._tensors = [self._input_layer.output]
             try:
                 self._extend(self._stack)
             except Exception:
-                self._tensors = []
+                self._input_layer, self._tensors = None, []
                 raise
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         """The outputs for the inputs: `call(inputs, training=None, mask=None)`."""
-        if self._graph is None:
+        if not self._stack:
             raise ValueError(f"{self._label}: expected at least one layer, got none")
-        return super().call(*args, **kwargs)
+        if self._graph is not None:
+            return super().call(*args, **kwargs)
+        x = args[0] if args else kwargs["inputs"]
+        for layer in self._stack:  # several inputs have no symbolic counterpart: there is no graph
+            x = layer(x)
+        return x
 
     setattr(call, "__signature__", inspect.signature(Model.call))  # noqa: B010
 
     def _prepare(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self.built:
             inputs = args[0] if args else kwargs["inputs"]
+            if tree.is_nested(inputs):
+                return
             shape = ops.shape(inputs)
             if len(shape) == 0:
                 raise ShapeError(f"{self._label}: expected inputs with a batch axis, got a scalar")
@@ -152,7 +159,7 @@ class Sequential(Model):
             "dtype": dtype_policies.serialize(self.dtype_policy),
         }
         config["layers"] = [serialize_keras_object(layer) for layer in (*first, *self._stack)]
-        if self.built and self._input_layer is None:
+        if self._graph is not None:
             config["build_input_shape"] = self.input_shape
         return config
 

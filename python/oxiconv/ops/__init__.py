@@ -30,6 +30,7 @@ from oxiconv.ops.arrangement import (
     tril,
     triu,
 )
+from oxiconv.ops.attention import dot_product_attention
 from oxiconv.ops.core import (
     cast,
     convert_to_numpy,
@@ -215,6 +216,7 @@ __all__ = [
     "divide",
     "divide_no_nan",
     "dot",
+    "dot_product_attention",
     "dtype",
     "einsum",
     "elu",

@@ -34,6 +34,7 @@ from oxiconv.ops.activation import (
     swish,
     threshold,
 )
+from oxiconv.ops.attention import dot_product_attention
 from oxiconv.ops.convolution import conv, conv_transpose, depthwise_conv, separable_conv
 from oxiconv.ops.elementwise import clip
 from oxiconv.ops.pooling import average_pool, max_pool
@@ -53,6 +54,7 @@ __all__ = [
     "conv",
     "conv_transpose",
     "depthwise_conv",
+    "dot_product_attention",
     "elu",
     "gelu",
     "glu",

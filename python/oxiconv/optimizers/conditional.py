@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from oxiconv import ops, trace
+from oxiconv import ops
+from oxiconv.variable import StatelessScope, stateless_scope
 
 if TYPE_CHECKING:
     from oxiconv._core import Tensor
@@ -23,14 +24,12 @@ def conditionally(condition: Tensor, update: Callable[[], None]) -> None:
         1.0
         2.0
     """
-    active = trace.current()
-    if active is None:
+    if not condition.traced:
         if bool(condition):
             update()
         return
-    before = dict(active.updates)
-    update()
-    for variable, value in active.updates.items():
-        if value is not before.get(variable):
-            old = before[variable] if variable in before else active.graph.state(variable.cell)
-            active.updates[variable] = ops.where(condition, value, old)
+    outer = stateless_scope()
+    with StatelessScope(None if outer is None else list(outer.values.items())) as scope:
+        update()
+    for variable, value in scope.values.items():
+        variable.assign(ops.where(condition, value, variable.value))

@@ -13,7 +13,7 @@ from oxiconv.naming import auto_name
 from oxiconv.optimizers import clipping
 from oxiconv.optimizers.conditional import conditionally
 from oxiconv.optimizers.schedules.learning_rate_schedule import LearningRateSchedule
-from oxiconv.variable import Variable
+from oxiconv.variable import StatelessScope, Variable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -421,15 +421,9 @@ class Optimizer:
                 f"{who}: expected {len(self._trainable_variables)} values of variables and {len(self.variables)} of "
                 f"the optimizer, got {len(trainable_variables)} and {len(optimizer_variables)}."
             )
-        before = [v.value for v in held]
-        try:
-            for v, value in zip(held, given, strict=True):
-                v.assign(value)
+        with StatelessScope(list(zip(held, given, strict=True))) as scope:
             self.apply(grads)
-            after = [v.value for v in held]
-        finally:
-            for v, value in zip(held, before, strict=True):
-                v.assign(value)
+        after = [scope.get_current_value(v) for v in held]
         count = len(trainable_variables)
         return after[:count], after[count:]
 

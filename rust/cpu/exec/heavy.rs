@@ -110,9 +110,10 @@ impl Product {
         }
     }
 
-    /// Matrix products one by one, each with its own kernel.
+    /// Matrix products one by one, each with its own kernel, then the tail.
     unsafe fn stacked(&self, stack: &Stack, n: usize, inputs: &[*const u8], out: *mut f32, scratch: &mut [f32]) {
         let count = n * stack.per_entry;
+        let (map_scratch, scratch) = scratch.split_at_mut(self.tail_scratch());
         let (packed, scratch) = scratch.split_at_mut(self.plan.packed_len());
         for m in 0..count {
             // SAFETY: matrix `m` lies within this call's entries of axis 0.
@@ -123,21 +124,39 @@ impl Product {
                     std::slice::from_raw_parts_mut(out.add(m * stack.matrix[2]), stack.matrix[2]),
                 )
             };
-            let none = Epilogue::default();
+            let epilogue = match &self.tail {
+                Tail::Direct { bias, relu, .. } => {
+                    // SAFETY: a bias has one value per channel.
+                    Epilogue { bias: bias.then(|| unsafe { slice(inputs[2], 0, self.channels) }), relu: *relu }
+                }
+                Tail::Map { .. } => Epilogue::default(),
+            };
             match self.solve {
-                Seat::Kernel => self.plan.run(stack.rows, a, b, y, &none, scratch),
+                Seat::Kernel => self.plan.run(stack.rows, a, b, y, &epilogue, scratch),
                 Seat::Output => {
                     self.plan.pack(b, packed);
-                    self.plan.run(stack.rows, a, packed, y, &none, scratch);
+                    self.plan.run(stack.rows, a, packed, y, &epilogue, scratch);
                 }
                 // Arguments are (kernel, y).
                 Seat::Input => {
                     self.plan.pack(a, packed);
-                    self.plan.run(stack.rows, b, packed, y, &none, scratch);
+                    self.plan.run(stack.rows, b, packed, y, &epilogue, scratch);
                 }
             }
         }
+        if let Tail::Map { map, .. } = &self.tail {
+            // SAFETY: the others have this call's entries, or are shared by them.
+            unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+        }
     }
+}
+
+/// What a tail expression reads: the product, then the others.
+fn operands(product: *const f32, others: &[*const u8]) -> [*const u8; super::MAX_OPERANDS] {
+    let mut all = [std::ptr::null(); super::MAX_OPERANDS];
+    all[0] = product.cast();
+    all[1..=others.len()].copy_from_slice(others);
+    all
 }
 
 /// Which operand has the batch.
