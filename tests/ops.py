@@ -29,6 +29,7 @@ NOT_IN_TABLE: dict[str, str] = {
         ["activations.deserialize", "activations.get", "activations.serialize"],
         "names of functions: test_activations.py",
     ),
+    "ops.custom_gradient": "makes functions: test_gradients.py",
     "_core.tensor": "makes every row's inputs",
     **dict.fromkeys(["_core.isa", "_core.num_threads", "_core.set_num_threads"], "a setting: test_core_steps.py"),
     **dict.fromkeys(["_core.load_safetensors", "_core.save_safetensors"], "files: test_core.py"),

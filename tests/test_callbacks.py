@@ -105,7 +105,7 @@ def test_early_stopping_restores_the_best() -> None:
     values = [5.0, 3.0, 4.0, 4.0, 1.0]
     kept: list[Any] = []
     keep = callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(m.get_weights()))
-    stop = callbacks.EarlyStopping("val_x", patience=2, restore_best_weights=True)
+    stop = callbacks.EarlyStopping("val_x", patience=2, mode="min", restore_best_weights=True)
     m = model()
     history = m.fit(X, Y, epochs=5, verbose=0, callbacks=[keep, Scripted("val_x", values), stop])
     assert len(history.epoch) == 4
@@ -118,11 +118,11 @@ def test_early_stopping_restores_the_best() -> None:
     ("kwargs", "values", "epochs"),
     [
         ({"monitor": "val_accuracy", "patience": 1}, [0.1, 0.2, 0.2, 0.3], 3),
-        ({"monitor": "val_x", "patience": 1}, [2.0, 1.0, 1.5, 0.5], 3),
+        ({"monitor": "val_x", "mode": "min", "patience": 1}, [2.0, 1.0, 1.5, 0.5], 3),
         ({"monitor": "val_x", "patience": 1, "mode": "max"}, [1.0, 2.0, 3.0, 4.0], 4),
-        ({"monitor": "val_x", "patience": 1, "min_delta": 0.6}, [2.0, 1.5, 1.0, 0.5], 2),
-        ({"monitor": "val_x", "patience": 2, "baseline": 0.1}, [2.0, 1.5, 1.0, 0.9], 4),
-        ({"monitor": "val_x", "patience": 1, "start_from_epoch": 2}, [1.0, 2.0, 3.0, 4.0], 4),
+        ({"monitor": "val_x", "mode": "min", "patience": 1, "min_delta": 0.6}, [2.0, 1.5, 1.0, 0.5], 2),
+        ({"monitor": "val_x", "mode": "min", "patience": 2, "baseline": 0.1}, [2.0, 1.5, 1.0, 0.9], 4),
+        ({"monitor": "val_x", "mode": "min", "patience": 1, "start_from_epoch": 2}, [1.0, 2.0, 3.0, 4.0], 4),
     ],
 )
 def test_when_early_stopping_stops(kwargs: dict[str, Any], values: list[float], epochs: int) -> None:
@@ -148,7 +148,7 @@ def test_terminate_on_nan(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_reduce_lr_on_plateau() -> None:
-    plateau = callbacks.ReduceLROnPlateau("val_x", factor=0.5, patience=2, cooldown=1, min_lr=0.3)
+    plateau = callbacks.ReduceLROnPlateau("val_x", mode="min", factor=0.5, patience=2, cooldown=1, min_lr=0.3)
     watched = [Scripted("val_x", [1.0] * 8), plateau]
     history = model(1.0).fit(X, np.zeros_like(Y), epochs=8, verbose=0, callbacks=watched).history
     # Worse for two epochs: halved; one epoch of cooldown, two more: 0.3, the least.
@@ -165,7 +165,9 @@ def test_learning_rate_scheduler() -> None:
 
 
 def test_model_checkpoint(tmp_path: Path) -> None:
-    best = callbacks.ModelCheckpoint(tmp_path / "best-{epoch:02d}-{val_x:.1f}.oxiconv", "val_x", save_best_only=True)
+    best = callbacks.ModelCheckpoint(
+        tmp_path / "best-{epoch:02d}-{val_x:.1f}.oxiconv", "val_x", save_best_only=True, mode="min"
+    )
     weights = callbacks.ModelCheckpoint(tmp_path / "last.safetensors", save_weights_only=True)
     often = callbacks.ModelCheckpoint(tmp_path / "{epoch}-{batch}.oxiconv", save_freq=3)
     m = model()
@@ -189,9 +191,11 @@ def test_csv_logger(tmp_path: Path) -> None:
     model().fit(X, Y, epochs=2, verbose=0, callbacks=[callbacks.CSVLogger(path)])
     model().fit(X, Y, epochs=3, initial_epoch=2, verbose=0, callbacks=[callbacks.CSVLogger(path, append=True)])
     lines = path.read_text().splitlines()
-    assert lines[0] == "epoch,loss"
+    assert lines[0] == "epoch,loss,val_loss"
     assert [line.split(",")[0] for line in lines[1:]] == ["0", "1", "2"]
     assert all(float(line.split(",")[1]) > 0 for line in lines[1:])
+    # As in Keras: there are columns for a validation that comes in a later epoch.
+    assert all(line.split(",")[2] == "NA" for line in lines[1:])
 
 
 def test_lambda_callback_refuses_unknown_hooks() -> None:

@@ -20,6 +20,7 @@ LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "de
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
+        "autograd",
         "config",
         "dtype",
         "inference",

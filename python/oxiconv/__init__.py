@@ -16,6 +16,7 @@ from oxiconv import operators as _operators
 from oxiconv import ops
 from oxiconv._core import __version__
 from oxiconv.absent import AbsentError, refuse
+from oxiconv.autograd import enable_grad, grad, no_grad, value_and_grad
 from oxiconv.devices import device
 from oxiconv.naming import name_scope
 from oxiconv.symbolic import KerasTensor, Operation
@@ -158,7 +159,9 @@ __all__ = [
     "distillation",
     "distribution",
     "dtype_policies",
+    "enable_grad",
     "export",
+    "grad",
     "initializers",
     "keras_compat_version",
     "layers",
@@ -168,6 +171,7 @@ __all__ = [
     "mixed_precision",
     "models",
     "name_scope",
+    "no_grad",
     "ops",
     "optimizers",
     "quantizers",
@@ -176,6 +180,7 @@ __all__ = [
     "saving",
     "tree",
     "utils",
+    "value_and_grad",
     "version",
     "wrappers",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, cast
 
+from oxiconv import trace
 from oxiconv._core import DTypeError, GraphError, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from oxiconv import ops  # noqa: TC004 - `install` sets it
@@ -158,6 +160,8 @@ def _truth(x: Any) -> Any:
 
 def _item(x: Any, what: str) -> float | int | bool:
     tensor = ops.convert_to_tensor(x)
+    if tensor.traced and trace.current() is None:
+        raise GraphError(f"{what}: {trace.ended(tensor)}")
     if tensor.traced:
         raise GraphError(
             f"{what}: the value is not known while a computation is being traced; use ops.where for a choice by value, "
@@ -167,6 +171,18 @@ def _item(x: Any, what: str) -> float | int | bool:
         raise ValueError(f"{what}: expected one element, got shape {tensor.shape}")
     value: float | int | bool = tensor.numpy().item()
     return value
+
+
+def _explained(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method of the core that needs data, with an error that tells what to do where there is none."""
+
+    @functools.wraps(method)
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if self.traced:
+            _item(self, name)
+        return method(self, *args, **kwargs)
+
+    return call
 
 
 def _repr(x: Tensor) -> str:
@@ -186,3 +202,6 @@ def install(module: ModuleType) -> None:
             if callable(method) or name == "__array_priority__":
                 setattr(Tensor, name, method)
     setattr(Tensor, "__repr__", _repr)  # noqa: B010
+    for name in ("numpy", "__array__"):
+        if not hasattr(getattr(Tensor, name), "__wrapped__"):
+            setattr(Tensor, name, _explained(name.strip("_"), getattr(Tensor, name)))

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from oxiconv import _core, trace, tree
-from oxiconv._core import Tensor
+from oxiconv._core import GraphError, Tensor
 from oxiconv.tensor import convert
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from oxiconv.variable import Variable
+
+    # Cotangents of sources, given a target and its cotangent (ones if None); None where unconnected.
+    Pullback = Callable[[Tensor, Sequence[Tensor], Tensor | None], list[Tensor | None]]
 
 
 class _Stack(threading.local):
     def __init__(self) -> None:
         self.tapes: list[GradientTape] = []
+        # Variables by the identity of the tensor that their `value` gave last, where they have a `grad`.
+        self.shown: dict[int, weakref.ref[Variable]] = {}
 
 
 _stack = _Stack()
@@ -47,11 +55,94 @@ def forget(variable: Variable) -> None:
         recording._current.pop((variable, trace.current()), None)
 
 
+def show(variable: Variable, held: Tensor) -> Tensor:
+    """Notes that `held` is the value of a variable that has a `grad`, so that it is found at the tensor too."""
+    _stack.shown.pop(id(variable._shown), None)
+    _stack.shown[id(held)] = weakref.ref(variable)
+    return held
+
+
+def gradient_of_value(tensor: Tensor) -> Tensor | None:
+    """The `grad` of the variable whose value this is; None for other tensors, and before `backward`."""
+    variable = _stack.shown.get(id(tensor), lambda: None)()
+    # Another tensor may have the identity of one that is gone.
+    return variable.grad if variable is not None and variable._shown is tensor else None
+
+
+def recording() -> list[GradientTape]:
+    """The tapes that record on this thread, outermost first."""
+    return list(_stack.tapes)
+
+
+class Custom:
+    """Something computed that has a gradient function of its own.
+
+    Args:
+        inputs: what it was computed of.
+        outputs: detached results.
+        gradient: takes the cotangents of the outputs, gives those of the inputs.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], gradient: Callable[..., Sequence[Tensor | None]]
+    ) -> None:
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.gradient = gradient
+        active = trace.current()
+        if active is not None and any(t.traced for t in self.outputs):
+            active.custom.append(self)
+        for tape in _stack.tapes:
+            tape._custom.append(self)
+            for output in self.outputs:
+                tape._watch(output)
+
+
+def pull(
+    pullback: Pullback, custom: Sequence[Custom], target: Tensor, sources: Sequence[Tensor], seed: Tensor | None
+) -> list[Tensor | None]:
+    """Cotangents of `sources`, through what `pullback` knows and through `custom` in between.
+
+    The outputs of custom functions are first sources like others. What arrives there is then given to their gradient
+    functions, last made first, whose results are targets' cotangents again.
+    """
+    every = [*sources, *(t for node in custom for t in node.outputs)]
+    total = pullback(target, every, seed)
+    for node in reversed(custom):
+        before = len(every) - len(node.outputs)
+        arrived, every, total = total[before:], every[:before], total[:before]
+        if all(g is None for g in arrived):
+            continue
+        upstream = [
+            convert(np.zeros(t.shape, np.float32), t.dtype) if g is None else g
+            for g, t in zip(arrived, node.outputs, strict=True)
+        ]
+        for t, g in zip(node.inputs, node.gradient(*upstream), strict=True):
+            if g is not None:
+                total = [_add(a, b) for a, b in zip(total, pullback(t, every, g), strict=True)]
+    return total
+
+
+def graph_gradient(
+    active: trace.Trace, target: Tensor, sources: Sequence[Tensor], seed: Tensor | None = None
+) -> list[Tensor | None]:
+    """Cotangents of values of a trace; None where unconnected."""
+
+    def pullback(of: Tensor, to: Sequence[Tensor], weights: Tensor | None) -> list[Tensor | None]:
+        # A value with data does not depend on one that is traced, nor is it a source of the trace.
+        known = [s for s in to if s.traced]
+        weighted = of if weights is None else _core.binary("mul", of, _core.detach(weights))
+        found = iter(active.graph.grad(weighted, known) if of.traced else [None] * len(known))
+        return [next(found) if s.traced else None for s in to]
+
+    return pull(pullback, active.custom, target, sources, seed)
+
+
 class GradientTape:
     """Records operations within a `with` block, to differentiate them afterwards.
 
-    Trainable variables read in the block are watched; `watch` adds other tensors. A tape serves one `gradient` call
-    unless `persistent`. Tapes nest, for gradients of gradients.
+    Trainable variables read in the block are watched; `watch` adds other tensors. A tape serves one `gradient` or
+    `jacobian` call unless `persistent`. Tapes nest, for gradients of gradients.
 
     >>> from oxiconv import Variable, ops
     >>> v = Variable(3.0)
@@ -64,10 +155,14 @@ class GradientTape:
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True) -> None:
         self._persistent = persistent
         self._watches_variables = watch_accessed_variables
+        self._recording = False
+        self._clear()
+
+    def _clear(self) -> None:
         self._tape = _core.Tape()
         self._reads: dict[Variable, list[Tensor]] = {}
         self._current: dict[tuple[Variable, trace.Trace | None], Tensor] = {}
-        self._recording = False
+        self._custom: list[Custom] = []
         self._spent = False
 
     def __enter__(self) -> Self:
@@ -98,35 +193,38 @@ class GradientTape:
             return
         self._current[key] = value
         self._reads.setdefault(variable, []).append(value)
+        self._watch(value)
+
+    def _watch(self, value: Tensor) -> None:
         if not value.traced:
             self._tape.watch(value)
 
     def watch(self, tensor: Any) -> None:
         """Makes a tensor, a variable, or a structure of these a source of gradients."""
-        from oxiconv.variable import Variable
-
         for x in tree.flatten(tensor):
-            if isinstance(x, Variable):
+            if _is_variable(x):
                 self._note(x, x._held())
             elif isinstance(x, Tensor):
-                if not x.traced:
-                    self._tape.watch(x)
+                self._watch(x)
             else:
                 raise TypeError(f"GradientTape.watch: expected a tensor or variable, got {type(x).__name__}")
 
-    def stop_recording(self) -> _Pause:
+    def watched_variables(self) -> tuple[Variable, ...]:
+        """The variables read or watched, in that order."""
+        return tuple(self._reads)
+
+    def stop_recording(self) -> Pause:
         """A context in which operations are not recorded."""
-        return _Pause(self)
+        if not self._recording:
+            raise RuntimeError("GradientTape.stop_recording: expected a tape that is recording, got one that is not")
+        return Pause([self], "GradientTape.stop_recording")
 
     def reset(self) -> None:
         """Forgets what was recorded."""
         recording = self._recording
         if recording:
             self._stop()
-        self._tape = _core.Tape()
-        self._reads.clear()
-        self._current.clear()
-        self._spent = False
+        self._clear()
         if recording:
             self._start()
 
@@ -143,13 +241,7 @@ class GradientTape:
         depend on gives None, or zeros with `unconnected_gradients="zero"`. `output_gradients` weighs the target's
         elements.
         """
-        if unconnected_gradients not in ("none", "zero"):
-            raise ValueError(f"GradientTape.gradient: expected 'none' or 'zero', got {unconnected_gradients!r}")
-        if self._spent and not self._persistent:
-            raise RuntimeError("GradientTape.gradient: a tape that is not persistent gives gradients only once")
-        if self._recording and not self._persistent:
-            self._stop()
-        self._spent = True
+        self._use("gradient", unconnected_gradients)
         targets = [_value(t) for t in tree.flatten(target)]
         if output_gradients is None:
             seeds: list[Any] = [None] * len(targets)
@@ -158,50 +250,134 @@ class GradientTape:
         if len(seeds) != len(targets):
             raise ValueError(f"GradientTape.gradient: expected {len(targets)} output_gradients, got {len(seeds)}")
         flat = tree.flatten(sources)
-        leaves = [self._reads.get(s, []) if _is_variable(s) else [s] for s in flat]
-        every = [leaf for group in leaves for leaf in group]
-        total: list[Tensor | None] = [None] * len(every)
+        total: list[Tensor | None] = [None] * len(flat)
         for t, seed in zip(targets, seeds, strict=True):
-            total = [_add(a, b) for a, b in zip(total, self._differentiate(t, every, seed), strict=True)]
-        parts = iter(total)
-        result = [
-            _finish([next(parts) for _ in group], s, unconnected_gradients)
-            for group, s in zip(leaves, flat, strict=True)
-        ]
-        return tree.pack_sequence_as(sources, result)
+            seed = None if seed is None else convert(seed, t.dtype)
+            if seed is not None and seed.shape != t.shape:
+                raise ValueError(
+                    f"GradientTape.gradient: expected output_gradients of shape {t.shape}, got {seed.shape}"
+                )
+            total = [_add(a, b) for a, b in zip(total, self._by_source(t, flat, seed), strict=True)]
+        return tree.pack_sequence_as(
+            sources, [_finish(g, s, unconnected_gradients) for g, s in zip(total, flat, strict=True)]
+        )
 
-    def _differentiate(self, target: Tensor, sources: list[Tensor], seed: Any) -> list[Tensor | None]:
-        weights = None if seed is None else _core.detach(convert(seed, "float32"))
-        # A value with data does not depend on one that is being traced, nor is it a source of the trace.
-        known = [s for s in sources if s.traced == target.traced]
-        if not target.traced:
-            found = self._tape.gradient(target, known, weights)
-        else:
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: str = "none",
+        parallel_iterations: int | None = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """Derivatives of each element of `target` by each of `sources`: `[*target.shape, *source.shape]`.
+
+        It takes one gradient per element of the target; the last two arguments are accepted as TensorFlow has them.
+        """
+        self._use("jacobian", unconnected_gradients)
+        target = _value(target)
+        flat = tree.flatten(sources)
+        rows = [self._by_source(target, flat, seed) for seed in _one_hot(target.shape)]
+        found = [_stack_rows(list(parts), target.shape) for parts in zip(*rows, strict=True)]
+        return tree.pack_sequence_as(
+            sources, [_finish(g, s, unconnected_gradients, target.shape) for g, s in zip(found, flat, strict=True)]
+        )
+
+    def batch_jacobian(
+        self,
+        target: Any,
+        source: Any,
+        unconnected_gradients: str = "none",
+        parallel_iterations: int | None = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """As `jacobian`, for each sample by itself: `[n, *target.shape[1:], *source.shape[1:]]`.
+
+        The samples must not depend on each other, as they do under batch normalization in training.
+        """
+        self._use("batch_jacobian", unconnected_gradients)
+        target = _value(target)
+        shape = tuple(source.shape)
+        if not target.ndim or not shape or target.shape[0] != shape[0]:
+            raise ValueError(
+                f"GradientTape.batch_jacobian: expected a target and a source of the same first axis, got shapes "
+                f"{target.shape} and {shape}"
+            )
+        rows = []
+        for seed in _one_hot(target.shape[1:]):
+            (row,) = self._by_source(
+                target, [source], _core.broadcast_to(_core.reshape(seed, (1, *seed.shape)), target.shape)
+            )
+            rows.append(None if row is None else _core.reshape(row, (shape[0], 1, *shape[1:])))
+        if rows and rows[0] is not None:
+            joined = _core.concat([row for row in rows if row is not None], 1)
+            return _core.reshape(joined, (shape[0], *target.shape[1:], *shape[1:]))
+        return _finish(None, source, unconnected_gradients, (), (*target.shape, *shape[1:]))
+
+    def _use(self, what: str, unconnected: str) -> None:
+        if unconnected not in ("none", "zero"):
+            raise ValueError(f"GradientTape.{what}: expected 'none' or 'zero', got {unconnected!r}")
+        if self._spent and not self._persistent:
+            raise RuntimeError(f"GradientTape.{what}: a tape that is not persistent gives gradients only once")
+        if self._recording and not self._persistent:
+            self._stop()
+        self._spent = True
+
+    def _by_source(self, target: Tensor, sources: Sequence[Any], seed: Tensor | None) -> list[Tensor | None]:
+        """The gradient of each source: of a variable, the sum over the values that were read."""
+        groups = [self._reads.get(s, []) if _is_variable(s) else [_source(s)] for s in sources]
+        every = [leaf for group in groups for leaf in group]
+        if target.traced:
             active = trace.current()
             if active is None:
-                raise _core.GraphError("GradientTape.gradient: the target belongs to a trace that has ended")
-            found = active.graph.grad(target if weights is None else _core.binary("mul", target, weights), known)
-        gradients = iter(found)
-        return [next(gradients) if s.traced == target.traced else None for s in sources]
+                raise GraphError("GradientTape.gradient: the target belongs to a trace that has ended")
+            found = graph_gradient(active, target, every, seed)
+        else:
+            found = pull(self._pullback, self._custom, target, every, seed)
+        parts = iter(found)
+        return [_sum([next(parts) for _ in group]) for group in groups]
+
+    def _pullback(self, target: Tensor, sources: Sequence[Tensor], seed: Tensor | None) -> list[Tensor | None]:
+        known = [s for s in sources if not s.traced]
+        found = iter(self._tape.gradient(target, known, seed))
+        return [None if s.traced else next(found) for s in sources]
 
 
-class _Pause:
-    def __init__(self, tape: GradientTape) -> None:
-        self._paused = tape
+class Pause:
+    """A context in which tapes do not record.
+
+    While a step is traced there is none: the graph records all there is, so that code is left to run eagerly.
+    """
+
+    def __init__(self, tapes: Sequence[GradientTape], what: str) -> None:
+        self._paused = list(tapes)
+        active = trace.current()
+        if tapes and active is not None and not active.symbolic:
+            raise GraphError(
+                f"{what}: a step that is traced cannot pause recording; use ops.stop_gradient, or run it eagerly"
+            )
 
     def __enter__(self) -> None:
-        self._paused._stop()
+        for tape in self._paused:
+            tape._stop()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._paused._start()
+        for tape in self._paused:
+            tape._start()
 
 
 def _is_variable(x: Any) -> bool:
     from oxiconv.variable import Variable
 
     return isinstance(x, Variable)
+
+
+def _source(x: Any) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"GradientTape.gradient: expected tensors or variables as sources, got {type(x).__name__}")
+    return x
 
 
 def _value(x: Any) -> Tensor:
@@ -218,10 +394,33 @@ def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return _core.binary("add", a, b)
 
 
-def _finish(parts: list[Tensor | None], source: Any, unconnected: str) -> Tensor | None:
+def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
     total: Tensor | None = None
     for part in parts:
         total = _add(total, part)
-    if total is None and unconnected == "zero":
-        return convert(np.zeros(source.shape, np.float32))
     return total
+
+
+def _finish(
+    found: Tensor | None,
+    source: Any,
+    unconnected: str,
+    lead: tuple[int, ...] = (),
+    shape: tuple[int, ...] | None = None,
+) -> Tensor | None:
+    if found is None and unconnected == "zero":
+        return convert(np.zeros((*lead, *source.shape) if shape is None else shape, np.float32))
+    return found
+
+
+def _one_hot(shape: tuple[int, ...]) -> list[Tensor]:
+    size = math.prod(shape)
+    rows = np.eye(size, dtype=np.float32).reshape(size, *shape)
+    return [convert(row.reshape(shape)) for row in rows]
+
+
+def _stack_rows(rows: list[Tensor | None], lead: tuple[int, ...]) -> Tensor | None:
+    known = [_core.reshape(row, (1, *row.shape)) for row in rows if row is not None]
+    if not known:
+        return None
+    return _core.reshape(_core.concat(known, 0), (*lead, *known[0].shape[1:]))

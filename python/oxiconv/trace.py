@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from oxiconv.tape import Custom
     from oxiconv.variable import Variable
 
 
@@ -43,6 +44,8 @@ class Trace:
         self.graph = Graph()
         self.updates: dict[Variable, Tensor] = {}
         self.symbolic = symbolic
+        # What has gradients of its own, in order: the graph knows none for it.
+        self.custom: list[Custom] = []
 
     def __enter__(self) -> Self:
         _stack.traces.append(self)
@@ -76,6 +79,14 @@ def suspended() -> Iterator[None]:
         yield
     finally:
         _stack.traces.pop()
+
+
+def ended(value: Tensor) -> str:
+    """What is wrong with a traced tensor that is used where nothing is traced."""
+    return (
+        f"the tensor {value!r} has no value: it was kept (in an attribute, a list, ..) from a step that was traced, "
+        "which has ended. Return it from the step, assign it to a Variable, or use compile(run_eagerly=True)"
+    )
 
 
 def current() -> Trace | None:

@@ -45,6 +45,10 @@ class Variable(Values):
      [4. 5.]]>
     """
 
+    # What `loss.backward()` found, and the tensor that `value` gave since.
+    grad: Tensor | None = None
+    _shown: Tensor | None = None
+
     def __init__(
         self,
         initializer: TensorLike | Callable[..., Any] | str,
@@ -92,6 +96,8 @@ class Variable(Values):
     def value(self) -> Tensor:
         """The tensor held now; within a trace, the traced value; in an `AutocastScope`, in its element type."""
         held = tape.observe(self, self._held()) if self._trainable else self._held()
+        if self.grad is not None:
+            self._shown = tape.show(self, held)
         wanted = _scopes.autocast
         if wanted is None or wanted == self.dtype or not self.autocast or not is_float(self.dtype):
             return held
@@ -103,6 +109,8 @@ class Variable(Values):
         if new.shape != self.shape:
             raise ShapeError(f"Variable {self.path!r}: assign: expected shape {self.shape}, got {new.shape}")
         active = trace.current()
+        if new.traced and active is None and _scopes.stateless is None:
+            raise GraphError(f"Variable {self.path!r}: assign: {trace.ended(new)}")
         tape.forget(self)
         if _scopes.stateless is not None:
             _scopes.stateless.add_update((self, new))
@@ -156,7 +164,8 @@ class Variable(Values):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: the value as an array."""
-        return {**vars(self), "cell": np.array(self.numpy())}
+        state = {key: value for key, value in vars(self).items() if key not in ("grad", "_shown")}
+        return {**state, "cell": np.array(self.numpy())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, cell=Cell(convert(state["cell"])))

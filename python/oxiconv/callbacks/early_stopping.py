@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv.callbacks.callback import Callback, Logs
-from oxiconv.callbacks.monitoring import Monitor
+from oxiconv.callbacks.monitoring import MonitorCallback
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(MonitorCallback):
     """Stops training when a result has not improved for some epochs.
 
     Args:
@@ -20,7 +19,7 @@ class EarlyStopping(Callback):
         min_delta: smaller changes are no improvement.
         patience: epochs without improvement after which training stops.
         verbose: 1 to print when it stops.
-        mode: 'min', 'max' or 'auto', by the name.
+        mode: 'min', 'max' or 'auto', as the metric says.
         baseline: a value that must be reached for an epoch to count as improvement.
         restore_best_weights: whether to go back to the weights of the best epoch.
         start_from_epoch: epochs to wait before watching.
@@ -30,6 +29,8 @@ class EarlyStopping(Callback):
         >>> oxiconv.callbacks.EarlyStopping(monitor="val_accuracy", patience=3).patience
         3
     """
+
+    state_fields = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
 
     def __init__(
         self,
@@ -42,9 +43,7 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
-        super().__init__()
-        self._monitor = Monitor("EarlyStopping", monitor, mode, min_delta)
-        self.monitor = monitor
+        super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = patience
         self.verbose = verbose
         self.baseline = baseline
@@ -55,7 +54,7 @@ class EarlyStopping(Callback):
     def _reset(self) -> None:
         self.wait = 0
         self.stopped_epoch = 0
-        self.best = self._monitor.worst
+        self.best = None
         self.best_epoch = 0
         self.best_weights: list[NDArray[Any]] | None = None
 
@@ -65,21 +64,16 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compares the epoch with the best so far."""
-        if epoch < self.start_from_epoch:
-            return
-        value = self._monitor.value(logs or {})
-        if value is None:
+        value = self.monitored(logs or {})
+        if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self._keep(epoch)
         self.wait += 1
-        if self._monitor.better(value, self.best):
+        if self.improved(value, self.best):
             self.best = value
-            if self.restore_best_weights:
-                self._keep(epoch)
-            else:
-                self.best_epoch = epoch
-            if self.baseline is None or self._monitor.better(value, self.baseline):
+            self._keep(epoch)
+            if self.baseline is None or self.improved(value, self.baseline):
                 self.wait = 0
             return
         if self.wait >= self.patience and epoch > 0:
@@ -97,7 +91,8 @@ class EarlyStopping(Callback):
 
     def _keep(self, epoch: int) -> None:
         self.best_epoch = epoch
-        self.best_weights = [np.array(w) for w in self.model.get_weights()]
+        if self.restore_best_weights:
+            self.best_weights = self.model.get_weights()
 
 
 class TerminateOnNaN(Callback):
@@ -115,11 +110,11 @@ class TerminateOnNaN(Callback):
         super().__init__()
         self.raise_error = raise_error
 
-    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Looks at the loss."""
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             if self.raise_error:
-                raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}.")
+                raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}: {loss}.")
             print(f"Batch {batch}: Invalid loss, terminating training")
             self.model.stop_training = True

@@ -6,8 +6,10 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from oxiconv.callbacks.callback import Callback, Logs
-from oxiconv.callbacks.monitoring import Monitor
+from oxiconv.callbacks.monitoring import MonitorCallback
 
 
 class LearningRateScheduler(Callback):
@@ -29,24 +31,25 @@ class LearningRateScheduler(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Sets the rate."""
-        present = float(self.model.optimizer.learning_rate)
-        both = len(inspect.signature(self.schedule).parameters) > 1
-        rate = self.schedule(epoch, present) if both else self.schedule(epoch)
-        try:
-            rate = float(rate)
-        except (TypeError, ValueError):
-            raise ValueError(f"LearningRateScheduler: expected a float from the schedule, got {rate!r}.") from None
-        self.model.optimizer.learning_rate = rate
-        if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+        for name, optimizer in optimizers(self.model):
+            present = float(optimizer.learning_rate)
+            both = len(inspect.signature(self.schedule).parameters) > 1
+            rate = self.schedule(epoch, present) if both else self.schedule(epoch)
+            try:
+                rate = float(rate)
+            except (TypeError, ValueError):
+                raise ValueError(f"LearningRateScheduler: expected a float from the schedule, got {rate!r}.") from None
+            optimizer.learning_rate = rate
+            if self.verbose > 0:
+                print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting {name}learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Adds the rate to the results."""
         if logs is not None:
-            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+            logs.update(learning_rates(self.model))
 
 
-class ReduceLROnPlateau(Callback):
+class ReduceLROnPlateau(MonitorCallback):
     """Lowers the learning rate when a result has stopped improving.
 
     Args:
@@ -54,7 +57,7 @@ class ReduceLROnPlateau(Callback):
         factor: what the rate is multiplied by, below 1.
         patience: epochs without improvement before it is.
         verbose: 1 to print when it is.
-        mode: 'min', 'max' or 'auto', by the name.
+        mode: 'min', 'max' or 'auto', as the metric says.
         min_delta: smaller changes are no improvement.
         cooldown: epochs to wait after lowering.
         min_lr: the lowest rate.
@@ -64,6 +67,8 @@ class ReduceLROnPlateau(Callback):
         >>> oxiconv.callbacks.ReduceLROnPlateau(factor=0.5, patience=3).factor
         0.5
     """
+
+    state_fields = ("best", "wait", "cooldown_counter")
 
     def __init__(
         self,
@@ -76,11 +81,9 @@ class ReduceLROnPlateau(Callback):
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(monitor, mode, min_delta=min_delta)
         if not factor < 1.0:
             raise ValueError(f"ReduceLROnPlateau: factor must be below 1, got {factor!r}.")
-        self._monitor = Monitor("ReduceLROnPlateau", monitor, mode, min_delta)
-        self.monitor = monitor
         self.factor = factor
         self.patience = patience
         self.verbose = verbose
@@ -89,7 +92,7 @@ class ReduceLROnPlateau(Callback):
         self._reset()
 
     def _reset(self) -> None:
-        self.best = self._monitor.worst
+        self.best = None
         self.wait = 0
         self.cooldown_counter = 0
 
@@ -99,24 +102,54 @@ class ReduceLROnPlateau(Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Compares the epoch with the best so far; adds the rate to the results."""
-        rate = float(self.model.optimizer.learning_rate)
         if logs is not None:
-            logs["learning_rate"] = rate
-        value = self._monitor.value(logs or {})
+            logs.update(learning_rates(self.model))
+        value = self.monitored(logs or {})
         if value is None:
             return
-        if self.cooldown_counter > 0:
+        if self.in_cooldown():
             self.cooldown_counter -= 1
             self.wait = 0
-        if self._monitor.better(value, self.best):
+        if self.improved(value, self.best):
             self.best = value
             self.wait = 0
-        elif self.cooldown_counter == 0:
+        elif not self.in_cooldown():
             self.wait += 1
-            if self.wait >= self.patience and rate > self.min_lr:
-                lowered = max(rate * self.factor, self.min_lr)
-                self.model.optimizer.learning_rate = lowered
-                if self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lowered}.")
-                self.cooldown_counter = self.cooldown
-                self.wait = 0
+            if self.wait >= self.patience:
+                lowered = [self._lower(epoch, name, optimizer) for name, optimizer in optimizers(self.model)]
+                if any(lowered):
+                    self.cooldown_counter = self.cooldown
+                    self.wait = 0
+
+    def _lower(self, epoch: int, name: str, optimizer: Any) -> bool:
+        rate = float(optimizer.learning_rate)
+        # The rate is kept in float32: so is the limit that it is compared with.
+        if rate <= float(np.float32(self.min_lr)):
+            return False
+        lowered = max(rate * self.factor, self.min_lr)
+        optimizer.learning_rate = lowered
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing {name}learning rate to {lowered}.")
+        return True
+
+    def in_cooldown(self) -> bool:
+        """Whether it waits after lowering the rate."""
+        return self.cooldown_counter > 0
+
+
+def optimizers(model: Any) -> list[tuple[str, Any]]:
+    """The optimizers of a model, with what to call each before its learning rate."""
+    several = getattr(model.optimizer, "optimizers", None)
+    if several is not None:
+        return [(f"{optimizer.name} ", optimizer) for optimizer in several]
+    if not hasattr(model.optimizer, "learning_rate"):
+        raise ValueError("The model's optimizer has no learning rate.")
+    return [("", model.optimizer)]
+
+
+def learning_rates(model: Any) -> dict[str, float]:
+    """The learning rates as results."""
+    return {
+        f"learning_rate_{name.strip()}" if name else "learning_rate": float(optimizer.learning_rate)
+        for name, optimizer in optimizers(model)
+    }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from oxiconv.callbacks.callback import Callback, Logs
-from oxiconv.callbacks.monitoring import Monitor
+from oxiconv.callbacks.callback import Logs
+from oxiconv.callbacks.due import Due
+from oxiconv.callbacks.monitoring import MonitorCallback
 from oxiconv.saving.paths import check_model_path, check_weights_path
-from oxiconv.utils.argument_validation import is_whole
 
 
-class ModelCheckpoint(Callback):
+class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after epochs or every so many batches.
 
     Args:
@@ -21,7 +21,7 @@ class ModelCheckpoint(Callback):
         verbose: 1 to print when it saves.
         save_best_only: whether to save only when the result has improved.
         save_weights_only: whether to save weights alone.
-        mode: 'min', 'max' or 'auto', by the name.
+        mode: 'min', 'max' or 'auto', as the metric says.
         save_freq: 'epoch', or a number of batches.
         initial_value_threshold: what the first saved model must be better than.
 
@@ -32,6 +32,8 @@ class ModelCheckpoint(Callback):
         >>> import oxiconv
         >>> checkpoint = oxiconv.callbacks.ModelCheckpoint("best-{epoch:02d}.oxiconv", save_best_only=True)
     """
+
+    state_fields = ("best",)
 
     def __init__(
         self,
@@ -44,20 +46,15 @@ class ModelCheckpoint(Callback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(monitor, mode, initial_value_threshold)
         self.filepath = os.fspath(filepath)
         (check_weights_path if save_weights_only else check_model_path)(self.filepath)
-        if save_freq != "epoch" and not is_whole(save_freq):
-            raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch' or a positive integer, got {save_freq!r}.")
-        self._monitor = Monitor("ModelCheckpoint", monitor, mode)
-        self.monitor = monitor
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
-        self.best = self._monitor.worst if initial_value_threshold is None else initial_value_threshold
+        self._due = Due("ModelCheckpoint", save_freq)
         self._epoch = 0
-        self._batches = 0
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         """Notes the epoch."""
@@ -65,10 +62,8 @@ class ModelCheckpoint(Callback):
 
     def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
         """Saves after every `save_freq` batches."""
-        if isinstance(self.save_freq, int):
-            self._batches += 1
-            if self._batches % self.save_freq == 0:
-                self._save(self._epoch, batch, logs or {})
+        if self._due.after(batch):
+            self._save(self._epoch, batch, logs or {})
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves after the epoch."""
@@ -76,23 +71,34 @@ class ModelCheckpoint(Callback):
             self._save(epoch, None, logs or {})
 
     def _save(self, epoch: int, batch: int | None, logs: Any) -> None:
-        if self.save_best_only:
-            value = self._monitor.value(logs)
-            if value is None or not self._monitor.better(value, self.best):
-                if value is not None and self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best:.5f}")
-                return
-            if self.verbose > 0:
-                print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {self.best:.5f} to {value:.5f}")
-            self.best = value
         path = self._path(epoch, batch, logs)
-        if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: saving model to {path}")
+        if not self._should_save(epoch, path, logs):
+            return
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path, overwrite=True)
         else:
             self.model.save(path, overwrite=True)
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: finished saving model to {path}")
+
+    def _should_save(self, epoch: int, path: str, logs: Any) -> bool:
+        told = f"\nEpoch {epoch + 1}: "
+        value = self.monitored(logs) if self.save_best_only else None
+        if value is None:
+            # Without the result there is no telling which model is best: as in Keras, none is lost.
+            told += f"saving model to {path}"
+        else:
+            best = "None" if self.best is None else f"{self.best:.5f}"
+            if not self.improved(value, self.best):
+                if self.verbose > 0:
+                    print(f"{told}{self.monitor} did not improve from {best}")
+                return False
+            told += f"{self.monitor} improved from {best} to {value:.5f}, saving model to {path}"
+            self.best = value
+        if self.verbose > 0:
+            print(told)
+        return True
 
     def _path(self, epoch: int, batch: int | None, logs: Any) -> str:
         known = dict(logs) if "{" in self.filepath else {}

@@ -22,7 +22,8 @@ class ProgbarLogger(Callback):
         """Takes the number of epochs and steps, and the verbosity."""
         super().set_params(params)
         self._steps = params.get("steps")
-        self._verbose = int(params.get("verbose", 1))
+        verbose = params.get("verbose", 1)
+        self._verbose = 1 if verbose == "auto" else int(verbose)
         self._epochs = params.get("epochs", 1)
 
     def on_train_begin(self, logs: Logs = None) -> None:
@@ -76,7 +77,7 @@ class ProgbarLogger(Callback):
 
     def _start(self) -> None:
         self._seen = 0
-        self._bar = Progbar(self._steps, verbose=self._verbose) if self._verbose else None
+        self._bar = Progbar(self._steps, verbose=self._verbose, stateless_metrics=()) if self._verbose else None
 
     def _refresh(self, batch: int, logs: Logs) -> None:
         self._seen = batch + 1

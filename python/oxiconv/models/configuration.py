@@ -210,7 +210,7 @@ def _operation(entry: Mapping[str, Any], custom_objects: Mapping[str, Any] | Non
         if config["function"] not in functions:
             raise ValueError(f"Model: expected a function of oxiconv.ops, got {config['function']!r}")
         return _Replayed(functions[config["function"]], config["name"])
-    if isinstance(module, str) and module.startswith("keras.src.ops."):
+    if isinstance(module, str) and f"{module}.".startswith("keras.src.ops."):
         found = find_function(module, class_name)
         if found is None:
             raise ValueError(f"Model: the operation {module}.{class_name} is not among oxiconv.ops")

@@ -126,11 +126,6 @@ def _table() -> dict[str, KerasOp]:
     return rows
 
 
-@functools.cache
-def _by_class() -> dict[tuple[str, str], KerasOp]:
-    return {(row.module, row.class_name): row for row in _table().values()}
-
-
 def keras_call(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> tuple[KerasOp, dict[str, Any], list[Any]] | None:
@@ -163,10 +158,11 @@ def keras_call(
 
 
 def find_function(module: str, class_name: str) -> tuple[KerasOp, Callable[..., Any]] | None:
-    """The row and our function for a class that Keras wrote; None if there is none."""
-    row = _by_class().get((module, class_name))
-    if row is None:
+    """The row and our function for a class that Keras wrote, `module` or the start of it; None if there is none."""
+    rows = [row for row in _table().values() if row.class_name == class_name and row.module.startswith(module)]
+    if len(rows) != 1:
         return None
+    row = rows[0]
     wanted = {row.function} | {alias for alias, name in _ALIASES.items() if name == row.function}
     for path, function in functions.items():
         if path.startswith("oxiconv.ops") and path.rpartition(".")[2] in wanted:

@@ -31,6 +31,7 @@ from oxiconv.ops.arrangement import (
     triu,
 )
 from oxiconv.ops.attention import dot_product_attention
+from oxiconv.ops.autograd import custom_gradient
 from oxiconv.ops.core import (
     cast,
     convert_to_numpy,
@@ -212,6 +213,7 @@ __all__ = [
     "cos",
     "count_nonzero",
     "cumsum",
+    "custom_gradient",
     "depthwise_conv",
     "divide",
     "divide_no_nan",

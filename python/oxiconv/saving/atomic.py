@@ -15,23 +15,29 @@ def check_free(path: str, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: str) -> Iterator[str]:
-    """A path in the same folder to write to; on success it is flushed to the disk and takes the name `path`."""
+def scratch(path: str) -> Iterator[str]:
+    """A path in the folder of `path` to write to, which is gone afterwards."""
     folder, name = os.path.split(os.path.abspath(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
     os.close(handle)
     try:
         yield temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+
+
+@contextlib.contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """A path in the same folder to write to; on success it is flushed to the disk and takes the name `path`."""
+    with scratch(path) as temporary:
+        yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))
         os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
     if os.name == "posix":  # the rename itself
-        directory = os.open(folder, os.O_RDONLY)
+        directory = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY)
         try:
             os.fsync(directory)
         finally:

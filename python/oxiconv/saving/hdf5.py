@@ -57,10 +57,11 @@ class Group:
             self._check_name(name)
         return names
 
-    def _check_name(self, name: str) -> None:
+    def _check_name(self, name: Any) -> None:
+        """h5py gives names that are not UTF-8 as bytes, or with surrogates."""
         try:
             name.encode("utf-8")
-        except UnicodeEncodeError:
+        except (AttributeError, UnicodeEncodeError):
             raise self._fail(ascii(name), "expected a name in UTF-8") from None
 
     def _member(self, name: str) -> Any:

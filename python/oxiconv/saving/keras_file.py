@@ -19,12 +19,13 @@ import numpy as np
 from oxiconv import _core
 from oxiconv._core import FileFormatError
 from oxiconv.saving.archive import read_members
-from oxiconv.saving.atomic import replacing
+from oxiconv.saving.atomic import replacing, scratch
 from oxiconv.saving.custom_objects import CustomObjectScope
 from oxiconv.saving.hdf5 import Group, reading, require_h5py, writing
 from oxiconv.saving.model_config import compile_model, model_from_entry, parse_json
 from oxiconv.saving.serialization import serialize_keras_object
 from oxiconv.saving.sharing import SharedObjects
+from oxiconv.saving.state_tree import places
 from oxiconv.saving.training_state import generators, restore_shuffling, shuffling_state
 from oxiconv.saving.variables_h5 import read_variables, write_variables
 
@@ -44,7 +45,7 @@ def save_keras(model: Any, path: str, zipped: bool) -> None:
     date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": date, "oxiconv_version": _core.__version__})
     if zipped:
-        with replacing(path) as temporary, replacing(f"{path}.h5") as weights:
+        with replacing(path) as temporary, scratch(path) as weights:
             _write_weights(weights, model)
             with zipfile.ZipFile(temporary, "w") as archive:
                 archive.writestr(METADATA, metadata)
@@ -77,20 +78,26 @@ def load_keras(path: str, custom_objects: Mapping[str, Any] | None, compile: boo
     with CustomObjectScope(custom_objects or {}), reading(parts[WEIGHTS], f"{path}: {WEIGHTS}") as root:
         with SharedObjects():
             model = model_from_entry(path, entry, custom_objects, len(parts[WEIGHTS]))
-        skipped: set[int] = set()
+        read_variables(root, model)
         if compile and compiled:
-            stored = _count(root, "optimizer/vars")
-            compile_model(path, model, compiled, stored > _UNBUILT, len(parts[WEIGHTS]))
-            if model.optimizer is not None and stored != len(model.optimizer.variables):
-                skipped = {id(model.optimizer)}
-                warnings.warn(
-                    f"{path}: the optimizer starts anew: it has {len(model.optimizer.variables)} variables, the file "
-                    f"has {stored}.",
-                    stacklevel=4,
-                )
-        read_variables(root, model, skip=skipped)
+            _compile(path, root, model, compiled, len(parts[WEIGHTS]))
         _restore(path, root, model)
     return model
+
+
+def _compile(path: str, root: Group, model: Any, config: Any, size: int) -> None:
+    """Compiles, and reads the optimizer's variables if the file has as many."""
+    filled = {id(place.owner) for place in places(model)}
+    stored = _count(root, "optimizer/vars")
+    compile_model(path, model, config, stored > _UNBUILT, size)
+    optimizer = model.optimizer
+    if optimizer is not None and stored != len(optimizer.variables):
+        filled.add(id(optimizer))
+        warnings.warn(
+            f"{path}: the optimizer starts anew: it has {len(optimizer.variables)} variables, the file has {stored}.",
+            stacklevel=5,
+        )
+    read_variables(root, model, skip=filled)
 
 
 def load_keras_weights(model: Any, path: str, skip_mismatch: bool) -> None:

@@ -31,6 +31,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "renorm": (False,),
     "renorm_clipping": (None,),
     "renorm_momentum": (_ANY,),  # without renorm
+    "rms_scaling": (False,),
     "sparse": (False, None),
     "synchronized": (False,),
     "time_major": (False,),

@@ -74,6 +74,8 @@ def _layer(entry: Any) -> dict[str, Any]:
         name, module, config = "Functional", "keras.src.models.functional", _graph(config)
     elif name == "Sequential":
         module, config = "keras", _chain(config)
+    elif "inbound_nodes" in entry and "trainable" not in config and name != "InputLayer":
+        module = "keras.src.ops"  # a function; which of Keras's modules it is in is not written
     else:
         module, config = str(entry.get("module") or "keras.layers"), _arguments(name, config)
         if "layers" in config and "input_layers" in config:  # a registered subclass of Model
@@ -151,10 +153,14 @@ def _graph(config: Any) -> dict[str, Any]:
         name, call, output = reference[:3]
         return [name, call - first.get(name, 0), output]
 
+    def end(reference: Any) -> list[Any]:
+        graph = names[reference[0]]["class_name"] == "Functional"  # whose own call Keras 3 counts here too
+        return list(reference[:3]) if graph else place(reference)
+
     if old:
         for entry in layers:
             entry["inbound_nodes"] = [_call(call, names, place) for call in entry["inbound_nodes"]]
-    ends = {key: _ends(config[key], place if old else list) for key in ("input_layers", "output_layers")}
+    ends = {key: _ends(config[key], end if old else list) for key in ("input_layers", "output_layers")}
     return {**config, "layers": layers, **ends}
 
 
@@ -168,7 +174,7 @@ def _ends(ends: Any, place: Any) -> Any:
 
 
 def _first_calls(names: Mapping[str, Any]) -> dict[str, int]:
-    """The number of the first call of nested sequential models, whose own graph Keras 2 counts as a call.
+    """The number of the first call of nested models, where it is 1: Keras 2 counts their own graph as a call.
 
     It is seen at the last call, which something refers to.
     """
@@ -187,7 +193,7 @@ def _first_calls(names: Mapping[str, Any]) -> dict[str, int]:
     return {
         name: 1
         for name, number in last.items()
-        if names[name]["class_name"] == "Sequential" and number == len(names[name]["inbound_nodes"])
+        if names[name]["class_name"] in ("Functional", "Sequential") and number == len(names[name]["inbound_nodes"])
     }
 
 

@@ -88,7 +88,7 @@ def read_variables(root: Group, model: Any, skip_mismatch: bool = False, skip: C
     fitting: list[tuple[Place, StoredVariables]] = []
     wrong: list[str] = []
     for place in places(model):
-        if id(place.owner) in skip:
+        if id(place.owner) in skip or _is_new_optimizer(place.owner):
             continue
         store = StoredVariables(_variables_group(root, place.path))
         problem = _problem(place, store)
@@ -104,6 +104,11 @@ def read_variables(root: Group, model: Any, skip_mismatch: bool = False, skip: C
         warnings.warn(f"{message} These are skipped.", stacklevel=4)
     for place, store in fitting:
         _load(root.label, place, store)
+
+
+def _is_new_optimizer(owner: Any) -> bool:
+    """Whether it is an optimizer without state: it has nothing that the state in a file of weights could fill."""
+    return hasattr(owner, "apply_gradients") and not owner.built
 
 
 def _variables_group(root: Group, path: str) -> Group | None:

@@ -43,6 +43,9 @@ class Batches(Protocol):
     def run(self, start: int = 0) -> Iterator[Batch]:
         """One pass over the data, from batch `start` on. The arrays of a batch are valid until the next."""
 
+    def sample(self) -> Batch | None:
+        """A batch, to learn the shapes from; None from an iterator, which would lose it."""
+
     def replay(self, passes: int) -> None:
         """Tells a new source that passes were made before, in a training that is resumed."""
 
@@ -78,6 +81,10 @@ class ArrayBatches:
     def whole(self) -> Batch | None:
         """The arrays."""
         return self._data
+
+    def sample(self) -> Batch | None:
+        """The first."""
+        return self._pack([np.ascontiguousarray(a[: self._size]) for a in self._flat])
 
     def replay(self, passes: int) -> None:
         """Nothing to do: the order depends on the permutation alone."""
@@ -163,6 +170,12 @@ class SourceBatches:
         """Whether the source is an iterator, which cannot start over."""
         return hasattr(self._source, "__next__")
 
+    def sample(self) -> Batch | None:
+        """The first."""
+        if self._indexed:
+            return self._standardize(self._source[0])
+        return None if self.once else next(map(self._standardize, self._source), None)
+
     def replay(self, passes: int) -> None:
         """Runs the hooks that earlier passes ran, since they may have reordered the dataset."""
         for _ in range(passes if self._indexed else 0):
@@ -234,15 +247,14 @@ class Epochs:
         """Goes on after `position` batches of the pass that follows `passes` others."""
         self._batches.replay(passes)
         self._passes, self._position = passes, position
-        self._start(position)
+        if position:
+            self._start(position)
 
-    def peek(self) -> Batch | None:
-        """The batch that comes next, which is not taken."""
-        if self._running is None:
-            self._start()
-        if not self._peeked and self._running is not None:
+    def sample(self) -> Batch | None:
+        """The batch that comes next in the running pass, which is not taken, or else any."""
+        if self._running is not None:
             self._peeked = list(itertools.islice(self._running, 1))
-        return self._peeked[0] if self._peeked else None
+        return self._peeked[0] if self._peeked else self._batches.sample()
 
     def restart(self) -> None:
         """Lets the next epoch begin with a new pass, if the source can start over."""

@@ -40,10 +40,13 @@ class CompileLoss:
         # Which outputs have a loss.
         self._wanted: list[bool] = []
         self._outputs: Outputs | None = None
+        self._by_key = False
 
     @property
     def metrics(self) -> list[Metric]:
-        """A mean per loss, where there are several."""
+        """A mean per loss, where there are several: in the order of the outputs, or of a dict of losses for a dict."""
+        if self._by_key and isinstance(self._loss, dict):
+            return [t for key in self._loss for t in self._trackers if t.name == f"{key}_loss"]
         return list(self._trackers)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
@@ -96,6 +99,7 @@ class CompileLoss:
                 if loss is not None
             ]
         self._outputs = outputs
+        self._by_key = isinstance(y_pred, dict)
         return outputs
 
 

@@ -6,15 +6,17 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv.callbacks import CallbackList
+from oxiconv.metrics.metric import Accumulator, Metric
 from oxiconv.optimizers.optimizer import Optimizer
 from oxiconv.random import global_state, restore_global_state
+from oxiconv.saving.atomic import replacing
 from oxiconv.tensor import FileFormatError
 from oxiconv.trainer.arrays import Batch
 from oxiconv.trainer.batches import Epochs
@@ -108,23 +110,17 @@ class Progress:
         shuffling = self._state.shuffling
         shuffling.seed, shuffling.count = saved["shuffling"]
         self._epochs.resume(saved["passes"], saved["position"])
-        batch = self._epochs.peek()
+        batch = self._epochs.sample()
         if batch is not None:
             prepare(batch)
         variables = self._model.variables
+        self._fits(tensors, "model", variables)
         for optimizer, trained in zip(self._optimizers(), saved["optimizers"], strict=True):
             if trained is not None and not optimizer.built:
                 optimizer.build([variables[i] for i in trained])
         groups = self._groups()
         for group, held in groups.items():
-            shapes = {f"{group}/{i}": v.shape for i, v in enumerate(held)}
-            stored = {k: a.shape for k, a in tensors.items() if k.rsplit("/", 1)[0] == group}
-            if stored != shapes:
-                raise ValueError(
-                    f"The saved training has {len(stored)} variables of the {group}, or other shapes than this one, "
-                    f"which has {len(shapes)}. Use the same model and compile arguments; a subclassed model that is "
-                    "trained eagerly must be called on a batch before fit()."
-                )
+            self._fits(tensors, group, held)
         for group, held in groups.items():
             for i, variable in enumerate(held):
                 variable.assign(tensors[f"{group}/{i}"])
@@ -136,6 +132,16 @@ class Progress:
         restore_global_state(saved["random"])
         return True
 
+    def _fits(self, tensors: Mapping[str, NDArray[Any]], group: str, held: Sequence[Variable]) -> None:
+        shapes = {f"{group}/{i}": v.shape for i, v in enumerate(held)}
+        stored = {name: a.shape for name, a in tensors.items() if name.rsplit("/", 1)[0] == group}
+        if stored != shapes:
+            raise ValueError(
+                f"The saved training has {len(stored)} variables of the {group}, this one {len(shapes)}, or they have "
+                "other shapes. Use the same model and compile arguments; a subclassed model that is trained eagerly "
+                "must be called on a batch before fit()."
+            )
+
     def _optimizers(self) -> list[Optimizer]:
         found = {id(o): o for o in _leaves(vars(self._model)) if isinstance(o, Optimizer)}
         return list(found.values())
@@ -143,7 +149,8 @@ class Progress:
     def _groups(self) -> dict[str, list[Variable]]:
         """The variables of the training, each in one group."""
         groups = {"model": list(self._model.variables)}
-        groups["metrics"] = [v for m in self._model.metrics for v in m.variables]
+        # With what metrics keep beside their variables, such as the rounding errors of sums.
+        groups["metrics"] = _variables(self._model.metrics)
         groups |= {f"optimizer{i}": o.variables for i, o in enumerate(self._optimizers())}
         seen: set[int] = set()
         for group, variables in groups.items():
@@ -154,22 +161,28 @@ class Progress:
 
 def _write(path: str | os.PathLike[str], tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:
     parts = {**tensors, _ABOUT: np.frombuffer(json.dumps(about).encode(), np.uint8)}
-    whole = f"{os.fspath(path)}.part"
-    with open(whole, "wb") as file:
+    with replacing(os.fspath(path)) as temporary, open(temporary, "wb") as file:
         # Arrays within a zip file, whose checksums tell a damaged one; nothing in it is ever run.
         np.savez(file, allow_pickle=False, **parts)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(whole, path)
 
 
 def _read(path: str | os.PathLike[str]) -> Saved:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             tensors = {name: file[name] for name in file.files}
         return tensors, json.loads(tensors.pop(_ABOUT).tobytes())
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FileFormatError(f"{os.fspath(path)!r} is no saved training: {error}") from error
+
+
+def _variables(value: Any) -> list[Variable]:
+    """The variables in metrics, and in the objects of metrics that they hold, in order."""
+    if isinstance(value, Variable):
+        return [value]
+    if isinstance(value, Metric | Accumulator):
+        return _variables(list(vars(value).values()))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [v for part in parts for v in _variables(part)]
 
 
 def _leaves(value: Any) -> list[Any]:

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from oxiconv import ops, tree
+from oxiconv import autograd, ops, tree
 from oxiconv.callbacks import CallbackList
 from oxiconv.tensor import GraphError
 from oxiconv.trainer.arrays import Batch, take
@@ -69,7 +69,10 @@ class Runner:
         return None
 
     def _call(self, *batch: Any) -> Any:
-        results = self._step(pack_x_y_sample_weight(*batch) if len(batch) == 3 else batch)
+        try:
+            results = self._step(pack_x_y_sample_weight(*batch) if len(batch) == 3 else batch)
+        finally:
+            autograd.end_step()
         if self._kind == "predict":
             return results
         if not isinstance(results, Mapping):
@@ -137,7 +140,7 @@ class Running(Steps):
     def _epoch_logs(self, result: Any) -> dict[str, Any]:
         """Logs of an epoch: the metrics, unless the last step returned results under other names."""
         metrics = self.get_metrics_result()
-        return pythonify_logs(metrics if result is None or set(result) == set(metrics) else result)
+        return dict(metrics if result is None or set(result) == set(metrics) else result)
 
     def _runner(self, kind: str, source: Batches | None) -> Runner:
         return Runner(self, kind, None if source is None else source.whole)

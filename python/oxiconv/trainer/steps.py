@@ -7,9 +7,9 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from oxiconv import ops, trace, tree
+from oxiconv import autograd, ops, trace, tree
 from oxiconv.metrics.metric import Metric
-from oxiconv.tape import GradientTape
+from oxiconv.tape import GradientTape, graph_gradient
 from oxiconv.trainer.state import CompiledState
 from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 from oxiconv.variable import Variable
@@ -148,6 +148,11 @@ class Steps:
             results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
 
+    def zero_grad(self) -> None:
+        """Forgets the gradients that `loss.backward()` has left, and records from now on what the next one needs."""
+        model: Any = self
+        autograd.zero_grad(model.variables)
+
     def reset_metrics(self) -> None:
         """Resets all `metrics`."""
         for metric in self.metrics:
@@ -192,8 +197,7 @@ class _Gradients:
             gradients: list[Tensor | None] = self._tape.gradient(loss, variables)
             return gradients
         assert self._trace is not None
-        graph = self._trace.graph
-        return graph.grad(loss, [graph.state(v.cell) for v in variables])
+        return graph_gradient(self._trace, loss, [self._trace.graph.state(v.cell) for v in variables])
 
 
 def accepts(function: Any, name: str) -> bool:

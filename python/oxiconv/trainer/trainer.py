@@ -19,6 +19,7 @@ from oxiconv.trainer.progress import Progress
 from oxiconv.trainer.running import Runner, Running
 from oxiconv.trainer.state import CompiledState
 from oxiconv.utils.argument_validation import is_whole
+from oxiconv.utils.python_utils import pythonify_logs
 
 
 class Trainer(Running):
@@ -405,7 +406,8 @@ class Trainer(Running):
         callbacks.on_test_begin()
         self.reset_metrics()
         epochs.restart()
-        logs = self._run_epoch(epochs.epoch(), run, callbacks, "test")
+        results = self._run_epoch(epochs.epoch(), run, callbacks, "test")
+        logs = None if results is None else pythonify_logs(results)
         callbacks.on_test_end(logs)
         return logs
 

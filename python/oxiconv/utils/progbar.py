@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
@@ -20,7 +20,8 @@ class Progbar:
         width: of the bar, in characters.
         verbose: 1 for a bar, 2 for one line at the end, 0 for silence.
         interval: least seconds from one redraw to the next.
-        stateful_metrics: accepted for Keras compatibility: values are shown as they are.
+        stateful_metrics: names of values that are shown as they are; others are averaged over the steps.
+        stateless_metrics: or names of the values that are averaged, others being shown as they are.
         unit_name: what a step is called.
 
     Example:
@@ -36,15 +37,21 @@ class Progbar:
         width: int = 20,
         verbose: int = 1,
         interval: float = 0.05,
-        stateful_metrics: Sequence[str] | None = None,
+        stateful_metrics: Iterable[str] | None = None,
+        stateless_metrics: Iterable[str] | None = None,
         unit_name: str = "step",
     ) -> None:
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError("Progbar: expected stateful_metrics or stateless_metrics, got both.")
+        self._stateful = set(stateful_metrics or ())
+        self._stateless = None if stateless_metrics is None else set(stateless_metrics)
         self.target = target
         self.width = width
         self.verbose = verbose
         self.interval = interval
         self.unit_name = unit_name
-        self._values: dict[str, Any] = {}
+        # Values that are shown: sums over steps, and over how many.
+        self._values: dict[str, tuple[Any, int]] = {}
         self._seen = 0
         self._start = time.monotonic()
         self._drawn = -math.inf
@@ -65,13 +72,20 @@ class Progbar:
 
         Args:
             current: steps done.
-            values: pairs to show; those given before stay.
+            values: pairs to show; those given before stay. At the end they are shown as they are.
             finalize: whether this is the end; by default, if `current` has reached the target.
         """
-        self._seen = current
-        self._values.update(values or ())
         if finalize is None:
             finalize = self.target is not None and current >= self.target
+        steps = max(current - self._seen, 1)
+        for name, value in values or ():
+            averaged = name not in self._stateful if self._stateless is None else name in self._stateless
+            if averaged and not finalize:
+                total, count = self._values.get(name, (0.0, 0))
+                self._values[name] = total + value * steps, count + steps
+            else:
+                self._values[name] = value, 1
+        self._seen = current
         if not self.verbose or not (finalize or self.due()):
             return
         bar = self.verbose == 1
@@ -90,7 +104,7 @@ class Progbar:
         per_step = elapsed / max(self._seen, 1)
         pace = f"{_short(per_step)}/{self.unit_name}"
         count = f"{self._seen}/{'Unknown' if self.target is None else self.target}"
-        values = [f"{name}: {_value(value)}" for name, value in self._values.items()]
+        values = [f"{name}: {_value(total, count)}" for name, (total, count) in self._values.items()]
         if not bar:
             return " - ".join([count, _duration(elapsed), pace, *values])
         share = 1.0 if self.target is None else min(self._seen / max(self.target, 1), 1.0)
@@ -118,9 +132,9 @@ def _short(seconds: float) -> str:
     return f"{seconds * 1e3:.0f}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us"
 
 
-def _value(value: Any) -> str:
+def _value(total: Any, count: int) -> str:
     try:
-        number = float(value)
+        number = float(total) / count
     except (TypeError, ValueError):
-        return str(value)
+        return str(total)
     return f"{number:.4f}" if number == 0 or abs(number) > 1e-3 else f"{number:.4e}"
