@@ -149,6 +149,8 @@ fn arrangement() {
             check(&Op::Concat(0), &[x(), array(Type::new(dtype, [0, 5, 4]), 2), x()], 0.0);
             let index = Array::new(Type::new(DType::I32, [3]), vec![4.0, 0.0, 4.0]).unwrap();
             check(&Op::Gather { axis: 1 }, &[x(), index], 0.0);
+            let each = Array::new(Type::new(DType::I32, [n, 2]), (0..2 * n).map(|i| (i % 5) as f64).collect()).unwrap();
+            check(&Op::GatherEach { axis: 1 }, &[x(), each], 0.0);
             let nowhere = Array::new(Type::new(DType::I32, [0]), vec![]).unwrap();
             check(&Op::Gather { axis: 2 }, &[x(), nowhere], 0.0);
         }

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 import oxiconv
 from oxiconv import layers, saving
-from reference.configurations import FILE, LAYERS, OBJECTS, plain
+from reference.configurations import FILE, LAYERS, OBJECTS, SUMMARIES, plain
 
 RECORDED: dict[str, Any] = json.loads(FILE.read_text())
 
@@ -48,8 +49,6 @@ def test_chains(name: str) -> None:
 
 
 def test_a_functional_model_is_made_of_what_keras_wrote() -> None:
-    import numpy as np
-
     model = saving.deserialize_keras_object(RECORDED["functional"])
     assert [layer.name for layer in model.layers] == [
         entry["name"] for entry in RECORDED["functional"]["config"]["layers"] if "ops" not in entry["module"]
@@ -58,3 +57,9 @@ def test_a_functional_model_is_made_of_what_keras_wrote() -> None:
     outputs = model({"a": np.ones((2, 4)), "b": np.ones((2, 4), np.int32)})
     assert {key: value.shape for key, value in outputs.items()} == {"y": (2, 6), "z": (2,)}
     assert model.get_layer("inner").built
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_summaries(name: str) -> None:
+    """Line by line what Keras prints, in a terminal that is wide enough."""
+    assert OBJECTS[f"summary {name}"](oxiconv) == RECORDED[f"summary {name}"]

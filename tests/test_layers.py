@@ -13,6 +13,7 @@ import oxiconv
 import sequence_layers
 from oxiconv import ShapeError, Variable, layers, ops
 from oxiconv.saving import deserialize_keras_object, serialize_keras_object
+from preprocessing_rows import PREPROCESSING
 
 # Class, arguments, input shape, and what Keras documents: output shape and number of parameters.
 KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
@@ -90,6 +91,7 @@ KERAS: list[tuple[Any, dict[str, Any], Any, Any, int]] = [
     (layers.Maximum, {}, [(None, 3), (None, 3)], (None, 3), 0),
     (layers.Minimum, {}, [(None, 3), (None, 3)], (None, 3), 0),
     (layers.Concatenate, {}, [(None, 3), (None, 4)], (None, 7), 0),
+    *PREPROCESSING,
 ]
 
 

@@ -427,5 +427,5 @@ def test_deep_models_need_no_recursion() -> None:
 def test_summary_in_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert max(map(len, summary_of(two_ends()))) == 60
-    with pytest.raises(ValueError, match="expected a line_length for columns of at least 6, got 20"):
+    with pytest.raises(ValueError, match="expected a line_length for columns of at least 4, got 20"):
         summary_of(two_ends(), line_length=20)

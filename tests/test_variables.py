@@ -234,7 +234,7 @@ def test_operators_of_tensors() -> None:
         (3, r"index within \[-3, 3\) for axis 0, got 3"),
         ("a", "integer, slice"),
         (np.array([3]), r"indices within \[-3, 3\)"),
-        (x > 3, "boolean mask"),
+        (x[:2] > 3, "mask of size 3"),
         ((..., ...), "one '...'"),
     ]:
         with pytest.raises(IndexValueError, match=message):

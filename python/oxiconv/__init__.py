@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         saving,
         tree,
         utils,
+        visualization,
         wrappers,
     )
     from oxiconv.dtype_policies import DTypePolicy, FloatDTypePolicy
@@ -99,6 +100,7 @@ _MODULES = frozenset(
         "saving",
         "tree",
         "utils",
+        "visualization",
         "wrappers",
     }
 )
@@ -182,6 +184,7 @@ __all__ = [
     "utils",
     "value_and_grad",
     "version",
+    "visualization",
     "wrappers",
 ]
 

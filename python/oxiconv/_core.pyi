@@ -141,6 +141,12 @@ def pad(x: Tensor, low: Sequence[int], high: Sequence[int], interior: Sequence[i
 def concat(xs: Sequence[Tensor], axis: int, /) -> Tensor: ...
 def gather(x: Tensor, index: Tensor, axis: int, /) -> Tensor: ...
 def scatter_add(x: Tensor, index: Tensor, axis: int, size: int, /) -> Tensor: ...
+def gather_each(x: Tensor, index: Tensor, axis: int, /) -> Tensor:
+    """For each entry of axis 0 a `gather` with its own indices: `[n, a.., axis, b..]`, `[n, i..]` to
+    `[n, a.., i.., b..]`."""
+
+def scatter_each(x: Tensor, index: Tensor, axis: int, size: int, /) -> Tensor:
+    """The transpose of `gather_each`."""
 
 # Pooling over `[n, in.., c]`; padding counts as absent.
 def window_sum(

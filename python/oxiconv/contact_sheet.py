@@ -38,6 +38,16 @@ _FONT = (
         "#...# .###. #.... .##.# #...# ####. ..#.. .###. ..#.. #...# #...# ..#.. #####",
     ),
     (
+        ".:,|_%()",
+        "..... ..... ..... ..#.. ..... ##..# ...#. .#...",
+        "..... ..... ..... ..#.. ..... ##..# ..#.. ..#..",
+        "..... ..#.. ..... ..#.. ..... ...#. ..#.. ..#..",
+        "..... ..... ..... ..#.. ..... ..#.. ..#.. ..#..",
+        "..... ..... ..... ..#.. ..... .#... ..#.. ..#..",
+        "..... ..#.. ..#.. ..#.. ..... #..## ..#.. ..#..",
+        "..#.. ..... .#... ..#.. ##### #..## ...#. .#...",
+    ),
+    (
         "0123456789-/?",
         ".###. ..#.. .###. ##### ...#. ##### ..##. ##### .###. .###. ..... ....# .###.",
         "#...# .##.. #...# ...#. ..##. #.... .#... ....# #...# #...# ..... ...#. #...#",
@@ -100,13 +110,13 @@ def _cell(picture: Pixels, label: int, predicted: int, names: Sequence[str]) -> 
     top = _GAP // 2 + _FRAME
     cell[top : top + height, left + _FRAME : left + _FRAME + width] = large[..., None]
     below = top + height + _FRAME + 3
-    _write(cell, below, left + _FRAME, names[predicted], colour)
+    write(cell, below, left + _FRAME, names[predicted], colour)
     if label != predicted:
-        _write(cell, below + line, left + _FRAME, f"is {names[label]}", colour)
+        write(cell, below + line, left + _FRAME, f"is {names[label]}", colour)
     return cell
 
 
-def _write(cell: Pixels, top: int, left: int, text: str, colour: Pixels) -> None:
+def write(cell: Pixels, top: int, left: int, text: str, colour: Pixels) -> None:
     """Writes as much of the text as the cell is wide."""
     for column, letter in enumerate(text.upper()):
         x = left + column * (_LETTER_WIDTH + 1)

@@ -74,7 +74,7 @@ class Operators:
         return ops.negative(self)
 
     def __pos__(self) -> Tensor:
-        return ops.positive(self)
+        return ops.convert_to_tensor(self)
 
     def __abs__(self) -> Tensor:
         return ops.absolute(self)

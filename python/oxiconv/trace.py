@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -24,6 +25,9 @@ class _Stack(threading.local):
 _stack = _Stack()
 
 
+_serial = itertools.count()
+
+
 class Trace:
     """While active on a thread, variables are values of `graph` and assignments are collected in `updates`.
 
@@ -44,6 +48,8 @@ class Trace:
         self.graph = Graph()
         self.updates: dict[Variable, Tensor] = {}
         self.symbolic = symbolic
+        # Tells traces apart, also from those that are gone.
+        self.serial = next(_serial)
         # What has gradients of its own, in order: the graph knows none for it.
         self.custom: list[Custom] = []
 

@@ -42,7 +42,9 @@ impl Op {
             | Self::WindowTake(_)
             | Self::WindowPut(_)
             | Self::Gather { .. }
-            | Self::ScatterAdd { .. } => true,
+            | Self::ScatterAdd { .. }
+            | Self::GatherEach { .. }
+            | Self::ScatterEach { .. } => true,
         }
     }
 }
@@ -100,6 +102,8 @@ pub fn vjp<E: Emit>(
         Op::WindowPut(w) => Op::WindowTake(w.clone()),
         Op::Gather { axis } => Op::ScatterAdd { axis: *axis, size: dims(to, 0)[*axis] },
         Op::ScatterAdd { axis, .. } => Op::Gather { axis: *axis },
+        Op::GatherEach { axis } => Op::ScatterEach { axis: *axis, size: dims(to, 0)[*axis] },
+        Op::ScatterEach { axis, .. } => Op::GatherEach { axis: *axis },
     };
     let index = args.get(1).cloned();
     let mut terms = vec![None; args.len()];

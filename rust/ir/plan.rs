@@ -222,7 +222,7 @@ impl<'a> Planner<'a> {
     fn may_replace(&self, v: ValueId, arg: usize) -> bool {
         let last_stage = self.stages.len() - 1;
         let made = self.made[v];
-        let can_fail = |s: &Fused| matches!(s.kind, Kind::Op(Op::Gather { .. } | Op::ScatterAdd { .. }));
+        let can_fail = |s: &Fused| matches!(&s.kind, Kind::Op(op) if op.checks_indices());
         if made.0 != last_stage || self.is_sharded(last_stage) || self.stages[last_stage].iter().any(can_fail) {
             return false;
         }

@@ -57,8 +57,8 @@ mod _core {
     use super::graph::{PyGraph, PyStep, PyTape};
     #[pymodule_export]
     use super::ops::{
-        argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, matmul, max, pad, permute,
-        random, reshape, scatter_add, select, slice, sum, unary,
+        argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, gather_each, matmul, max,
+        pad, permute, random, reshape, scatter_add, scatter_each, select, slice, sum, unary,
     };
     #[pymodule_export]
     use super::tensor::{PyCell, PyTensor, tensor};

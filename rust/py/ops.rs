@@ -242,6 +242,27 @@ pub(crate) fn scatter_add(
     apply(py, Op::ScatterAdd { axis, size }, &[x, index])
 }
 
+/// Slices of each entry of axis 0 along `axis` at its own indices: `[n, a.., axis, b..]`, `[n, i..]` to
+/// `[n, a.., i.., b..]`.
+#[pyfunction]
+#[pyo3(signature = (x, index, axis, /))]
+pub(crate) fn gather_each(py: Python<'_>, x: Given<'_, '_>, index: Given<'_, '_>, axis: usize) -> PyResult<PyTensor> {
+    apply(py, Op::GatherEach { axis }, &[x, index])
+}
+
+/// Slices of each entry of axis 0 added at its own indices: the transpose of `gather_each`.
+#[pyfunction]
+#[pyo3(signature = (x, index, axis, size, /))]
+pub(crate) fn scatter_each(
+    py: Python<'_>,
+    x: Given<'_, '_>,
+    index: Given<'_, '_>,
+    axis: usize,
+    size: usize,
+) -> PyResult<PyTensor> {
+    apply(py, Op::ScatterEach { axis, size }, &[x, index])
+}
+
 /// Counter-based random float32: uniform on [0, 1), or standard normal. `state` is int32[2] = (seed, counter).
 #[pyfunction]
 #[pyo3(signature = (state, dims, distribution, /))]

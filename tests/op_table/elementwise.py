@@ -37,7 +37,6 @@ def _one(*x: Array) -> float:
 # derivatives of expm1 (y + 1) and tanh (1 - y^2) subtract numbers of size 1.
 UNARY: list[tuple[Any, Callable[[Array], Array], float, float, Elementwise]] = [
     (ops.negative, lambda x: -x, -3, 3, Elementwise()),
-    (ops.positive, lambda x: x, -3, 3, Elementwise()),
     (ops.square, lambda x: x * x, -3, 3, Elementwise(ulps=1)),
     (ops.reciprocal, lambda x: 1 / x, 0.3, 4, Elementwise(ulps=1)),
     (ops.sqrt, np.sqrt, 0.2, 9, Elementwise(ulps=1)),

@@ -73,7 +73,7 @@ ACTIVATIONS: list[tuple[Any, Callable[[Array], Array], Elementwise, dict[str, An
     (ops.leaky_relu, lambda x: np.where(x > 0, x, 0.01 * x), HARD, {"negative_slope": 0.01}),
     (activations.linear, lambda x: x, HARD, {}),
     (ops.log_sigmoid, lambda x: -_softplus(-x), SMOOTH, {}),
-    (ops.mish, lambda x: x * np.tanh(_softplus(x)), SMOOTH, {}),
+    (activations.mish, lambda x: x * np.tanh(_softplus(x)), SMOOTH, {}),
     (ops.relu, lambda x: np.maximum(x, 0), HARD, {}),
     (ops.relu6, lambda x: np.clip(x, 0, 6), HARD, {}),
     (activations.relu, lambda x: np.maximum(x, 0), HARD, {}),
@@ -93,6 +93,17 @@ ACTIVATIONS: list[tuple[Any, Callable[[Array], Array], Elementwise, dict[str, An
     (ops.silu, lambda x: x * _sigmoid(x), SMOOTH, {}),
     (ops.softplus, _softplus, SMOOTH, {}),
     (ops.softsign, lambda x: x / (1 + np.abs(x)), SMOOTH, {}),
+    (ops.hard_shrink, lambda x: np.where(np.abs(x) > 0.5, x, 0), HARD, {}),
+    (ops.soft_shrink, lambda x: np.sign(x) * np.maximum(np.abs(x) - 0.75, 0), HARD, {"threshold": 0.75}),
+    (ops.tanh_shrink, lambda x: x - np.tanh(x), SMOOTH, {}),
+    (ops.squareplus, lambda x: (x + np.sqrt(x**2 + 3)) / 2, SMOOTH, {"b": 3}),
+    (
+        ops.sparse_plus,
+        lambda x: np.where(x < -1, 0, np.where(x < 1, (x + 1) ** 2 / 4, x)),
+        Elementwise(roundings=4, terms=_size, gradient_terms=_size),
+        {},
+    ),
+    (ops.sparse_sigmoid, lambda x: np.clip((x + 1) / 2, 0, 1), HARD, {}),
     (ops.threshold, lambda x: np.where(x > 0.5, x, -2), HARD, {"threshold": 0.5, "default_value": -2.0}),
 ]
 
@@ -105,7 +116,8 @@ def _activations() -> Iterator[Case]:
         # Where a carelessly written formula overflows.
         far = np.array([-110, -90, -30, 30, 90, 110], np.float32)
         yield row(op, oracle, [far], bound, f"far{label}", differentiable=op not in (ops.gelu,), **settings)
-        yield row(op, oracle, [SPECIAL[:1]], Elementwise(), f"nan{label}", differentiable=False, **settings)
+        if op not in (ops.soft_shrink, ops.hard_shrink):  # of which NaN is within the threshold, as in Keras
+            yield row(op, oracle, [SPECIAL[:1]], Elementwise(), f"nan{label}", differentiable=False, **settings)
     yield row(ops.relu, lambda x: np.maximum(x, 0), [draw.integers(-9, 9, 11)], EXACT, "int32")
     halves = [draw.normal(3, 6)]
     yield row(
@@ -143,6 +155,28 @@ def _softmaxes() -> Iterator[Case]:
 
     yield row(ops.log_softmax, shifted, far, Smooth(24), "far", differentiable=False)
     yield row(ops.softmax, lambda x: np.exp(shifted(x)), far, Smooth(24), "far", differentiable=False)
+
+
+def _sparsemax(x: Array) -> Array:
+    """The projection onto the simplex, by bisection for the threshold."""
+    low, high = x.min() - 1, x.max()
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.maximum(x - middle, 0).sum() > 1 else (low, middle)
+    return np.maximum(x - low, 0)
+
+
+def _projections() -> Iterator[Case]:
+    # A running sum of at most 5, a difference, a quotient, a difference.
+    for axis, dims in [(-1, (3, 5)), (0, (4, 2))]:
+        yield row(
+            ops.sparsemax,
+            lambda x, a=axis: np.apply_along_axis(_sparsemax, a, x),
+            [draw.spread(*dims)],
+            Smooth(14, lambda x: 4, lambda x: 1),
+            f"axis={axis}",
+            axis=axis,
+        )
 
 
 def _normalizations() -> Iterator[Case]:
@@ -251,7 +285,7 @@ def _losses() -> Iterator[Case]:
         return float(2 * np.abs(y).max() + 4) * float(max(np.abs(t).max(), 1))
 
     bound = Smooth(40, size, size)
-    probabilities, logits = draw.uniform(0.1, 0.9, 3, 4), draw.normal(3, 4)
+    probabilities, logits = draw.uniform(0.2, 0.8, 3, 4), draw.normal(3, 4)
     soft = draw.uniform(0.1, 0.9, 3, 4)
     for axis in (-1, 0):
 
@@ -319,4 +353,4 @@ def _losses() -> Iterator[Case]:
     )
 
 
-CASES = [*_activations(), *_softmaxes(), *_normalizations(), *_indicators(), *_losses()]
+CASES = [*_activations(), *_projections(), *_softmaxes(), *_normalizations(), *_indicators(), *_losses()]

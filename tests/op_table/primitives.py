@@ -183,6 +183,16 @@ def _moves() -> Iterator[Case]:
             lambda x, i, a=axis: _core.gather(x, i, a),
         )
 
+    for axis, index in [(1, draw.integers(0, 5, 4, 3)), (2, draw.integers(0, 3, 4, 2, 3)), (1, draw.integers(0, 5, 4))]:
+        yield row(
+            _core.gather_each,
+            lambda x, i, a=axis: np.stack([np.take(y, j, a - 1) for y, j in zip(x, i, strict=True)]),
+            [*x, index],
+            EXACT,
+            f"{axis}",
+            lambda x, i, a=axis: _core.gather_each(x, i, a),
+        )
+
     def scattered(x: Array, i: Array, axis: int, size: int) -> Array:
         y: Array = np.zeros((*x.shape[:axis], size, *x.shape[axis + i.ndim :]))
         lead = (slice(None),) * axis
@@ -199,6 +209,34 @@ def _moves() -> Iterator[Case]:
             f"{axis}",
             lambda x, i, a=axis: _core.scatter_add(x, i, a, 6),
         )
+    for axis, index in [(1, draw.integers(0, 6, 4, 5)), (2, draw.integers(0, 3, 4, 3))]:
+        yield row(
+            _core.scatter_each,
+            lambda x, i, a=axis: np.stack([scattered(y, j, a - 1, 6) for y, j in zip(x, i, strict=True)]),
+            [*x, index],
+            Linear(),
+            f"{axis}",
+            lambda x, i, a=axis: _core.scatter_each(x, i, a, 6),
+        )
+
+
+def _orders() -> Iterator[Case]:
+    def order(x: Array) -> Array:
+        return np.argsort(x, -1, kind="stable").astype(np.int32)
+
+    ties = np.array([[2, 1, np.nan, 1, -0.0, 0.0], [np.inf, -np.inf, np.nan, 3, np.nan, 3]], np.float32)
+    for x in (ties, draw.spread(3, 40), draw.normal(4, 0), draw.normal(7)):
+        yield row(_core.argsort, order, [x], EXACT, differentiable=False)
+    for x in (draw.integers(-9, 9, 5, 2, 30), draw.integers(0, 9, 3, 9, dtype="uint8"), draw.truths(2, 9)):
+        yield row(_core.argsort, order, [x], EXACT, x.dtype.name)
+
+    def added(x: Array, i: Array) -> Array:
+        y = np.zeros((4, 3), np.int32)
+        np.add.at(y, i, x)
+        return y
+
+    whole = [draw.integers(-(2**31), 2**31 - 1, 6, 3), draw.integers(0, 4, 6)]
+    yield row(_core.scatter_add, added, whole, EXACT, "int32", lambda x, i: _core.scatter_add(x, i, 0, 4))
 
 
 def _products() -> Iterator[Case]:
@@ -271,4 +309,4 @@ def _random() -> Iterator[Case]:
         )
 
 
-CASES = [*_maps(), *_moves(), *_products(), *_random()]
+CASES = [*_maps(), *_moves(), *_orders(), *_products(), *_random()]

@@ -48,6 +48,8 @@ def _sums() -> Iterator[Case]:
 
 def _extremes() -> Iterator[Case]:
     extremes: list[tuple[Any, Any]] = [(ops.max, np.max), (ops.min, np.min)]
+    for op, oracle in [(ops.amax, np.max), (ops.amin, np.min)]:
+        yield row(op, lambda x, f=oracle: f(x, 1), [draw.spread(3, 5)], SELECTION, axis=1)
     for op, oracle in extremes:
         for s in AXES:
             yield row(op, lambda x, f=oracle, s=s: f(x, **s), [draw.spread(3, 4, 5)], SELECTION, _label(s), **s)

@@ -1,4 +1,4 @@
-"""Objects whose configurations are recorded under real Keras, into `configurations.json`.
+"""Objects whose configurations and summaries are recorded under real Keras, into `configurations.json`.
 
 python tests/reference/configurations.py
 """
@@ -143,8 +143,72 @@ def deferred(keras: Any) -> Any:
     return keras.saving.serialize_keras_object(model)
 
 
+def chain(keras: Any) -> Any:
+    """A chain with a nested chain and a layer without weights."""
+    layers = keras.layers
+    inner = keras.Sequential(
+        [layers.Dense(4, activation="relu", name="i1"), layers.Dropout(0.1, name="i2")], name="inner"
+    )
+    last = [layers.BatchNormalization(name="a_batch_normalization_with_a_long_name"), layers.Dense(2, name="last")]
+    return keras.Sequential([keras.Input((3, 5), name="in"), inner, layers.Flatten(name="flat"), *last], name="chain")
+
+
+def branches(keras: Any) -> Any:
+    """Two inputs, a shared layer, operators, a nested model."""
+    layers = keras.layers
+    a, b = keras.Input((4,), name="a"), keras.Input((None, 4), name="b")
+    shared = layers.Dense(3, name="shared")
+    inner_in = keras.Input((3,), name="inner_in")
+    inner = keras.Model(inner_in, layers.Dense(2, name="inner_dense")(inner_in), name="inner")
+    inner.trainable = False
+    x = layers.Concatenate(name="concat")([inner(shared(a)), layers.GlobalMaxPooling1D(name="pool")(shared(b))])
+    return keras.Model([a, b], [layers.Dense(1, name="out")(x), x * 2.0], name="branches")
+
+
+def subclass(keras: Any) -> Any:
+    """A model with layers as attributes, of which one has not been used yet."""
+
+    class Net(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__(name="net")
+            self.first = keras.layers.Dense(3, name="first")
+            self.others = [keras.layers.Dense(2, name="second"), keras.layers.Dense(2, name="unused")]
+
+        def call(self, x: Any) -> Any:
+            return self.others[0](self.first(x))
+
+    net = Net()
+    net(keras.Input((4,)))
+    return net
+
+
+# Arguments of `summary`, by the model and a name.
+SUMMARIES: dict[str, tuple[Callable[[Any], Any], dict[str, Any]]] = {
+    "chain": (chain, {}),
+    "chain nested": (chain, {"expand_nested": True, "show_trainable": True}),
+    "chain narrow": (chain, {"line_length": 60, "positions": [0.5, 0.75, 1.0]}),
+    "branches": (branches, {}),
+    "branches nested": (branches, {"expand_nested": True, "show_trainable": True, "line_length": 130}),
+    "branches range": (branches, {"layer_range": ["shared", "conc"], "line_length": 90}),
+    "subclass": (subclass, {}),
+}
+
+
+def summary(name: str) -> Callable[[Any], Any]:
+    """The lines of a summary."""
+
+    def make(keras: Any) -> Any:
+        model, arguments = SUMMARIES[name]
+        printed: list[str] = []
+        model(keras).summary(print_fn=printed.append, **{"line_length": 100, **arguments})
+        return "\n".join(printed).rstrip().split("\n")
+
+    return make
+
+
 OBJECTS: dict[str, Callable[[Any], Any]] = {
     **{f"layers.{name}": layer(name) for name in LAYERS},
+    **{f"summary {name}": summary(name) for name in SUMMARIES},
     **{f.__name__: f for f in (with_common_arguments, functional, sequential, deferred)},
 }
 
@@ -158,6 +222,7 @@ def main() -> None:
     """Records the configurations."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["COLUMNS"] = "200"  # the width at which summaries are cut off
     import keras
 
     found: Mapping[str, Any] = {}

@@ -7,6 +7,8 @@ from typing import Any
 
 from oxiconv import ops
 from oxiconv.identifier import resolve
+from oxiconv.ops.activation import mish
+from oxiconv.ops.promotion import real
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike
 
@@ -18,6 +20,7 @@ __all__ = [
     "gelu",
     "get",
     "glu",
+    "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
     "hard_swish",
@@ -33,11 +36,17 @@ __all__ = [
     "serialize",
     "sigmoid",
     "silu",
+    "soft_shrink",
     "softmax",
     "softplus",
     "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
     "swish",
     "tanh",
+    "tanh_shrink",
     "threshold",
 ]
 
@@ -47,11 +56,11 @@ exponential = ops.exp
 glu = ops.glu
 hard_sigmoid = ops.hard_sigmoid
 hard_silu = hard_swish = ops.hard_silu
+hard_shrink = ops.hard_shrink
 hard_tanh = ops.hard_tanh
 leaky_relu = ops.leaky_relu
 log_sigmoid = ops.log_sigmoid
 log_softmax = ops.log_softmax
-mish = ops.mish
 relu6 = ops.relu6
 selu = ops.selu
 sigmoid = ops.sigmoid
@@ -59,7 +68,13 @@ silu = swish = ops.silu
 softplus = ops.softplus
 softmax = ops.softmax
 softsign = ops.softsign
+soft_shrink = ops.soft_shrink
+sparse_plus = ops.sparse_plus
+sparse_sigmoid = ops.sparse_sigmoid
+sparsemax = ops.sparsemax
+squareplus = ops.squareplus
 tanh = ops.tanh
+tanh_shrink = ops.tanh_shrink
 threshold = ops.threshold
 
 
@@ -82,7 +97,7 @@ def relu(x: TensorLike, negative_slope: float = 0.0, max_value: float | None = N
     elif threshold == 0:
         y = ops.leaky_relu(x, negative_slope)
     else:
-        x = ops.cast(x, "float32")
+        x = real(x)
         y = ops.where(x > threshold, x, (x - threshold) * negative_slope)
     return y if max_value is None else ops.minimum(y, max_value)
 

@@ -55,6 +55,8 @@ class Layer(Configurable):
     # Whether outputs are cast to a half type that the layer computes in: operations may give float32 for it. The user's
     # own layers decide for themselves, and models give what their layers give.
     _rounds_outputs: bool = True
+    # The inference that built the layer, for sizes that it tried.
+    _sampled_in: int | None = None
     # The tensor type that real inputs are cast to; None until the constructor has run.
     _input_type: str | None = None
 
@@ -306,6 +308,8 @@ class Layer(Configurable):
 
     def _prepare(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Checks the inputs and builds the layer for them."""
+        if self._sampled_in is not None:
+            self._widen(call, args, kwargs)
         if self.built and self.input_spec is None:
             return
         first = args[0] if args else next(iter(kwargs.values()), None)
@@ -326,7 +330,25 @@ class Layer(Configurable):
         """Records the shapes. What is to be built within is built by the call that follows, or by tracing it."""
         shapes = self._call_shapes(call, args, kwargs)
         self._path = naming.current_path()
-        self._build_shapes = {"input_shape": next(iter(shapes.values()))} if shapes else None
+        self._note_shapes({"input_shape": next(iter(shapes.values()))} if shapes else None)
+
+    def _note_shapes(self, shapes: dict[str, Any] | None) -> None:
+        self._build_shapes = shapes
+        active = trace.current()
+        if active is not None and active.symbolic:
+            self._sampled_in = active.serial
+
+    def _widen(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Sizes that an inference tried when it built the layer, and that are others now, become unknown ones."""
+        active = trace.current()
+        if active is not None and active.serial == self._sampled_in:
+            return
+        self._sampled_in = None
+        held = tree.flatten(self._build_shapes)
+        now = tree.flatten(list(self._call_shapes(call, args, kwargs).values())[: len(self._build_shapes or ())])
+        if len(held) == len(now):
+            merged = [a if a == b else None for a, b in zip(held, now, strict=True)]
+            self._build_shapes = tree.pack_sequence_as(self._build_shapes, merged)
 
     def _call_shapes(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         tensors = {name: value for name, value in call.tensors(args, kwargs).items() if name != "mask"}
@@ -452,7 +474,7 @@ def _marking_built(build: Callable[..., Any]) -> Callable[..., Any]:
             result = build(self, *args, **kwargs)
         self.built = True
         shapes = {**dict(zip(names, args, strict=False)), **kwargs}
-        self._build_shapes = {name: map_shapes(tuple, shape) for name, shape in shapes.items()} or None
+        self._note_shapes({name: map_shapes(tuple, shape) for name, shape in shapes.items()} or None)
         return result
 
     return marked

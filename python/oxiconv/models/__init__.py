@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from oxiconv.models.cloning import clone_model
 from oxiconv.models.function import Function
-from oxiconv.models.model import Model, clone_model, model_from_json
+from oxiconv.models.model import Model, model_from_json
 from oxiconv.models.sequential import Sequential
 
 __all__ = ["Function", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]

@@ -28,7 +28,7 @@ class FunctionGraph:
         self._cut = {id(t) for t in self.inputs if t.node is None or not isinstance(t.node.operation, InputLayer)}
         self.nodes, self.operations = self._sort()
         given = {id(t) for t in self.inputs}
-        self._computed = [n for n in self.nodes if not all(id(t) in given for t in tree.flatten(n.outputs))]
+        self.computed = [n for n in self.nodes if not all(id(t) in given for t in tree.flatten(n.outputs))]
         self.layers = [operation for operation in self.operations if isinstance(operation, Layer)]
         names = [operation.name for operation in self.operations]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -91,7 +91,7 @@ class FunctionGraph:
         if mask is not None:
             masks.hang(matched, mask)
         values = dict(zip(map(id, self.inputs), matched, strict=True))
-        for node in self._computed:
+        for node in self.computed:
             node.run(values, node.operation)
         if isinstance(self.outputs_structure, KerasTensor):
             return values[id(self.outputs_structure)]

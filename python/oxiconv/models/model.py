@@ -263,20 +263,3 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     from oxiconv.saving.serialization import deserialize_keras_object
 
     return deserialize_keras_object(json.loads(json_string), custom_objects)
-
-
-def clone_model(model: Model, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None) -> Any:
-    """A model of new layers with the same configuration and new weights.
-
-    Args:
-        model: functional or sequential.
-        input_tensors: must be None.
-        clone_function: must be None.
-    """
-    if input_tensors is not None or clone_function is not None:
-        raise ValueError("clone_model: expected input_tensors=None and clone_function=None, the only supported values")
-    from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
-
-    classes = {type(layer).__name__: type(layer) for layer in model._flatten_layers()}
-    custom = {name: cls for name, cls in classes.items() if not cls.__module__.startswith("oxiconv.")}
-    return deserialize_keras_object(serialize_keras_object(model), custom)

@@ -31,7 +31,6 @@ def print_summary(
     plain = _is_plain(model)
     operations = _listed(model)
     header = ["Layer (type)", "Output Shape", "Param #"]
-    right = [2]
     ends = list(positions) if positions is not None else [0.45, 0.80, 1.0] if plain else [0.3, 0.56, 0.74, 1.0]
     length = 88 if plain else 108
     if not plain:
@@ -39,7 +38,7 @@ def print_summary(
     if show_trainable:
         header.append("Trainable")
         length += 12
-        ends = [end * 0.85 for end in ends] + [1.0]
+        ends = [*(end * 0.9 for end in ends), 1.0]
     if len(ends) != len(header):
         raise ValueError(f"summary: expected {len(header)} positions, got {len(ends)}")
     if line_length is None:
@@ -49,7 +48,7 @@ def print_summary(
     if layer_range is not None:
         operations = _range(operations, layer_range)
     rows = [row for op in operations for row in _rows(op, model, plain, expand_nested, show_trainable, 0)]
-    text = "\n".join([f'Model: "{model.name}"', *_table(header, rows, ends, line_length, right), *_totals(model)])
+    text = "\n".join([f'Model: "{model.name}"', *_table(header, rows, ends, line_length), *_totals(model)])
     (print_fn or print)(text)
 
 
@@ -91,14 +90,19 @@ def _kind(op: Operation) -> str:
 
 
 def _shape(op: Any) -> str:
-    graph = getattr(op, "_graph", None)
+    shapes: Any
     if op.nodes:
-        outputs = op.nodes[-1].outputs
-    elif graph is not None:
-        outputs = graph.outputs_structure
+        shapes = tree.map_structure(lambda t: t.shape, op.nodes[-1].outputs)
+    elif getattr(op, "_graph", None) is not None:
+        shapes = tree.map_structure(lambda t: t.shape, op._graph.outputs_structure)
+    elif isinstance(op, Layer) and op.built and op._build_shapes:
+        try:
+            shapes = op.compute_output_shape(**op._build_shapes)
+        except (NotImplementedError, TypeError, ValueError):
+            return "?"
     else:
         return "?"
-    return str(tree.map_structure(lambda t: t.shape, outputs))
+    return str(shapes[0] if isinstance(shapes, list) and len(shapes) == 1 else shapes)
 
 
 def _params(op: Any) -> str:
@@ -126,48 +130,68 @@ def _range(operations: list[Operation], bounds: Sequence[str]) -> list[Operation
 
     places = []
     for bound in bounds:
-        found = [i for i, op in enumerate(operations) if re.fullmatch(bound, op.name)]
+        found = [i for i, op in enumerate(operations) if re.match(bound, op.name)]
         if not found:
             raise ValueError(f"summary: expected a name of a layer in layer_range, got {bound!r}")
         places += [found[0], found[-1]]
     return operations[min(places) : max(places) + 1]
 
 
-def _table(header: list[str], rows: list[list[str]], ends: list[float], length: int, right: list[int]) -> list[str]:
-    available = length - len(header) - 1
-    edges = [0, *(int(end * available) for end in ends)]
+def _table(header: list[str], rows: list[list[str]], ends: list[float], length: int) -> list[str]:
+    edges = [0, *(int(end * length) for end in ends)]
     widths = [b - a for a, b in itertools.pairwise(edges)]
-    if min(widths) < 6:
-        raise ValueError(f"summary: expected a line_length for columns of at least 6, got {length}")
+    widths = _fit(widths, length)
+    if min(widths) < 4:
+        raise ValueError(f"summary: expected a line_length for columns of at least 4, got {length}")
 
     def line(left: str, fill: str, cross: str, end: str) -> str:
-        return left + cross.join(fill * width for width in widths) + end
+        return left + cross.join(fill * (width + 2) for width in widths) + end
 
-    def cells(row: list[str], bar: str) -> list[str]:
-        columns = [_wrap(text, width - 2) for text, width in zip(row, widths, strict=True)]
+    def cells(row: list[str], bar: str, bottom: bool) -> list[str]:
+        columns = [_wrap(text, width) for text, width in zip(row, widths, strict=True)]
         height = max(map(len, columns))
-        lines = []
-        for i in range(height):
-            texts = [column[i] if i < len(column) else "" for column in columns]
-            padded = [
-                t.rjust(w - 2) if place in right else t.ljust(w - 2)
-                for place, (t, w) in enumerate(zip(texts, widths, strict=True))
-            ]
-            lines.append(bar + bar.join(f" {t} " for t in padded) + bar)
-        return lines
+        padded = [[""] * (height - len(c)) + c if bottom else c + [""] * (height - len(c)) for c in columns]
+        justified = [
+            [_JUSTIFY[title](text, width) for text in column]
+            for title, column, width in zip(header, padded, widths, strict=True)
+        ]
+        return [bar + bar.join(f" {text} " for text in texts) + bar for texts in zip(*justified, strict=True)]
 
-    body = [line("┏", "━", "┳", "┓"), *cells(header, "┃"), line("┡", "━", "╇", "┩")]
+    body = [line("┏", "━", "┳", "┓"), *cells(header, "┃", True), line("┡", "━", "╇", "┩")]
     for i, row in enumerate(rows):
         body += [line("├", "─", "┼", "┤")] if i else []
-        body += cells(row, "│")
+        body += cells(row, "│", False)
     return [*body, line("└", "─", "┴", "┘")]
 
 
+_JUSTIFY: dict[str, Callable[[str, int], str]] = {
+    "Layer (type)": str.ljust,
+    "Output Shape": str.ljust,
+    "Param #": str.rjust,
+    "Connected to": str.ljust,
+    "Trainable": lambda text, width: f"{text:^{width}}",
+}
+
+
+def _fit(widths: list[int], length: int) -> list[int]:
+    """The widths of the texts, made less so that the table with its padding and borders has the length."""
+    excess = sum(widths) + 3 * len(widths) + 1 - length
+    fitted = []
+    for left, width in zip(range(len(widths), 0, -1), widths, strict=True):
+        cut = min(round(excess / left), width + 1)
+        fitted.append(width - cut)
+        excess -= cut
+    return fitted
+
+
 def _wrap(text: str, width: int) -> list[str]:
+    """Lines of at most a width; a longer word is cut off."""
     import textwrap
 
-    indent = len(text) - len(text.lstrip())
-    return textwrap.wrap(text, width, initial_indent=" " * indent, drop_whitespace=True) or [""]
+    prefix = text[: len(text) - len(text.lstrip())]
+    lines = textwrap.wrap(text.lstrip(), width - len(prefix), break_long_words=False, break_on_hyphens=False) or [""]
+    lines = [prefix + lines[0], *textwrap.wrap(text.lstrip()[len(lines[0]) :].strip(), width, break_long_words=False)]
+    return [line if len(line) <= width else line[: width - 1] + "…" for line in lines]
 
 
 def _totals(model: Any) -> list[str]:

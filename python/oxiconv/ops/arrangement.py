@@ -9,6 +9,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.ops.core import wrap
+from oxiconv.ops.promotion import numbers
 from oxiconv.ops.reduction import axes_of, restore
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert, narrowest_common
@@ -280,9 +281,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None)
 @op
 def cumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Running sums along `axis` (default: of the flattened tensor)."""
-    from oxiconv.ops.reduction import _numbers
-
-    x = _numbers(x) if dtype is None else convert(x, dtype)
+    x = numbers(x) if dtype is None else convert(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0
     (place,) = axes_of(axis, x.ndim, "cumsum")
@@ -328,3 +327,18 @@ def tril(x: TensorLike, k: int = 0) -> Tensor:
 def triu(x: TensorLike, k: int = 0) -> Tensor:
     """Zeros below the k-th diagonal of the last two axes."""
     return _triangle(convert(x), k, lower=False)
+
+
+@op
+def unstack(x: TensorLike, num: int | None = None, axis: int = 0) -> list[Tensor]:
+    """The slices along `axis`, without it.
+
+    >>> [part.numpy().tolist() for part in unstack([[1, 2], [3, 4]], axis=1)]
+    [[1, 3], [2, 4]]
+    """
+    x = convert(x)
+    (place,) = axes_of(axis, x.ndim, "unstack")
+    if num is not None and num != x.shape[place]:
+        raise ShapeError(f"unstack: expected {num} slices along axis {place}, got shape {x.shape}")
+    rest = [n for a, n in enumerate(x.shape) if a != place]
+    return [_core.reshape(_part(x, place, i, i + 1), rest) for i in range(x.shape[place])]

@@ -8,8 +8,9 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.config import image_data_format
+from oxiconv.ops.promotion import reals
 from oxiconv.symbolic import op
-from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
+from oxiconv.tensor import ShapeError, Tensor, TensorLike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +97,8 @@ def conv(
     [[[21.0], [32.0]]]
     """
     data_format = data_format_of(data_format, "conv")
-    x, k = to_last(convert(inputs, "float32"), data_format), convert(kernel, "float32")
+    x, k = reals(inputs, kernel)
+    x = to_last(x, data_format)
     rank = _rank(x, k, "conv")
     strides = tuple_of(strides, rank, "conv", "strides")
     dilation = tuple_of(dilation_rate, rank, "conv", "dilation_rate")
@@ -129,7 +131,7 @@ def depthwise_conv(
     dilation_rate: int | Sequence[int] = 1,
 ) -> Tensor:
     """Convolution of each channel on its own, with `[kernel.., channels, multiplier]`."""
-    x, k = convert(inputs, "float32"), convert(kernel, "float32")
+    x, k = reals(inputs, kernel)
     _rank(x, k, "depthwise_conv")
     channels = x.shape[1 if data_format_of(data_format, "depthwise_conv") == "channels_first" else -1]
     if channels != k.shape[-2]:
@@ -169,7 +171,8 @@ def conv_transpose(
     the dilated kernel size; `output_padding` gives `(size - 1) * stride + span - 2 * pad + output_padding`.
     """
     data_format = data_format_of(data_format, "conv_transpose")
-    x, k = to_last(convert(inputs, "float32"), data_format), convert(kernel, "float32")
+    x, k = reals(inputs, kernel)
+    x = to_last(x, data_format)
     rank = _rank(x, k, "conv_transpose")
     strides = tuple_of(strides, rank, "conv_transpose", "strides")
     dilation = tuple_of(dilation_rate, rank, "conv_transpose", "dilation_rate")

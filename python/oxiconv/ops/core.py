@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.symbolic import KerasTensor, op
 from oxiconv.tensor import (
-    GraphError,
     IndexValueError,
     ShapeError,
     Tensor,
@@ -95,110 +93,60 @@ def stop_gradient(variable: TensorLike) -> Tensor:
     return _core.detach(convert(variable))
 
 
+def static_sizes(shape: Any, name: str) -> tuple[int, ...]:
+    """Sizes as whole numbers, of a sequence or of a known tensor."""
+    if isinstance(shape, Tensor):
+        from oxiconv.ops.concrete import values
+
+        shape = values(shape, f"{name}: the sizes").tolist()
+    dims = tuple(n.__index__() for n in ([shape] if hasattr(shape, "__index__") else shape))
+    if any(n < 0 for n in dims):
+        raise ShapeError(f"{name}: expected sizes of at least 0, got {dims}")
+    return dims
+
+
+def starts(start_indices: Any, ndim: int, name: str) -> list[int] | Tensor:
+    """Where a part begins: numbers, or an int32 vector if they are traced."""
+    given = start_indices if isinstance(start_indices, (list, tuple)) else convert(start_indices)
+    count = len(given) if isinstance(given, (list, tuple)) else given.size
+    if count != ndim:
+        raise ShapeError(f"{name}: expected {ndim} starts, got {count}")
+    parts = given if isinstance(given, (list, tuple)) else [given]
+    if any(isinstance(s, Tensor) and s.traced for s in parts):
+        return _core.reshape(convert(given, "int32"), (ndim,))
+    return [int(s) for s in (given if isinstance(given, (list, tuple)) else given.numpy().ravel())]
+
+
 @op
 def slice(inputs: TensorLike, start_indices: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """The part of `inputs` of sizes `shape` that begins at `start_indices`; a size of -1 reaches to the end."""
+    """The part of `inputs` of sizes `shape` that begins at `start_indices`; a size of -1 reaches to the end.
+
+    Starts may be traced: then a part that would reach beyond the end is moved back.
+
+    >>> slice([1, 2, 3, 4], [1], [2]).numpy().tolist()
+    [2, 3]
+    """
     x = convert(inputs)
-    start = [int(s) for s in start_indices]
+    start = starts(start_indices, x.ndim, "slice")
     sizes = [int(n) for n in shape]
-    if not len(start) == len(sizes) == x.ndim:
-        raise ShapeError(f"slice: expected {x.ndim} starts and sizes, got {len(start)} and {len(sizes)}")
+    if len(sizes) != x.ndim:
+        raise ShapeError(f"slice: expected {x.ndim} sizes, got {len(sizes)}")
+    if isinstance(start, Tensor):
+        return _moved_slice(x, start, sizes)
     stop = [full if n == -1 else s + n for s, n, full in zip(start, sizes, x.shape, strict=True)]
     if any(not 0 <= s <= e <= n for s, e, n in zip(start, stop, x.shape, strict=True)):
         raise ShapeError(f"slice: expected a part of shape {x.shape}, got start {start} and sizes {sizes}")
     return _core.slice(x, start, stop, [1] * x.ndim)
 
 
-@op
-def slice_update(inputs: TensorLike, start_indices: Sequence[int], updates: TensorLike) -> Tensor:
-    """`inputs` with the part that begins at `start_indices` replaced by `updates`."""
-    x = convert(inputs)
-    part = convert(updates, x.dtype)
-    start = [int(s) for s in start_indices]
-    if not len(start) == part.ndim == x.ndim or any(
-        s < 0 or s + n > full for s, n, full in zip(start, part.shape, x.shape, strict=True)
-    ):
-        raise ShapeError(f"slice_update: expected a part of shape {x.shape}, got start {start} and sizes {part.shape}")
-    high = [full - s - n for s, n, full in zip(start, part.shape, x.shape, strict=True)]
-    zeros = [0] * x.ndim
-    inside = _core.pad(_core.tensor(np.ones(part.shape, np.bool_)), start, high, zeros)
-    return _core.select(inside, _core.pad(part, start, high, zeros), x)
-
-
-@op
-def get_item(x: TensorLike, key: Any) -> Tensor:
-    """`x[key]`: integers, slices, `...`, None, and one integer tensor or list along one axis.
-
-    >>> import numpy as np
-    >>> x = np.arange(6).reshape(2, 3)
-    >>> get_item(x, (..., np.s_[::-1])).numpy().tolist(), get_item(x, (0, np.array([2, 0]))).numpy().tolist()
-    ([[2, 1, 0], [5, 4, 3]], [2, 0])
-    """
-    x = convert(x)
-    keys = list(key) if isinstance(key, tuple) else [key]
-    used = sum(k is not None and k is not Ellipsis for k in keys)
-    if used > x.ndim:
-        raise IndexValueError(f"getitem: expected at most {x.ndim} indices for shape {x.shape}, got {used}")
-    if sum(k is Ellipsis for k in keys) > 1:
-        raise IndexValueError("getitem: expected one '...' at most")
-    if not any(k is Ellipsis for k in keys):
-        keys.append(Ellipsis)
-    place = next(i for i, k in enumerate(keys) if k is Ellipsis)
-    keys[place : place + 1] = [builtins.slice(None)] * (x.ndim - used)
-    return _index(x, keys)
-
-
-def _index(x: Tensor, keys: list[Any]) -> Tensor:
-    start, stop, step, dims = [], [], [], []
-    gathers: list[tuple[int, Tensor]] = []  # axis of the result of the slicing, indices
-    axis = 0
-    for k in keys:
-        if k is None:
-            dims.append(1)
-            continue
-        n = x.shape[axis]
-        first, last, stride = 0, n, 1
-        if isinstance(k, builtins.slice):
-            first, last, stride = k.indices(n)
-            if stride < 0:
-                gathers.append((len(dims), convert(np.arange(first, last, stride, dtype=np.int32))))
-                first, last, stride = 0, n, 1
-            last = max(first, last)
-            dims.append(-(-(last - first) // stride))
-        elif isinstance(k, (Tensor, np.ndarray, list)) or hasattr(k, "value"):
-            index = convert(k)
-            if index.dtype == "bool":
-                raise IndexValueError("getitem: expected integers or slices, got a boolean mask; use ops.where")
-            gathers.append((len(dims), index))
-            dims.append(n)
-        else:
-            i = _whole(k, n, axis)
-            first, last = i, i + 1
-        start.append(first)
-        stop.append(last)
-        step.append(stride)
-        axis += 1
-    if (start, stop, step) != ([0] * x.ndim, list(x.shape), [1] * x.ndim):
-        x = _core.slice(x, start, stop, step)
-    if tuple(dims) != x.shape:
-        x = _core.reshape(x, dims)
-    if sum(index.ndim > 0 and index.size != 0 for _, index in gathers) > 1 and any(
-        isinstance(k, (Tensor, np.ndarray, list)) for k in keys
-    ):
-        raise IndexValueError("getitem: expected an integer tensor along one axis, got several")
-    for place, index in reversed(gathers):
-        x = _core.gather(x, wrap(index, x.shape[place], "getitem"), place)
+def _moved_slice(x: Tensor, start: Tensor, sizes: list[int]) -> Tensor:
+    for axis, (n, full) in enumerate(zip(sizes, x.shape, strict=True)):
+        if not 0 <= n <= full:
+            raise ShapeError(f"slice: expected a part of shape {x.shape}, got sizes {sizes} from traced starts")
+        first = _core.reshape(_core.slice(start, [axis], [axis + 1], [1]), ())
+        first = _core.binary("max", _core.binary("min", first, full - n), 0)
+        x = _core.gather(x, _core.binary("add", convert(np.arange(n, dtype=np.int32)), first), axis)
     return x
-
-
-def _whole(k: Any, n: int, axis: int) -> int:
-    try:
-        i = k.__index__()
-    except (AttributeError, TypeError, GraphError):
-        raise IndexValueError(f"getitem: expected an integer, slice, '...' or None, got {type(k).__name__}") from None
-    if not -n <= i < n:
-        raise IndexValueError(f"getitem: expected an index within [{-n}, {n}) for axis {axis}, got {i}")
-    return int(i % n)
 
 
 def wrap(index: Tensor, n: int, name: str) -> Tensor:
@@ -212,27 +160,3 @@ def wrap(index: Tensor, n: int, name: str) -> Tensor:
     if array.size and not (-n <= array.min() and array.max() < n):
         raise IndexValueError(f"{name}: expected indices within [{-n}, {n}), got {array.min()} to {array.max()}")
     return convert(np.where(array < 0, array + n, array)) if array.size and array.min() < 0 else index
-
-
-@op
-def unstack(x: TensorLike, num: int | None = None, axis: int = 0) -> list[Tensor]:
-    """The slices along `axis`, without it."""
-    x = convert(x)
-    axis = range(x.ndim)[axis]
-    if num is not None and num != x.shape[axis]:
-        raise ShapeError(f"unstack: expected {num} slices along axis {axis}, got shape {x.shape}")
-    return [get_item(x, (*[builtins.slice(None)] * axis, i)) for i in range(x.shape[axis])]
-
-
-@op
-def scatter(indices: TensorLike, values: TensorLike, shape: Sequence[int]) -> Tensor:
-    """Zeros of `shape` with `values` added at `indices` (`[.., k]`, over the first k axes)."""
-    index, v = convert(indices, "int32"), convert(values)
-    depth = index.shape[-1]
-    lead = tuple(shape[:depth])
-    flat = _core.tensor(np.zeros((), np.int32))
-    for axis, n in enumerate(lead):
-        flat = _core.binary("add", _core.binary("mul", flat, n), get_item(index, (..., axis)))
-    rows = _core.reshape(v, (flat.size, *shape[depth:]))
-    total = int(np.prod(lead))
-    return _core.reshape(_core.scatter_add(rows, _core.reshape(flat, (flat.size,)), 0, total), tuple(shape))

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
+from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import DTypeError, IndexValueError, Tensor, TensorLike, convert
 
@@ -53,7 +54,7 @@ def _arithmetic(name: str, a: Any, b: Any) -> Tensor:
 
 
 def _real(name: str, x: Any) -> Tensor:
-    return _core.unary(name, convert(x, "float32"))
+    return _core.unary(name, real(x))
 
 
 @op
@@ -84,9 +85,10 @@ divide = true_divide
 
 
 @op
+@widened
 def divide_no_nan(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`x1 / x2`, and 0 where `x2` is 0."""
-    a, b = convert(x1, "float32"), convert(x2, "float32")
+    a, b = reals(x1, x2)
     zero = _core.binary("eq", b, 0.0)
     # The inner choice keeps infinities out of the gradient.
     return _core.select(zero, 0.0, _core.binary("div", a, _core.select(zero, 1.0, b)))
@@ -112,7 +114,7 @@ def power(x1: TensorLike, x2: TensorLike) -> Tensor:
         if x2 == 0.5:
             return sqrt(base)
         if x2 == int(x2 if math.isfinite(x2) else 0.5) and 1 <= x2 <= 16:
-            return _whole_power(base if isinstance(x2, int) else convert(base, "float32"), int(x2))
+            return _whole_power(base if isinstance(x2, int) else real(base), int(x2))
         if not is_float(base.dtype) and isinstance(x2, int):
             raise DTypeError(f"power: expected an exponent from 1 to 16 for a base of {base.dtype}, got {x2}")
     a, b = operands(x1, x2)
@@ -154,19 +156,13 @@ def clip(x: TensorLike, x_min: TensorLike, x_max: TensorLike) -> Tensor:
 @op
 def arctan2(x1: TensorLike, x2: TensorLike) -> Tensor:
     """The angle of the point `(x2, x1)`."""
-    return _core.binary("atan2", convert(x1, "float32"), convert(x2, "float32"))
+    return _core.binary("atan2", *reals(x1, x2))
 
 
 @op
 def negative(x: TensorLike) -> Tensor:
     """`-x`."""
     return _core.unary("neg", _signed(x))
-
-
-@op
-def positive(x: TensorLike) -> Tensor:
-    """`x`."""
-    return convert(x)
 
 
 @op
@@ -200,7 +196,7 @@ def square(x: TensorLike) -> Tensor:
 @op
 def reciprocal(x: TensorLike) -> Tensor:
     """`1 / x`."""
-    return _core.binary("div", 1.0, convert(x, "float32"))
+    return _core.binary("div", 1.0, real(x))
 
 
 @op
@@ -252,9 +248,10 @@ def log10(x: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def logaddexp(x1: TensorLike, x2: TensorLike) -> Tensor:
     """`log(exp(x1) + exp(x2))` without overflow."""
-    a, b = convert(x1, "float32"), convert(x2, "float32")
+    a, b = reals(x1, x2)
     # Choices, not a maximum and an absolute value: at a tie each argument has the gradient 1/2.
     above = _core.binary("gt", a, b)
     gap = _core.select(above, _core.binary("sub", b, a), _core.binary("sub", a, b))
@@ -288,7 +285,7 @@ def tanh(x: TensorLike) -> Tensor:
 @op
 def arctan(x: TensorLike) -> Tensor:
     """Inverse tangent."""
-    return _core.binary("atan2", convert(x, "float32"), 1.0)
+    return _core.binary("atan2", real(x), 1.0)
 
 
 @op
@@ -323,9 +320,10 @@ _ERFINV_TAIL = (
 
 
 @op
+@widened
 def erfinv(x: TensorLike) -> Tensor:
     """Inverse of the error function, within about 3 ULP; infinite at -1 and 1."""
-    x = convert(x, "float32")
+    x = real(x)
     w = _core.unary(
         "neg", _core.unary("log", _core.binary("mul", _core.binary("sub", 1.0, x), _core.binary("add", 1.0, x)))
     )
@@ -372,7 +370,7 @@ def round(x: TensorLike, decimals: int = 0) -> Tensor:
     if decimals == 0:
         return _core.unary("round", x)
     scale = 10.0**decimals
-    return _core.binary("div", _core.unary("round", _core.binary("mul", convert(x, "float32"), scale)), scale)
+    return _core.binary("div", _core.unary("round", _core.binary("mul", real(x), scale)), scale)
 
 
 @op
@@ -468,7 +466,7 @@ def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None, neg
 @op
 def isclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """Whether `|x1 - x2| <= atol + rtol * |x2|`."""
-    a, b = convert(x1, "float32"), convert(x2, "float32")
+    a, b = reals(x1, x2)
     gap = _core.unary("abs", _core.binary("sub", a, b))
     bound = _core.binary("add", _core.binary("mul", _core.unary("abs", b), rtol), atol)
     finite = _core.binary("lt", _core.unary("abs", b), math.inf)
@@ -480,12 +478,16 @@ def isclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e
 
 @op
 def where(condition: TensorLike, x1: TensorLike | None = None, x2: TensorLike | None = None) -> Tensor:
-    """`x1` where `condition` is non-zero, else `x2`.
+    """`x1` where `condition` is non-zero, else `x2`. Without these, the positions of what is not zero: see `nonzero`.
 
     >>> where([True, False], [1.0, 2.0], 0.0).numpy().tolist()
     [1.0, 0.0]
     """
+    if x1 is None and x2 is None:
+        from oxiconv.ops.indexing import nonzero
+
+        return nonzero(condition)  # type: ignore[return-value]  # positions are asked for by name elsewhere
     if x1 is None or x2 is None:
-        raise ValueError("where: expected both x1 and x2")
+        raise ValueError("where: expected both x1 and x2, or neither")
     a, b = operands(x1, x2)
     return _core.select(convert(condition, "bool"), a, b)

@@ -1,14 +1,26 @@
 """Mathematical functions: Keras's `ops.math`."""
 
 from oxiconv.ops.elementwise import erf, erfinv, rsqrt
+from oxiconv.ops.elimination import logdet, qr, solve
 from oxiconv.ops.ordering import in_top_k, top_k
+from oxiconv.ops.products import norm
 from oxiconv.ops.reduction import logsumexp
+from oxiconv.ops.sequences import extract_sequences
+from oxiconv.ops.special import erfc
+from oxiconv.ops.vectors import cdist
 
 __all__ = [
+    "cdist",
     "erf",
+    "erfc",
     "erfinv",
+    "extract_sequences",
     "in_top_k",
+    "logdet",
     "logsumexp",
+    "norm",
+    "qr",
     "rsqrt",
+    "solve",
     "top_k",
 ]

@@ -10,6 +10,7 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import broadcast_to
+from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -46,7 +47,7 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     if not is_float(a.dtype) and not is_float(b.dtype):  # exact, which float32 would not be
         wide = _core.binary("mul", _core.reshape(a, (*a.shape, 1)), _core.reshape(b, (*b.shape[:-2], 1, *b.shape[-2:])))
         return reduction.sum(wide, axis=-2)
-    a, b = convert(a, "float32"), convert(b, "float32")
+    a, b = reals(a, b)
     if b.ndim == 2 and a.ndim > 2:  # one product of all rows
         rows = _core.reshape(a, (a.size // max(a.shape[-1], 1), a.shape[-1])) if a.size else None
         if rows is not None:
@@ -95,7 +96,7 @@ def _volume(x: Tensor, axes: list[int]) -> int:
 
 
 @op
-def einsum(subscripts: str, *operands: TensorLike) -> Tensor:
+def einsum(subscripts: str, *operands: TensorLike, **kwargs: Any) -> Tensor:
     """Einstein sum, such as "bij,bjk->bik"; no repeated index within one operand, no "...".
 
     >>> einsum("ij,kj->ik", [[1.0, 2.0]], [[3.0, 4.0]]).numpy().tolist()
@@ -161,9 +162,10 @@ def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 
 @op
+@widened
 def norm(x: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
     """Vector norm over `axis` (default: all elements); `ord` is 2 (default, also "fro"), 1, inf, -inf or a number."""
-    x = convert(x, "float32")
+    x = real(x)
     axes = axes_of(axis, x.ndim, "norm")
     if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
         return _core.unary("sqrt", reduction.sum(_core.binary("mul", x, x), axes, keepdims))
@@ -177,5 +179,5 @@ def norm(x: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = Fals
     if ord == 1:
         return reduction.sum(size, axes, keepdims)
     if ord == 0:
-        return convert(reduction.sum(_core.binary("ne", x, 0.0), axes, keepdims), "float32")
+        return convert(reduction.sum(_core.binary("ne", x, 0.0), axes, keepdims), x.dtype)
     return _core.binary("pow", reduction.sum(_core.binary("pow", size, float(ord)), axes, keepdims), 1.0 / ord)

@@ -9,6 +9,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
+from oxiconv.ops.promotion import numbers, real, reals, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
@@ -55,11 +56,6 @@ def _max(name: str, x: Tensor, axes: list[int], keepdims: bool) -> Tensor:
     return restore(x, axes) if keepdims and axes else x
 
 
-def _numbers(x: Any) -> Tensor:
-    x = convert(x)
-    return _core.cast(x, "int32") if x.dtype in ("bool", "uint8") else x
-
-
 def _reverse(x: Tensor) -> Tensor:
     """Order reversed: the minimum is the reversed maximum. `-1 - x` cannot overflow for integers."""
     return _core.unary("neg", x) if is_float(x.dtype) else _core.binary("sub", -1, x)
@@ -72,14 +68,15 @@ def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     >>> sum([[1, 2], [3, 4]], axis=1).numpy().tolist()
     [3, 7]
     """
-    x = _numbers(x)
+    x = numbers(x)
     return _sum(x, axes_of(axis, x.ndim, "sum"), keepdims)
 
 
 @op
+@widened
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Mean over `axis` (default: all), in float32."""
-    x = convert(x, "float32")
+    x = real(x)
     axes = axes_of(axis, x.ndim, "mean")
     return _core.binary("div", _sum(x, axes, keepdims), float(_count(x, axes)))
 
@@ -89,9 +86,10 @@ def _count(x: Tensor, axes: list[int]) -> int:
 
 
 @op
+@widened
 def var(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Variance over `axis` (default: all), biased: the mean squared distance from the mean."""
-    x = convert(x, "float32")
+    x = real(x)
     axes = axes_of(axis, x.ndim, "var")
     count = float(_count(x, axes))
     centred = _core.binary("sub", x, _core.binary("div", _sum(x, axes, True), count))
@@ -99,6 +97,7 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 @op
+@widened
 def std(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Square root of the biased variance over `axis` (default: all)."""
     return _core.unary("sqrt", var(x, axis, keepdims))
@@ -118,12 +117,12 @@ def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, initial: float
 
 def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: float | None) -> Tensor:
     given = convert(x)
-    x = _numbers(given)
+    x = numbers(given)
     axes = axes_of(axis, x.ndim, name)
     if initial is not None and builtins.any(x.shape[a] == 0 for a in axes):
         dims = [1 if a in axes else n for a, n in enumerate(x.shape) if keepdims or a not in axes]
         return _core.broadcast_to(convert(initial, given.dtype), dims)
-    low = name == "min"
+    low = name in ("min", "amin")
     best = _max(name, _reverse(x) if low else x, axes, keepdims)
     best = _reverse(best) if low else best
     if initial is not None:
@@ -131,13 +130,30 @@ def _extreme(name: str, x: Any, axis: Axis, keepdims: bool, initial: float | Non
     return _core.cast(best, given.dtype) if best.dtype != given.dtype else best
 
 
-amax, amin = max, min
+@op
+def amax(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Largest element over `axis` (default: all); NaN wins.
+
+    >>> int(amax([1, 3, 2]))
+    3
+    """
+    return _extreme("amax", x, axis, keepdims, None)
+
+
+@op
+def amin(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Smallest element over `axis` (default: all); NaN wins.
+
+    >>> int(amin([1, 3, 2]))
+    1
+    """
+    return _extreme("amin", x, axis, keepdims, None)
 
 
 @op
 def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
     """Product over `axis` (default: all)."""
-    x = _numbers(x) if dtype is None else convert(x, dtype)
+    x = numbers(x) if dtype is None else convert(x, dtype)
     axes = axes_of(axis, x.ndim, "prod")
     rest = [a for a in range(x.ndim) if a not in axes]
     kept = [x.shape[a] for a in rest]
@@ -196,7 +212,7 @@ def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Te
 
 
 def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
-    x = _numbers(x)
+    x = numbers(x)
     rank = x.ndim
     if axis is None:
         x = _core.reshape(x, (x.size,))
@@ -216,12 +232,13 @@ def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
 
 
 @op
+@widened
 def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None) -> Tensor:
     """Weighted mean over `axis`; `weights` has the shape of `x`, or of its one axis."""
-    x = convert(x, "float32")
+    x = real(x)
     if weights is None:
         return mean(x, axis)
-    w = convert(weights, "float32")
+    x, w = reals(x, weights)
     axes = axes_of(axis, x.ndim, "average")
     if w.shape != x.shape:
         if w.ndim != 1 or len(axes) != 1 or w.size != x.shape[axes[0]]:
@@ -232,9 +249,10 @@ def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None)
 
 
 @op
+@widened
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """`log(sum(exp(x)))` over `axis`, without overflow."""
-    x = convert(x, "float32")
+    x = real(x)
     axes = axes_of(axis, x.ndim, "logsumexp")
     peak = _core.detach(_max("logsumexp", x, axes, True))
     peak = _core.select(_core.binary("lt", _core.unary("abs", peak), float("inf")), peak, 0.0)

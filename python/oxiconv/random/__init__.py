@@ -9,6 +9,7 @@ from oxiconv.random.distributions import (
     truncated_normal,
     uniform,
 )
+from oxiconv.random.gamma import beta, binomial, gamma
 from oxiconv.random.seed import (
     SeedGenerator,
     draw_seed,
@@ -21,9 +22,12 @@ from oxiconv.random.seed import (
 
 __all__ = [
     "SeedGenerator",
+    "beta",
+    "binomial",
     "categorical",
     "draw_seed",
     "dropout",
+    "gamma",
     "global_seed",
     "global_state",
     "next_seed",

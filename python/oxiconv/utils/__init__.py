@@ -10,6 +10,7 @@ from oxiconv.saving.custom_objects import (
     register_keras_serializable,
 )
 from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
+from oxiconv.utils import bounding_boxes as bounding_boxes
 from oxiconv.utils.numerical_utils import normalize, to_categorical
 from oxiconv.utils.progbar import Progbar
 from oxiconv.utils.py_dataset import PyDataset

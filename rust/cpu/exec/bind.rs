@@ -80,6 +80,9 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
     *packed += len.next_multiple_of(16);
     let pieces = match &step.kind {
         Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),
+        Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) if !sharded => {
+            pieces(outs[0].len()).min(outs[0].dims[0]).max(1)
+        }
         Kind::Combine if !sharded => pieces(outs[0].len()),
         Kind::Op(Op::ArgSort) if !sharded => {
             let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();

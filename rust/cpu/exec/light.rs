@@ -208,6 +208,11 @@ pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn 
         Op::ScatterAdd { axis, .. } => {
             Box::new(Scatter { axis: *axis, g: types[0].clone(), index: types[1].clone(), out: out.clone() })
         }
+        Op::GatherEach { axis } | Op::ScatterEach { axis, .. } => {
+            let gathers = matches!(op, Op::GatherEach { .. });
+            let whole = if gathers { &types[0] } else { out };
+            Box::new(Each { gathers, axis: *axis, whole: whole.clone(), index: types[1].clone() })
+        }
         Op::ArgSort => Box::new(ArgSort { x: types[0].clone() }),
         Op::WindowSum(w) | Op::WindowSpread(w) | Op::WindowArgMax(w) | Op::WindowTake(w) | Op::WindowPut(w) => {
             let (channels, samples) = (types[0].dims[types[0].rank() - 1], types[0].dims[0]);
@@ -404,6 +409,62 @@ impl Kernel for Gather {
 
     fn describe(&self) -> String {
         "gather".to_owned()
+    }
+}
+
+/// Slices at indices, or added at them, of each entry of axis 0 for itself.
+struct Each {
+    gathers: bool,
+    axis: usize,
+    whole: Type,
+    index: Type,
+}
+
+impl Each {
+    /// The entries of the call.
+    ///
+    /// # Safety
+    /// As [`Kernel::run`], for values of type `T`.
+    unsafe fn each<T>(
+        &self,
+        call: &Call<'_>,
+        run: impl Fn(gather::Indexed, &[T], &[i32], &mut [T]) -> Result<()>,
+    ) -> Result<()> {
+        let sizes = indexed(&[&[1], &self.whole.dims[1..]].concat(), self.axis, 1);
+        let count = entry(&self.index);
+        let (whole, taken) = (sizes.outer * sizes.axis * sizes.inner, sizes.outer * count * sizes.inner);
+        let (from, to) = if self.gathers { (whole, taken) } else { (taken, whole) };
+        for i in call.piece(call.rows(self.whole.dims[0])) {
+            // SAFETY: lengths are those of an entry, and the call has entry `i`, which no other call has.
+            unsafe {
+                let x = read(call.inputs[0].cast::<T>().add(i * from).cast(), from);
+                let index = read(call.inputs[1].cast::<i32>().add(i * count).cast(), count);
+                run(sizes, x, index, write(call.outputs[0].cast::<T>().add(i * to).cast(), to))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Kernel for Each {
+    unsafe fn run(&self, call: Call<'_>) -> Result<()> {
+        // SAFETY: forwarded; gathers move values of the same size.
+        unsafe {
+            match (self.gathers, self.whole.dtype) {
+                (true, dtype) if dtype.size() == 8 => self.each::<u64>(&call, gather::gather),
+                (true, dtype) if dtype.size() == 4 => self.each::<u32>(&call, gather::gather),
+                (true, dtype) if dtype.size() == 2 => self.each::<u16>(&call, gather::gather),
+                (true, _) => self.each::<u8>(&call, gather::gather),
+                (false, DType::F32) => self.each::<f32>(&call, gather::scatter_add),
+                (false, DType::I64) => self.each::<i64>(&call, gather::scatter_add),
+                (false, _) => self.each::<i32>(&call, gather::scatter_add),
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        let name = if self.gathers { "gather" } else { "scatter-add" };
+        format!("{name} {} indices of each entry", entry(&self.index))
     }
 }
 

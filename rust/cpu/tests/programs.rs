@@ -254,6 +254,7 @@ fn layout_indexing_and_pooling() -> Result<()> {
     let table = c.f32(&[11, 4], false)?;
     let rows = c.arg(DType::I32, &[6, 2], true, 11)?;
     let columns = c.arg(DType::I32, &[4], false, 7)?;
+    let places = c.arg(DType::I32, &[6, 3], true, 7)?;
     let state = c.arg(DType::I32, &[2], false, 99)?;
     let g = &mut c.graph;
     let permuted = g.emit(Op::Permute(vec![0, 3, 1, 2]), &[x])?;
@@ -267,6 +268,8 @@ fn layout_indexing_and_pooling() -> Result<()> {
     let picked = g.emit(Op::Gather { axis: 2 }, &[x, columns])?;
     let added = g.emit(Op::ScatterAdd { axis: 0, size: 11 }, &[looked_up, rows])?;
     let put_back = g.emit(Op::ScatterAdd { axis: 2, size: 7 }, &[picked, columns])?;
+    let own = g.emit(Op::GatherEach { axis: 2 }, &[x, places])?;
+    let own_back = g.emit(Op::ScatterEach { axis: 2, size: 7 }, &[own, places])?;
     let w = window(&[5, 7], 3, 2);
     let pooled = g.emit(Op::WindowSum(w.clone()), &[x])?;
     let spread = g.emit(Op::WindowSpread(w.clone()), &[pooled])?;
@@ -281,8 +284,8 @@ fn layout_indexing_and_pooling() -> Result<()> {
     let widest = g.emit(Op::Max(vec![3]), &[x])?;
     let shape = g.emit(Op::Reshape(vec![30, 21]), &[x])?;
     let results = [
-        permuted, turned, sliced, some, padded, joined, stacked, looked_up, picked, added, put_back, pooled, spread,
-        index, best, back, order, counted, noisy, tallest, widest, shape,
+        permuted, turned, sliced, some, padded, joined, stacked, looked_up, picked, added, put_back, own, own_back,
+        pooled, spread, index, best, back, order, counted, noisy, tallest, widest, shape,
     ];
     c.check(&results, 1e-6)
 }

@@ -52,6 +52,8 @@ impl Op {
             | Self::WindowArgMax(_)
             | Self::WindowTake(_)
             | Self::WindowPut(_)
+            | Self::GatherEach { .. }
+            | Self::ScatterEach { .. }
             | Self::Broadcast { .. } => each_if(any),
             Self::Product { form, solve } => product(form, *solve, batched, args),
             Self::Sum(axes) => match axes.first() {

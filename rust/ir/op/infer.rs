@@ -109,7 +109,19 @@ impl Op {
                 }
                 Ok(Type::new(args[0].dtype, [&dims[..*axis], &args[1].dims, &dims[axis + 1..]].concat()))
             }
-            Self::ScatterAdd { axis, size } => scatter_add(*axis, *size, &args[0], &args[1]),
+            Self::ScatterAdd { axis, size } => scatter_add(name, *axis, *size, &args[0], &args[1]),
+            Self::GatherEach { axis } => {
+                let (x, at) = (entry(name, *axis, &args[0])?, entry(name, 1, &args[1])?);
+                same_entries(name, &args[0], &args[1])?;
+                let each = Self::Gather { axis: axis - 1 }.infer(&[x, at])?;
+                Ok(Type::new(each.dtype, [&args[0].dims[..1], &each.dims].concat()))
+            }
+            Self::ScatterEach { axis, size } => {
+                let (g, at) = (entry(name, *axis, &args[0])?, entry(name, 1, &args[1])?);
+                same_entries(name, &args[0], &args[1])?;
+                let each = scatter_add(name, axis - 1, *size, &g, &at)?;
+                Ok(Type::new(each.dtype, [&args[0].dims[..1], &each.dims].concat()))
+            }
         }
     }
 }
@@ -250,15 +262,30 @@ fn index(op: &str, given: &Type) -> Result<()> {
     if given.dtype == DType::I32 { Ok(()) } else { Err(Error::dtype(op, "an int32 index", given.to_string())) }
 }
 
-fn scatter_add(axis: usize, size: usize, g: &Type, at: &Type) -> Result<Type> {
-    index("scatter_add", at)?;
+/// The type of one entry of axis 0, for an op along another `axis`.
+fn entry(op: &str, axis: usize, ty: &Type) -> Result<Type> {
+    if axis == 0 || ty.rank() == 0 {
+        return Err(Error::shape(op, "an axis 0 of entries and an axis after it", format!("{ty} and axis {axis}")));
+    }
+    Ok(Type::new(ty.dtype, ty.dims[1..].to_vec()))
+}
+
+fn same_entries(op: &str, x: &Type, at: &Type) -> Result<()> {
+    if x.dims[0] == at.dims[0] {
+        return Ok(());
+    }
+    Err(Error::shape(op, format!("indices for {} entries", x.dims[0]), at.to_string()))
+}
+
+fn scatter_add(op: &str, axis: usize, size: usize, g: &Type, at: &Type) -> Result<Type> {
+    index(op, at)?;
     if !matches!(g.dtype, DType::F32 | DType::I32 | DType::I64) {
-        return Err(Error::dtype("scatter_add", "float32, int32 or int64 (cast first)", g.to_string()));
+        return Err(Error::dtype(op, "float32, int32 or int64 (cast first)", g.to_string()));
     }
     let end = axis.saturating_add(at.rank());
     if end > g.rank() || g.dims[axis..end] != at.dims {
         let expected = format!("the sizes {:?} of the index from axis {axis} on", at.dims);
-        return Err(Error::shape("scatter_add", expected, format!("{:?}", g.dims)));
+        return Err(Error::shape(op, expected, format!("{:?}", g.dims)));
     }
     Ok(Type::new(g.dtype, [&g.dims[..axis], &[size], &g.dims[end..]].concat()))
 }

@@ -126,6 +126,19 @@ pub enum Op {
         /// Its size in the result.
         size: usize,
     },
+    /// [`Op::Gather`] with indices of its own for each entry of axis 0, which both arguments have:
+    /// `[n, a.., axis, b..]`, `[n, i..]` to `[n, a.., i.., b..]`.
+    GatherEach {
+        /// Indexed axis, at least 1.
+        axis: usize,
+    },
+    /// [`Op::ScatterAdd`] with indices of its own for each entry of axis 0: the transpose of [`Op::GatherEach`].
+    ScatterEach {
+        /// Indexed axis, at least 1.
+        axis: usize,
+        /// Its size in the result.
+        size: usize,
+    },
 }
 
 impl Op {
@@ -155,6 +168,8 @@ impl Op {
             Self::WindowPut(_) => "window_put",
             Self::Gather { .. } => "gather",
             Self::ScatterAdd { .. } => "scatter_add",
+            Self::GatherEach { .. } => "gather_each",
+            Self::ScatterEach { .. } => "scatter_each",
         }
     }
 
@@ -180,7 +195,9 @@ impl Op {
             | Self::WindowTake(_)
             | Self::WindowPut(_)
             | Self::Gather { .. }
-            | Self::ScatterAdd { .. } => 2,
+            | Self::ScatterAdd { .. }
+            | Self::GatherEach { .. }
+            | Self::ScatterEach { .. } => 2,
             Self::Map { expr, .. } => expr.arity(),
             Self::Concat(_) => return None,
         })
@@ -198,7 +215,8 @@ impl Op {
             | Self::WindowTake(_)
             | Self::WindowPut(_)
             | Self::ArgSort
-            | Self::ScatterAdd { .. } => true,
+            | Self::ScatterAdd { .. }
+            | Self::ScatterEach { .. } => true,
             Self::Arg { .. }
             | Self::Const { .. }
             | Self::Random { .. }
@@ -212,7 +230,8 @@ impl Op {
             | Self::Slice { .. }
             | Self::Pad { .. }
             | Self::Concat(_)
-            | Self::Gather { .. } => false,
+            | Self::Gather { .. }
+            | Self::GatherEach { .. } => false,
         }
     }
 
@@ -242,8 +261,18 @@ impl Op {
             | Self::WindowTake(_)
             | Self::WindowPut(_)
             | Self::Gather { .. }
-            | Self::ScatterAdd { .. } => false,
+            | Self::ScatterAdd { .. }
+            | Self::GatherEach { .. }
+            | Self::ScatterEach { .. } => false,
         }
+    }
+
+    /// Whether running the op can fail, since it has indices to check.
+    pub const fn checks_indices(&self) -> bool {
+        matches!(
+            self,
+            Self::Gather { .. } | Self::ScatterAdd { .. } | Self::GatherEach { .. } | Self::ScatterEach { .. }
+        )
     }
 
     /// A convolution of `x: [n, in.., cin]` with `kernel: [kernel.., cin / groups, cout]`, checked. `low` and `high`

@@ -30,7 +30,11 @@ impl fmt::Display for Op {
             Self::Permute(perm) => write!(f, " {perm:?}"),
             Self::Slice { start, stop, step } => write!(f, " {start:?} to {stop:?} step {step:?}"),
             Self::Pad { low, high, interior } => write!(f, " {low:?}/{high:?} interior {interior:?}"),
-            Self::Concat(axis) | Self::Gather { axis } | Self::ScatterAdd { axis, .. } => write!(f, " axis {axis}"),
+            Self::Concat(axis)
+            | Self::Gather { axis }
+            | Self::ScatterAdd { axis, .. }
+            | Self::GatherEach { axis }
+            | Self::ScatterEach { axis, .. } => write!(f, " axis {axis}"),
             Self::WindowSum(w)
             | Self::WindowSpread(w)
             | Self::WindowArgMax(w)

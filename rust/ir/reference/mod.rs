@@ -108,6 +108,19 @@ pub fn apply(op: &Op, args: &[&Array]) -> Result<Array> {
                 out.set(&at, args[0].get(&from));
             }
         }
+        Op::GatherEach { axis } => {
+            let size = args[0].ty.dims[*axis];
+            for at in coords(&out.ty.dims) {
+                let from = indexed_each(op, *axis, &at, args[1], size)?;
+                out.set(&at, args[0].get(&from));
+            }
+        }
+        Op::ScatterEach { axis, size } => {
+            for at in coords(&args[0].ty.dims) {
+                let into = indexed_each(op, *axis, &at, args[1], *size)?;
+                out.add(&into, args[0].get(&at));
+            }
+        }
         Op::ScatterAdd { axis, size } => {
             for at in coords(&args[0].ty.dims) {
                 let into = indexed(op, *axis, &at, args[1], *size)?;
@@ -162,7 +175,16 @@ fn argsort(x: &Array, out: &mut Array) {
 /// Where position `at` of a gathered tensor comes from: the index's axes replaced by the index it holds.
 fn indexed(op: &Op, axis: usize, at: &[usize], index: &Array, size: usize) -> Result<Vec<usize>> {
     let end = axis + index.ty.rank();
-    let i = index.get(&at[axis..end]);
+    replaced(op, axis, at, end, index.get(&at[axis..end]), size)
+}
+
+/// The same where entry 0 of `at` says which indices count.
+fn indexed_each(op: &Op, axis: usize, at: &[usize], index: &Array, size: usize) -> Result<Vec<usize>> {
+    let end = axis + index.ty.rank() - 1;
+    replaced(op, axis, at, end, index.get(&[&at[..1], &at[axis..end]].concat()), size)
+}
+
+fn replaced(op: &Op, axis: usize, at: &[usize], end: usize, i: f64, size: usize) -> Result<Vec<usize>> {
     if i < 0.0 || i >= size as f64 {
         let message = format!("index {i} is out of range for axis {axis} of size {size}");
         return Err(Error::value(op.name(), message));

@@ -178,6 +178,21 @@ const CASES: &[Case] = &[
         args: |n| vec![(f(&[n, 3, 2]), true), (i(&[n, 3]), true)],
     },
     Case {
+        expected: Batch::Each,
+        op: |_| Op::GatherEach { axis: 2 },
+        args: |n| vec![(f(&[n, 2, 6, 3]), true), (i(&[n, 4]), true)],
+    },
+    Case {
+        expected: Batch::Each,
+        op: |_| Op::GatherEach { axis: 1 },
+        args: |n| vec![(f(&[n, 6]), true), (i(&[n, 4]), false)],
+    },
+    Case {
+        expected: Batch::Each,
+        op: |_| Op::ScatterEach { axis: 1, size: 7 },
+        args: |n| vec![(f(&[n, 4, 2]), true), (i(&[n, 4]), true)],
+    },
+    Case {
         expected: Batch::Whole,
         op: |_| Op::ScatterAdd { axis: 0, size: 7 },
         args: |n| vec![(f(&[n, 2]), true), (i(&[]), false)],

@@ -270,6 +270,9 @@ fn indexing() {
         check_op(&Op::ScatterAdd { axis, size: 5 }, &[x.clone(), index(&[4])], &[(1, at.clone())]);
         check_op(&Op::Gather { axis }, &[x, index(&[2, 2])], &[(1, at.clone())]);
     }
+    let each = vec![3.0, 0.0, 3.0, 1.0, 2.0, 2.0];
+    check_op(&Op::GatherEach { axis: 2 }, &[f(&[2, 3, 4]), index(&[2, 3])], &[(1, each.clone())]);
+    check_op(&Op::ScatterEach { axis: 1, size: 5 }, &[f(&[2, 3, 2]), index(&[2, 3])], &[(1, each)]);
     check_op(&Op::ScatterAdd { axis: 1, size: 5 }, &[f(&[2, 2, 2, 3]), index(&[2, 2])], &[(1, at)]);
     check_op(&Op::Gather { axis: 0 }, &[f(&[4, 2]), index(&[])], &[(1, vec![2.0])]);
 }

@@ -150,6 +150,16 @@ fn messages() {
         (Op::ArgSort, vec![f(&[])], "argsort: expected a last axis whose positions int32 holds, got float32[]"),
         (Op::Gather { axis: 0 }, vec![f(&[2, 3]), f(&[4])], "gather: expected an int32 index, got float32[4]"),
         (
+            Op::GatherEach { axis: 1 },
+            vec![f(&[2, 3]), i(&[4, 1])],
+            "gather_each: expected indices for 2 entries, got int32[4, 1]",
+        ),
+        (
+            Op::GatherEach { axis: 0 },
+            vec![f(&[2, 3]), i(&[2])],
+            "gather_each: expected an axis 0 of entries and an axis after it, got float32[2, 3] and axis 0",
+        ),
+        (
             Op::ScatterAdd { axis: 1, size: 9 },
             vec![f(&[2, 3, 4]), i(&[4])],
             "scatter_add: expected the sizes [4] of the index from axis 1 on, got [2, 3, 4]",
