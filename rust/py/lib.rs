@@ -6,6 +6,7 @@
 mod array;
 mod errors;
 mod graph;
+mod image;
 mod ops;
 mod tensor;
 mod weights;
@@ -55,6 +56,8 @@ fn register_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 mod _core {
     #[pymodule_export]
     use super::graph::{PyGraph, PyStep, PyTape};
+    #[pymodule_export]
+    use super::image::{convert_image, decode_image, encode_image, load_images, resample_image};
     #[pymodule_export]
     use super::ops::{
         argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, gather_each, matmul, max,
