@@ -9,7 +9,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.ops.core import wrap
-from oxiconv.ops.promotion import numbers
+from oxiconv.ops.promotion import whole_truths
 from oxiconv.ops.reduction import axes_of, restore
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert, narrowest_common
@@ -281,7 +281,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None)
 @op
 def cumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
     """Running sums along `axis` (default: of the flattened tensor)."""
-    x = numbers(x) if dtype is None else convert(x, dtype)
+    x = whole_truths(x) if dtype is None else convert(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0
     (place,) = axes_of(axis, x.ndim, "cumsum")

@@ -30,8 +30,12 @@ def _dims(shape: Any, name: str = "creation") -> tuple[int, ...]:
 
 
 def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: Any = None) -> Tensor:
-    """A tensor of `shape` filled with `fill_value`, which may broadcast."""
-    return _core.broadcast_to(convert(fill_value, dtype), _dims(shape))
+    """A tensor of `shape` filled with `fill_value`, which may broadcast (default: float32).
+
+    >>> full((2,), 3).numpy().tolist()
+    [3.0, 3.0]
+    """
+    return _core.broadcast_to(convert(fill_value, dtype or floatx()), static_sizes(shape, "full"))
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = None) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops.elementwise import multiply, operands
-from oxiconv.ops.promotion import as_one, numbers, real
+from oxiconv.ops.promotion import as_one, numbers, real, whole_truths
 from oxiconv.symbolic import op
 from oxiconv.tensor import DTypeError, Tensor, TensorLike, convert
 
@@ -42,8 +42,10 @@ def fmod(x1: TensorLike, x2: TensorLike) -> Tensor:
     >>> fmod([-7, 7], 3).numpy().tolist()
     [-1, 1]
     """
-    a, b = (convert(v) for v in operands(x1, x2))
-    a, b = as_one([numbers(a), numbers(b)])
+    a, b = as_one([convert(v) for v in operands(x1, x2)])
+    a, b = whole_truths(a), whole_truths(b)
+    if a.dtype == "uint8":
+        return _core.binary("mod", a, b)
     size = _core.binary("mod", _core.unary("abs", a), _core.unary("abs", b))
     return _core.select(_core.binary("lt", a, 0), _core.unary("neg", size), size)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from oxiconv import _core
-from oxiconv.dtype import is_float
+from oxiconv.dtype import is_float, result_type
 from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.symbolic import op
-from oxiconv.tensor import DTypeError, IndexValueError, Tensor, TensorLike, convert
+from oxiconv.tensor import IndexValueError, Tensor, TensorLike, convert
+
+if TYPE_CHECKING:
+    from oxiconv._core import DTypeName
 
 Number: TypeAlias = "float | int | bool"
 _LN2, _LN10 = math.log(2.0), math.log(10.0)
@@ -108,19 +111,43 @@ def mod(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 @op
 def power(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """`x1 ** x2`. A small whole exponent multiplies, so it is exact for integers and differentiable at 0."""
-    if isinstance(x2, (int, float)) and not isinstance(x2, bool):
+    """`x1 ** x2`. A small whole exponent multiplies, so it is exact for integers and differentiable at 0.
+
+    Integers to the power of integers stay integers, and wrap around; to a negative power they are truncated.
+
+    >>> power([1.0, 2.0, 3.0], 2).numpy().tolist(), power([2, 3], [5, 2]).numpy().tolist()
+    ([1.0, 4.0, 9.0], [32, 9])
+    """
+    if isinstance(x2, (int, float)):
         base = convert(x1)
         if x2 == 0.5:
             return sqrt(base)
         if x2 == int(x2 if math.isfinite(x2) else 0.5) and 1 <= x2 <= 16:
             return _whole_power(base if isinstance(x2, int) else real(base), int(x2))
-        if not is_float(base.dtype) and isinstance(x2, int):
-            raise DTypeError(f"power: expected an exponent from 1 to 16 for a base of {base.dtype}, got {x2}")
     a, b = operands(x1, x2)
     if not any(is_float(v.dtype) if isinstance(v, Tensor) else isinstance(v, float) for v in (a, b)):
-        raise DTypeError("power: expected a float32 base or exponent, got integers; cast one first")
+        return _integer_power(convert(a), convert(b))
     return _core.binary("pow", a, b)
+
+
+def _integer_power(base: Tensor, exponent: Tensor) -> Tensor:
+    """By the bits of the exponent, each a square of the base further."""
+    dtype = result_type(base.dtype, exponent.dtype, int)
+    wide: DTypeName = "int64" if dtype == "int64" else "int32"
+    base, exponent = _core.cast(base, wide), _core.cast(exponent, wide)
+    result = convert(1, wide)
+    rest = _core.binary("max", exponent, 0)
+    square = base
+    for _ in range(63 if wide == "int64" else 31):
+        odd = _core.binary("eq", _core.binary("mod", rest, 2), 1)
+        result = _core.select(odd, _core.binary("mul", result, square), result)
+        rest, square = _core.binary("floordiv", rest, 2), _core.binary("mul", square, square)
+    # A negative power of 1 or -1 is that of the magnitude; of others the fraction is cut off.
+    parity = _core.select(_core.binary("eq", _core.binary("mod", exponent, 2), 1), base, convert(1, wide))
+    unit = _core.binary("eq", _core.unary("abs", base), 1)
+    below = _core.select(unit, parity, convert(0, wide))
+    result = _core.select(_core.binary("lt", exponent, 0), below, result)
+    return result if dtype == wide else _core.cast(result, dtype)
 
 
 def _whole_power(base: Tensor, exponent: int) -> Tensor:
@@ -177,7 +204,14 @@ abs = absolute
 
 @op
 def sign(x: TensorLike) -> Tensor:
-    """-1, 0 or 1; NaN stays NaN."""
+    """-1, 0 or 1; NaN stays NaN.
+
+    >>> sign([-2.0, 0.0, 3.0]).numpy().tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    x = convert(x)
+    if x.dtype == "uint8":
+        return _core.binary("min", x, 1)
     return _core.unary("sign", _signed(x))
 
 

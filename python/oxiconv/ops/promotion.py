@@ -58,6 +58,12 @@ def numbers(x: Any) -> Tensor:
     return _core.cast(x, "int32") if x.dtype in ("bool", "uint8") else x
 
 
+def whole_truths(x: Any) -> Tensor:
+    """`x` as a tensor, truth values as int32."""
+    x = convert(x)
+    return _core.cast(x, "int32") if x.dtype == "bool" else x
+
+
 def as_one(tensors: list[Tensor]) -> list[Tensor]:
     """All in the element type to which they promote."""
     common = result_type(*(t.dtype for t in tensors))
