@@ -26,7 +26,9 @@ def draw(count, seed):
     random, (y, x) = np.random.default_rng(seed), np.mgrid[:28, :28]
     ends = random.uniform(5, 23, (count, 3, 4, 1, 1))
     t = np.linspace(0, 1, 12).reshape(12, 1, 1, 1, 1)
-    away = (x - ends[:, :, 0] * t - ends[:, :, 2] * (1 - t)) ** 2 + (y - ends[:, :, 1] * t - ends[:, :, 3] * (1 - t)) ** 2
+    away = (x - ends[:, :, 0] * t - ends[:, :, 2] * (1 - t)) ** 2 + (
+        y - ends[:, :, 1] * t - ends[:, :, 3] * (1 - t)
+    ) ** 2
     return (255 * np.exp(-away.min((0, 2)) / 2)).astype("uint8")
 
 
@@ -57,7 +59,12 @@ model = keras.Sequential(
 )
 model.compile("adam", "binary_crossentropy")
 model.fit(
-    noisy_train, clean_train, 128, 1 if options.quick else options.epochs, validation_data=(noisy_test, clean_test), verbose=2
+    noisy_train,
+    clean_train,
+    128,
+    1 if options.quick else options.epochs,
+    validation_data=(noisy_test, clean_test),
+    verbose=2,
 )
 
 

@@ -38,12 +38,12 @@ def read(split):
             if corners[2] > corners[0] and corners[3] > corners[1]:  # two annotations are empty
                 boxes.setdefault(row["file"], []).append((corners, CLASSES.index(row["class"])))
     names = [Path(name).stem + ".jpg" for name in (BCCD / f"{split}.txt").read_text().split()]
-    load = lambda name: keras.utils.load_img(BCCD / "images" / name, target_size=(HEIGHT, WIDTH), interpolation="bilinear")  # noqa: E731
+    load = lambda name: keras.utils.load_img(
+        BCCD / "images" / name, target_size=(HEIGHT, WIDTH), interpolation="bilinear"
+    )  # noqa: E731
     pictures = np.stack([keras.utils.img_to_array(load(name)) for name in names])
     scale = np.array([WIDTH / 640, HEIGHT / 480] * 2)
-    return pictures, [
-        (np.array([b for b, _ in boxes[n]]) * scale, np.array([c for _, c in boxes[n]])) for n in names
-    ]
+    return pictures, [(np.array([b for b, _ in boxes[n]]) * scale, np.array([c for _, c in boxes[n]])) for n in names]
 
 
 def draw(count, seed):
@@ -56,7 +56,9 @@ def draw(count, seed):
         cx, cy = random.uniform(radii, WIDTH - radii), random.uniform(radii, HEIGHT - radii)
         for kind, r, u, v in zip(classes, radii, cx, cy, strict=True):
             away = np.hypot(x - u, y - v)
-            picture[(away < r) & (away > (0.4 * r if kind == 0 else 0))] = (220, 150, 160) if kind == 0 else (120, 70, 160)
+            picture[(away < r) & (away > (0.4 * r if kind == 0 else 0))] = (
+                (220, 150, 160) if kind == 0 else (120, 70, 160)
+            )
         truth.append((np.stack([cx - radii, cy - radii, cx + radii, cy + radii], 1), classes))
     return pictures, truth
 
@@ -101,9 +103,15 @@ class Flipped(keras.utils.PyDataset):
         for row in self.order[index * self.batch_size : (index + 1) * self.batch_size]:
             picture, (boxes, classes) = self.x[row], self.truth[row]
             if self.random.integers(2):
-                picture, boxes = picture[:, ::-1], np.array([WIDTH, 0, WIDTH, 0]) + boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1]
+                picture, boxes = (
+                    picture[:, ::-1],
+                    np.array([WIDTH, 0, WIDTH, 0]) + boxes[:, [2, 1, 0, 3]] * [-1, 1, -1, 1],
+                )
             if self.random.integers(2):
-                picture, boxes = picture[::-1], np.array([0, HEIGHT, 0, HEIGHT]) + boxes[:, [0, 3, 2, 1]] * [1, -1, 1, -1]
+                picture, boxes = (
+                    picture[::-1],
+                    np.array([0, HEIGHT, 0, HEIGHT]) + boxes[:, [0, 3, 2, 1]] * [1, -1, 1, -1],
+                )
             pictures.append(np.clip(picture * self.random.uniform(0.85, 1.15), 0, 255))
             grids.append(encode((boxes, classes)))
         return np.stack(pictures).astype("float32"), np.stack(grids)

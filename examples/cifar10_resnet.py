@@ -49,7 +49,13 @@ mean, deviation = x_train.mean((0, 1, 2)) / 255, x_train.std((0, 1, 2)) / 255
 
 def convolution(x, filters, stride=1):
     x = layers.Conv2D(
-        filters, 3, stride, "same", use_bias=False, kernel_initializer="he_normal", kernel_regularizer=keras.regularizers.L2(1e-4)
+        filters,
+        3,
+        stride,
+        "same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=keras.regularizers.L2(1e-4),
     )(x)
     return layers.BatchNormalization(momentum=0.9)(x)
 

@@ -93,7 +93,11 @@ model = keras.Model(inputs, layers.Dense(len(classes), activation="softmax")(x))
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 callbacks = [keras.callbacks.ReduceLROnPlateau(patience=2, factor=0.3)]
 model.fit(
-    training.prefetch(2), epochs=1 if options.quick else 15, validation_data=validation.prefetch(2), callbacks=callbacks, verbose=2
+    training.prefetch(2),
+    epochs=1 if options.quick else 15,
+    validation_data=validation.prefetch(2),
+    callbacks=callbacks,
+    verbose=2,
 )
 loss, accuracy = model.evaluate(validation, verbose=0)
 print("Test accuracy:", accuracy)
@@ -101,5 +105,8 @@ print("Test accuracy:", accuracy)
 first = next(iter(sorted((folder / classes[0]).iterdir())))
 picture = keras.utils.img_to_array(keras.utils.load_img(first, target_size=(SIZE, SIZE)))
 scores = model.predict(picture[None], verbose=0)[0]
-print(f"{first.name} of {classes[0]}:", {name: round(float(score), 3) for name, score in zip(classes, scores, strict=True)})
+print(
+    f"{first.name} of {classes[0]}:",
+    {name: round(float(score), 3) for name, score in zip(classes, scores, strict=True)},
+)
 temporary.cleanup()

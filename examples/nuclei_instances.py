@@ -35,7 +35,10 @@ def read():
     )
     for half in ("train", "val"):
         names = [name for name, where in rows if where == half]
-        yield np.stack([load("images", n) for n in names]), np.stack([load("masks", n) for n in names])[..., 0].astype(int)
+        yield (
+            np.stack([load("images", n) for n in names]),
+            np.stack([load("masks", n) for n in names])[..., 0].astype(int),
+        )
 
 
 def draw(count, size, seed):
@@ -152,4 +155,6 @@ labels = [
     group(a[..., 0], c[..., 0], o)
     for a, c, o in zip(predicted["area"], predicted["centre"], predicted["offset"], strict=True)
 ]
-print("Test precision at IoU 0.5:", float(np.mean([precision_at_half(f, t) for f, t in zip(labels, test, strict=True)])))
+print(
+    "Test precision at IoU 0.5:", float(np.mean([precision_at_half(f, t) for f, t in zip(labels, test, strict=True)]))
+)
