@@ -1,9 +1,9 @@
-"""Training speed of the examples under oxiconv and under real Keras: the same scripts, with another library behind the import.
+"""Training speed of the examples under oxiconv and under real Keras: the same scripts, other libraries behind it.
 
-    python benches/examples.py --python tensorflow=VENV/bin/python --python jax=VENV/bin/python --python torch=VENV/bin/python
+    python benches/examples.py --python tensorflow=VENV1/bin/python --python jax=VENV2/bin/python
     python benches/examples.py --smoke            # oxiconv alone, a few steps
 
-Needs the data sets in OXICONV_DATA_DIR. Each example runs in a process of its own, in turn under each library, for a few
+Needs the data sets in OXICONV_DATA_DIR. Each example runs in a process of its own, in turn under each library, for some
 rounds; the time counted is that of training steps within `fit`, from the warm end of the fifth batch on. A custom
 `train_step` with a tape runs under Keras's TensorFlow backend alone, whose tape it is written for.
 """

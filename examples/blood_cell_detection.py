@@ -1,7 +1,7 @@
 """Detection: a single-shot detector of blood cells with a loss of its own, judged by mean average precision.
 
 Each cell of a grid says whether an object's centre lies in it, of which class, and how its box lies (as in FCOS and
-YOLO). Uses the BCCD photographs where OXICONV_DATA_DIR has them (folder `bccd`); elsewhere it draws discs of three kinds.
+YOLO). Uses the BCCD photographs where OXICONV_DATA_DIR has them (folder `bccd`); elsewhere it draws discs.
 
     python examples/blood_cell_detection.py
     python examples/blood_cell_detection.py --quick    # few pictures, one epoch: only shows that it runs
@@ -30,7 +30,7 @@ HEIGHT, WIDTH = (96, 128) if options.quick else (192, 256)
 
 
 def read(split):
-    """Pictures shrunk to HEIGHT x WIDTH, and per picture its boxes `[n, 4]` (x, y of both corners) and classes `[n]`."""
+    """Pictures shrunk to HEIGHT x WIDTH, and per picture its boxes `[n, 4]` (x, y of corners) and classes `[n]`."""
     boxes = {}
     with open(BCCD / "boxes.csv", newline="") as file:
         for row in csv.DictReader(file):
@@ -40,7 +40,7 @@ def read(split):
     names = [Path(name).stem + ".jpg" for name in (BCCD / f"{split}.txt").read_text().split()]
     load = lambda name: keras.utils.load_img(
         BCCD / "images" / name, target_size=(HEIGHT, WIDTH), interpolation="bilinear"
-    )  # noqa: E731
+    )
     pictures = np.stack([keras.utils.img_to_array(load(name)) for name in names])
     scale = np.array([WIDTH / 640, HEIGHT / 480] * 2)
     return pictures, [(np.array([b for b, _ in boxes[n]]) * scale, np.array([c for _, c in boxes[n]])) for n in names]
@@ -159,7 +159,7 @@ class DetectionLoss(keras.losses.Loss):
         # Both boxes contain the cell's centre or nearly so: their sides meet at the smaller distances.
         shared = ops.maximum(ops.minimum(sides, found), 0.0)
         both = (shared[..., 0] + shared[..., 2]) * (shared[..., 1] + shared[..., 3])
-        area = lambda s: (s[..., 0] + s[..., 2]) * (s[..., 1] + s[..., 3])  # noqa: E731
+        area = lambda s: (s[..., 0] + s[..., 2]) * (s[..., 1] + s[..., 3])
         iou = both / ops.maximum(area(sides) + area(found) - both, 1e-6)
         losses = 4.0 * focal + object_ * (kind + 2.0 * (1 - iou))
         return ops.sum(losses, axis=(1, 2)) / ops.maximum(ops.sum(object_, axis=(1, 2)), 1.0)
@@ -169,7 +169,7 @@ def iou(box, others):
     """Intersection over union of a box with each of `[n, 4]`."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     both = np.prod(np.maximum(high - low, 0), axis=1)
-    area = lambda b: (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])  # noqa: E731
+    area = lambda b: (b[..., 2] - b[..., 0]) * (b[..., 3] - b[..., 1])
     return both / np.maximum(area(box) + area(others) - both, 1e-6)
 
 

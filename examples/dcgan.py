@@ -1,4 +1,4 @@
-"""Generation: a deep convolutional GAN (Radford et al. 2015, arXiv:1511.06434) with two optimizers and its `train_step`.
+"""Generation: a deep convolutional GAN (Radford et al. 2015, arXiv:1511.06434) with two optimizers and a `train_step`.
 
 Where MNIST is neither on this machine nor to be downloaded, it learns drawn digits.
 

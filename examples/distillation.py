@@ -1,4 +1,4 @@
-"""Knowledge distillation (Hinton et al. 2015, arXiv:1503.02531): a small network learns from a large one's soft answers.
+"""Knowledge distillation (Hinton et al. 2015, arXiv:1503.02531): a small network learns a large one's soft answers.
 
 Uses Fashion-MNIST where it is on this machine or can be downloaded, else drawn digits.
 

@@ -1,6 +1,6 @@
 """Interpretability: Grad-CAM (Selvaraju et al. 2017, arXiv:1610.02391) shows where a classifier looks.
 
-Digits are put somewhere into a larger noisy picture; the heat map of the predicted class should lie on the digit, though
+Digits are put anywhere into a larger noisy picture; the heat map of the predicted class should lie on it, though
 the network was told the class alone.
 
     python examples/grad_cam.py              # and writes pictures beside their heat maps to grad_cam.png

@@ -30,7 +30,7 @@ REACH = 16  # pixels of offset per unit of the network's output
 def read():
     """Grey pictures and label images (0 is ground) of the two halves of the data set."""
     rows = [line.split(",") for line in (NUCLEI / "split.csv").read_text().split()]
-    load = lambda kind, name: keras.utils.img_to_array(  # noqa: E731
+    load = lambda kind, name: keras.utils.img_to_array(
         keras.utils.load_img(NUCLEI / kind / f"{name}.png", color_mode="grayscale")
     )
     for half in ("train", "val"):

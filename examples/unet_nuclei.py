@@ -25,16 +25,18 @@ keras.utils.set_random_seed(3)
 NUCLEI = Path(os.environ.get("OXICONV_DATA_DIR", "")) / "nuclei"
 
 
+def load(kind, name):
+    """A grey picture or a label image."""
+    return keras.utils.img_to_array(keras.utils.load_img(NUCLEI / kind / f"{name}.png", color_mode="grayscale"))
+
+
 def read():
     """Grey pictures and truth per pixel, of the two halves of the data set."""
     rows = [line.split(",") for line in (NUCLEI / "split.csv").read_text().split()]
     for half in ("train", "val"):
         names = [name for name, where in rows if where == half]
-        grey = {"color_mode": "grayscale"}
-        load = lambda kind: np.stack(  # noqa: E731
-            [keras.utils.img_to_array(keras.utils.load_img(NUCLEI / kind / f"{name}.png", **grey)) for name in names]
-        )
-        yield load("images"), (load("masks") > 0).astype("float32")
+        masks = np.stack([load("masks", name) for name in names]) > 0
+        yield np.stack([load("images", name) for name in names]), masks.astype("float32")
 
 
 def draw(count, size, seed):
@@ -101,7 +103,7 @@ class Turned(keras.utils.PyDataset):
     def __getitem__(self, index):
         rows = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         turns, mirrors = self.random.integers(0, 4, len(rows)), self.random.integers(0, 2, len(rows)) * 2 - 1
-        turn = lambda a: np.stack([np.rot90(p, k)[:, ::m] for p, k, m in zip(a[rows], turns, mirrors, strict=True)])  # noqa: E731
+        turn = lambda a: np.stack([np.rot90(p, k)[:, ::m] for p, k, m in zip(a[rows], turns, mirrors, strict=True)])
         return turn(self.x), turn(self.y)
 
     def on_epoch_end(self):

@@ -93,7 +93,7 @@ def test_promotion() -> None:
 
 
 def test_what_cannot_be_converted() -> None:
-    with pytest.raises(DTypeError, match="float32, got .complex128"):
+    with pytest.raises(DTypeError, match=r"float32, got .complex128"):
         ops.cast(ops.ones(2), "complex128")
     big = np.array([2**63], np.uint64)
     with pytest.raises(oxiconv.tensor.IndexValueError, match="int64"):
