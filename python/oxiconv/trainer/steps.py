@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from oxiconv import autograd, ops, trace, tree
 from oxiconv.metrics.metric import Metric
-from oxiconv.tape import GradientTape, graph_gradient
+from oxiconv.pullback import graph_gradient
+from oxiconv.tape import GradientTape
 from oxiconv.trainer.state import CompiledState
 from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 from oxiconv.variable import Variable
