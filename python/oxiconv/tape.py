@@ -89,6 +89,9 @@ class GradientTape:
     Trainable variables read in the block are watched; `watch` adds other tensors. A tape serves one `gradient` or
     `jacobian` call unless `persistent`. Tapes nest, for gradients of gradients.
 
+    In a step that is traced the graph is the record. A tensor as a source is then differentiated through all that the
+    target was computed of, also what was computed before the tape began; `ops.stop_gradient` keeps that out.
+
     >>> from oxiconv import Variable, ops
     >>> v = Variable(3.0)
     >>> with GradientTape() as tape:

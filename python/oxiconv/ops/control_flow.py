@@ -11,7 +11,7 @@ from typing import Any
 
 from oxiconv import trace, tree
 from oxiconv.ops.arrangement import concatenate, flip, reshape, stack
-from oxiconv.ops.elementwise import less_equal, logical_and, where
+from oxiconv.ops.comparison import less_equal, logical_and, where
 from oxiconv.ops.indexing import get_item
 from oxiconv.symbolic import KerasTensor, op
 from oxiconv.tensor import GraphError, ShapeError, Tensor, convert

@@ -8,22 +8,11 @@ import numpy as np
 
 from oxiconv.ops.activation import log_softmax
 from oxiconv.ops.arrangement import broadcast_to, concatenate, cumsum, pad, repeat, reshape, stack
+from oxiconv.ops.comparison import equal, less, logical_and, not_equal, where
 from oxiconv.ops.core import cast, stop_gradient
 from oxiconv.ops.creation import arange
-from oxiconv.ops.elementwise import (
-    add,
-    clip,
-    equal,
-    exp,
-    less,
-    log,
-    logical_and,
-    maximum,
-    negative,
-    not_equal,
-    subtract,
-    where,
-)
+from oxiconv.ops.elementwise import add, clip, maximum, negative, subtract
+from oxiconv.ops.exponential import exp, log
 from oxiconv.ops.indexing import get_item
 from oxiconv.ops.products import einsum
 from oxiconv.ops.reduction import argmax, max, sum

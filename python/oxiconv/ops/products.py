@@ -54,6 +54,8 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         rows = _core.reshape(a, (a.size // max(a.shape[-1], 1), a.shape[-1])) if a.size else None
         if rows is not None:
             return _core.reshape(_core.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
+    if a.ndim == b.ndim == 2:
+        return _core.matmul(a, b)
     try:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
@@ -65,7 +67,11 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 @op
 def dot(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """Sum over the last axis of `x1` and the second to last (or only) axis of `x2`; a scalar multiplies."""
+    """Sum over the last axis of `x1` and the second to last (or only) axis of `x2`; a scalar multiplies.
+
+    >>> float(dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
     a, b = convert(x1), convert(x2)
     if not a.ndim or not b.ndim:
         return _core.binary("mul", a, b)
@@ -74,7 +80,11 @@ def dot(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 @op
 def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[Any] = 2) -> Tensor:
-    """Sum over pairs of axes: the last `axes` of `x1` with the first of `x2`, or two lists of axes."""
+    """Sum over pairs of axes: the last `axes` of `x1` with the first of `x2`, or two lists of axes.
+
+    >>> tensordot([[1, 2]], [[3, 4]], axes=[[1], [1]]).numpy().tolist()
+    [[11]]
+    """
     a, b = convert(x1), convert(x2)
     if isinstance(axes, int):
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
@@ -199,7 +209,11 @@ def _contract(s: str, a: Tensor, t: str, b: Tensor, later: set[str]) -> tuple[st
 
 @op
 def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """All products of an element of `x1` and one of `x2`."""
+    """All products of an element of `x1` and one of `x2`.
+
+    >>> outer([1, 2], [3, 4]).numpy().tolist()
+    [[3, 4], [6, 8]]
+    """
     a, b = convert(x1), convert(x2)
     return _core.binary("mul", _core.reshape(a, (a.size, 1)), _core.reshape(b, (1, b.size)))
 

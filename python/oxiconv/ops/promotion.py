@@ -66,5 +66,8 @@ def whole_truths(x: Any) -> Tensor:
 
 def as_one(tensors: list[Tensor]) -> list[Tensor]:
     """All in the element type to which they promote."""
+    first = tensors[0].dtype
+    if all(t.dtype == first for t in tensors):
+        return tensors
     common = result_type(*(t.dtype for t in tensors))
     return [t if t.dtype == common else _core.cast(t, common) for t in tensors]

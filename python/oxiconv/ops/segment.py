@@ -10,21 +10,9 @@ import numpy as np
 from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops.arrangement import concatenate, take
+from oxiconv.ops.comparison import equal, isfinite, logical_and, logical_or, not_equal, where
 from oxiconv.ops.core import cast, stop_gradient
-from oxiconv.ops.elementwise import (
-    add,
-    divide,
-    equal,
-    isfinite,
-    logical_and,
-    logical_or,
-    maximum,
-    minimum,
-    multiply,
-    not_equal,
-    subtract,
-    where,
-)
+from oxiconv.ops.elementwise import add, divide, maximum, minimum, multiply, subtract
 from oxiconv.ops.indexing import get_item
 from oxiconv.ops.ordering import argsort
 from oxiconv.symbolic import op

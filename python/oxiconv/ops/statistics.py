@@ -167,7 +167,7 @@ def histogram(x: TensorLike, bins: int = 10, range: tuple[float, float] | None =
     >>> counts.numpy().tolist(), edges.numpy().tolist()
     ([3.0, 1.0], [1.0, 3.0, 5.0])
     """
-    from oxiconv.ops.comparison import searchsorted
+    from oxiconv.ops.ordering import searchsorted
 
     if bins < 1 or bins != int(bins):
         raise ValueError(f"histogram: expected a whole number of at least 1 bins, got {bins!r}")

@@ -51,17 +51,20 @@ class Trainer(Compiling):
             x: inputs `[n, ..]` as an array, or a list or dict of arrays; or a generator, iterable or dataset of batches
                 `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
             y: targets, if x is arrays.
-            batch_size: samples per step, 32 by default; the last step of an epoch has the rest.
+            batch_size: samples per step; by default 32, or what makes `steps_per_epoch` steps. The last step of an
+                epoch has the rest.
             epochs: number of the last epoch; training runs from `initial_epoch` to it.
             verbose: 'auto' or 1 for a progress bar, 2 for a line per epoch, 0 for silence.
             callbacks: a list of `Callback`, or a `CallbackList`.
             validation_split: the last fraction of the samples, before shuffling, that is only evaluated.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a source of batches, evaluated after epochs.
-            shuffle: True for samples in a new random order each epoch, 'batch' for batches so; arrays only.
+            shuffle: True for samples in a new random order each epoch, 'batch' for batches so. A `PyDataset` is drawn
+                by batches; other sources come as they are.
             class_weight: weight per class number; multiplies the sample weights.
             sample_weight: weights `[n]`, or of the leading axes of the targets.
             initial_epoch: where to start, in a resumed training.
-            steps_per_epoch: batches per epoch; by default one pass over the data.
+            steps_per_epoch: batches per epoch, which go on where the last epoch stopped; by default one pass over the
+                data. An epoch ends early, with a warning, where the data does.
             validation_steps: batches per evaluation; by default one pass.
             validation_batch_size: samples per evaluation batch; by default `batch_size`.
             validation_freq: epochs from one evaluation to the next, or a list of the epochs (from 1) to evaluate after.
@@ -72,7 +75,8 @@ class Trainer(Compiling):
         Raises:
             ValueError: arrays that do not fit each other, the model or the loss; labels out of range.
 
-        The whole step is compiled once per batch shape. Ctrl-C raises `KeyboardInterrupt` within a step's time; the
+        The whole step is compiled once per batch shape; one whose Python code needs values of tensors runs eagerly,
+        after a warning. Ctrl-C raises `KeyboardInterrupt` within a step's time; the
         weights are then those of the last whole step, and `on_train_end` of callbacks is not called, as in Keras.
 
         Example:
