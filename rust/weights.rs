@@ -127,7 +127,9 @@ pub fn load(path: &Path) -> Result<Content, FileError> {
             Dtype::U8 => DType::U8,
             Dtype::BOOL => DType::Bool,
             other => {
-                return Err(bad(format!("tensor {name:?}: expected F32, F16, BF16, I64, I32, U8 or BOOL, got {other:?}")));
+                return Err(bad(format!(
+                    "tensor {name:?}: expected F32, F16, BF16, I64, I32, U8 or BOOL, got {other:?}"
+                )));
             }
         };
         if dtype == DType::Bool && view.data().iter().any(|&b| b > 1) {

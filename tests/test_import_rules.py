@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "python" / "oxiconv"
 Groups = frozenset[str]
 
 # What imports nothing of the package.
-LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "devices", "naming", "png", "tree"})
+LEAVES: Groups = frozenset({"absent", "allowance", "cache", "contact_sheet", "devices", "naming", "tree"})
 # Tensors and what is done with them: the only modules that know the compiled core.
 TENSORS: Groups = frozenset(
     {
@@ -54,15 +54,19 @@ MAY_IMPORT: dict[str, Groups] = {
     "optimizers": OPS | {"saving"},
     "bounding_boxes": OPS,
     "layers": OPS | PIECES | {"bounding_boxes", "dtype_policies", "saving"},
-    "utils": OPS | {"bounding_boxes", "saving"},
-    "visualization": OPS | {"bounding_boxes"},
+    # Files and streams of batches.
+    "images": Groups({"_core"}),
+    "data": OPS,
+    "utils": OPS | {"backend", "bounding_boxes", "data", "images", "saving"},
+    "preprocessing": Groups({"absent", "utils"}),
+    "visualization": OPS | {"bounding_boxes", "images"},
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},
-    "datasets": Groups({"absent", "cache"}),
+    "datasets": Groups({"absent", "cache", "config", "images", "utils"}),
     # Modules whose names are all absent.
     **dict.fromkeys(("distillation", "distribution", "export", "legacy", "quantizers", "wrappers"), Groups({"absent"})),
-    "demo": Groups({"", "contact_sheet", "datasets", "png"}),
+    "demo": Groups({"", "contact_sheet", "datasets", "images"}),
     "__main__": Groups({"", "cache", "demo"}),
 }
 # Imports inside functions, where the need arises only at a user's call.
@@ -120,7 +124,7 @@ def test_imports_follow_the_rules() -> None:
 
 def test_only_tensors_and_files_know_the_core() -> None:
     """DESIGN: everything above the operations is written in terms of them."""
-    assert {group for group, allowed in MAY_IMPORT.items() if "_core" in allowed} == TENSORS | {"saving"}
+    assert {group for group, allowed in MAY_IMPORT.items() if "_core" in allowed} == TENSORS | {"images", "saving"}
 
 
 def test_rows_name_what_exists_and_have_no_cycle_above_the_tensors() -> None:

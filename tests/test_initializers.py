@@ -166,3 +166,43 @@ def test_constraints() -> None:
         again = constraints.deserialize(constraints.serialize(constraint))
         np.testing.assert_array_equal(again(w).numpy(), constraint(w).numpy())
     assert isinstance(constraints.get("max_norm"), constraints.MaxNorm)
+
+
+@pytest.mark.parametrize("name", ["VarianceScaling", "GlorotUniform", "HeNormal", "LecunUniform"])
+def test_fans_of_chosen_axes(name: str) -> None:
+    cls = getattr(initializers, name)
+    # A kernel of attention: [inputs, heads, size per head]; the usual axes would give other fans.
+    chosen = cls(seed=1, input_axes=[0], output_axes=[1, 2])
+    plain = cls(seed=1)
+    ratio = chosen((64, 4, 8)).numpy() / plain((64, 32)).numpy().reshape(64, 4, 8)
+    # The same draws, scaled the same: 64 inputs, 32 outputs. One rounding of each.
+    np.testing.assert_allclose(ratio, 1.0, rtol=2 * float(np.finfo(np.float32).eps))
+    assert chosen.get_config()["output_axes"] == [1, 2]
+    assert cls.from_config(chosen.get_config()).get_config() == chosen.get_config()
+
+
+def test_arrays_as_initializers_have_one_shape() -> None:
+    start = initializers.get(np.ones((2, 3), np.float32))
+    assert start((2, 3)).numpy().tolist() == [[1.0] * 3] * 2
+    with pytest.raises(ValueError, match=r"expected shape \(2, 3\) of the array, got \(4, 3\)"):
+        start((4, 3))
+
+
+def test_configurations_without_a_module() -> None:
+    found = initializers.get({"class_name": "RandomNormal", "config": {"stddev": 0.5}})
+    assert found.stddev == 0.5
+    assert regularizers.get({"class_name": "L1L2", "config": {"l1": 0.5, "l2": 0.0}}).l1 == 0.5
+    assert constraints.get({"class_name": "MaxNorm", "config": {"max_value": 3}}).max_value == 3
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda: regularizers.OrthogonalRegularizer(mode="both"), "mode 'rows' or 'columns'"),
+        (lambda: regularizers.OrthogonalRegularizer()([1.0, 2.0]), "expected 2 axes"),
+        (lambda: regularizers.OrthogonalRegularizer(factor=-1.0), "finite factor of at least 0"),
+    ],
+)
+def test_wrong_regularizers(use: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        use()

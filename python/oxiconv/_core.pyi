@@ -239,3 +239,24 @@ class IndexValueError(OxiconvError, ValueError): ...
 class GraphError(OxiconvError, RuntimeError): ...
 class FileFormatError(OxiconvError, ValueError): ...
 class InternalError(OxiconvError, RuntimeError): ...
+
+# Image files. A picture is an array [height, width, channels] of uint8 or uint16 with 1 to 4 channels.
+
+def decode_image(content: bytes, name: str) -> NDArray[Any]:
+    """The picture in the content of a JPEG, PNG, GIF, BMP or WebP file. FileFormatError, with `name`, if damaged."""
+
+def encode_image(picture: NDArray[Any], format: str, quality: int) -> bytes:
+    """The content of a "png", "jpeg", "bmp" or (lossless) "webp" file. `quality` is that of JPEG, 1 to 100."""
+
+def convert_image(picture: NDArray[Any], channels: int) -> NDArray[Any]:
+    """The picture with 1, 3 or 4 channels, as Pillow converts it."""
+
+def resample_image(
+    picture: NDArray[Any], part: tuple[int, int, int, int], size: tuple[int, int], filter: str
+) -> NDArray[Any]:
+    """The part (top, left, height, width) of a picture, resized as Pillow does."""
+
+def load_images(
+    paths: Sequence[str], size: tuple[int, int], channels: int, interpolation: str, fit: str, channels_first: bool
+) -> NDArray[Any]:
+    """Files decoded, converted and resized as TensorFlow does: float32 [files, height, width, channels]."""

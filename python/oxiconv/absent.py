@@ -50,7 +50,6 @@ ABSENT: dict[str, dict[str, str]] = {
         _DEVICES: "distribute_strategy distribute_reduction_method",
         "exporting is absent; save with model.save and load with models.load_model": "export",
     },
-    "KerasTensor": {"ragged tensors are absent; pad, and use a mask": "ragged_rank row_splits_dtype"},
     "Variable": {"a variable is no object of another framework; use its value": "handle"},
     "layers": {
         _TEXT: "TextVectorization StringLookup IntegerLookup",

@@ -78,7 +78,7 @@ def contact_sheet(
         columns: pictures in a row.
 
     Returns:
-        uint8 `[height, width, 3]`, for `oxiconv.png.write_png`.
+        uint8 `[height, width, 3]`, for `oxiconv.images.write_image`.
 
     Raises:
         ValueError: the counts differ, or there is no picture.

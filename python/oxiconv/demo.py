@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import oxiconv as keras
 from oxiconv.contact_sheet import contact_sheet
 from oxiconv.datasets import fashion_mnist, glyphs, mnist
-from oxiconv.png import write_png
+from oxiconv.images import write_image
 
 MODEL_SUFFIX = ".safetensors"
 DIGITS = tuple("0123456789")
@@ -77,7 +77,7 @@ def run(
     wrong = np.flatnonzero(predicted != y_test)
     shown = np.concatenate([np.arange(min(_SHOWN, len(x_test))), wrong[wrong >= _SHOWN][:_COLUMNS]])
     sheet = contact_sheet(x_test[shown], y_test[shown].tolist(), predicted[shown].tolist(), names, _COLUMNS)
-    write_png(folder / f"{data}.png", sheet)
+    write_image(folder / f"{data}.png", sheet)
     print(f"predictions: {folder / f'{data}.png'}")
     return float(accuracy)
 

@@ -6,6 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def _of_config(config: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
+    """The object of a configuration; older ones name a class of `known` without its module."""
+    named = known.get(str(config.get("class_name")))
+    if config.get("module") is None and config.get("registered_name") is None and isinstance(named, type):
+        return named.from_config(dict(config.get("config", {})))  # type: ignore[attr-defined]
+    from oxiconv.saving.serialization import deserialize_keras_object
+
+    return deserialize_keras_object(config)
+
+
 def resolve(kind: str, identifier: Any, known: Mapping[str, Any]) -> Any:
     """The object that `identifier` names: among `known`, then among the registered custom objects.
 
@@ -17,9 +27,7 @@ def resolve(kind: str, identifier: Any, known: Mapping[str, Any]) -> Any:
     if identifier is None:
         return None
     if isinstance(identifier, Mapping):
-        from oxiconv.saving.serialization import deserialize_keras_object
-
-        found = deserialize_keras_object(identifier)
+        found = _of_config(identifier, known)
     elif isinstance(identifier, str):
         found = known.get(identifier)
         if found is None:

@@ -35,6 +35,7 @@ class KerasTensor(Operators):
 
     # Tensors are dense.
     sparse = ragged = False
+    ragged_rank = row_splits_dtype = None
 
     def __init__(
         self,
@@ -69,9 +70,9 @@ class KerasTensor(Operators):
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    def reshape(self, *newshape: Any) -> Any:
+    def reshape(self, newshape: Any) -> Any:
         """The tensor in another shape."""
-        return self._ops.reshape(self, newshape[0] if len(newshape) == 1 else newshape)
+        return self._ops.reshape(self, newshape)
 
     def squeeze(self, axis: int | None = None) -> Any:
         """The tensor without axes of size 1."""
@@ -171,3 +172,18 @@ def any_symbolic(values: Iterable[Any]) -> bool:
 def is_keras_tensor(x: Any) -> bool:
     """Whether `x` is a symbolic tensor."""
     return isinstance(x, KerasTensor)
+
+
+def get_source_inputs(tensor: KerasTensor) -> list[KerasTensor]:
+    """The inputs that a symbolic tensor was made of, each once, in the order they are met."""
+    found: dict[int, KerasTensor] = {}
+    seen: set[int] = set()
+    stack = [tensor]
+    while stack:
+        t = stack.pop()
+        if t.node is None or not t.node.inputs:
+            found[id(t)] = t
+        elif id(t.node) not in seen:
+            seen.add(id(t.node))
+            stack += reversed(t.node.inputs)
+    return list(found.values())

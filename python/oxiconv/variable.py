@@ -9,6 +9,7 @@ import numpy as np
 
 from oxiconv import _core, allowance, naming, tape, trace
 from oxiconv._core import Cell, GraphError, ShapeError, Tensor
+from oxiconv.absent import refuse_member
 from oxiconv.dtype import is_float, standardize_dtype
 from oxiconv.operators import Values
 from oxiconv.tensor import convert
@@ -49,6 +50,9 @@ class Variable(Values):
     grad: Tensor | None = None
     _shown: Tensor | None = None
 
+    # It serves float8 training, which is absent.
+    overwrite_with_gradient = False
+
     def __init__(
         self,
         initializer: TensorLike | Callable[..., Any] | str,
@@ -59,7 +63,10 @@ class Variable(Values):
         aggregation: str = "none",
         synchronization: str = "auto",
         name: str | None = None,
+        layout: Any = None,
     ) -> None:
+        if layout is not None:
+            raise ValueError("Variable: expected layout=None: one machine computes, there is nothing to distribute")
         self.name = name if name is not None else naming.auto_name("Variable")
         if "/" in self.name:
             raise ValueError(f"Variable: expected a name without '/', got {self.name!r}")
@@ -90,7 +97,7 @@ class Variable(Values):
             raise GraphError(f"Variable {self.name!r}: expected a value with data, got one of a graph being traced")
         self.cell = Cell(value)
         self.shape: tuple[int, ...] = value.shape
-        self.dtype: DTypeName = value.dtype
+        self._dtype: DTypeName = value.dtype
 
     @property
     def value(self) -> Tensor:
@@ -98,14 +105,17 @@ class Variable(Values):
         held = tape.observe(self, self._held()) if self._trainable else self._held()
         if self.grad is not None:
             self._shown = tape.show(self, held)
+        return held if _scopes.autocast is None or self.dtype == held.dtype else _core.cast(held, self.dtype)
+
+    @property
+    def dtype(self) -> DTypeName:
+        """The element type; in an `AutocastScope`, the one that it is read in."""
         wanted = _scopes.autocast
-        if wanted is None or wanted == self.dtype or not self.autocast or not is_float(self.dtype):
-            return held
-        return _core.cast(held, wanted)
+        return self._dtype if wanted is None or not self.autocast or not is_float(self._dtype) else wanted
 
     def assign(self, value: TensorLike) -> Tensor:
         """Replaces the value by one of the same shape; returns it."""
-        new = convert(value, self.dtype)
+        new = convert(value, self._dtype)
         if new.shape != self.shape:
             raise ShapeError(f"Variable {self.path!r}: assign: expected shape {self.shape}, got {new.shape}")
         active = trace.current()
@@ -115,18 +125,19 @@ class Variable(Values):
         if _scopes.stateless is not None:
             _scopes.stateless.add_update((self, new))
         elif active is None:
-            self.cell.set(new)
+            # As in a trace, no gradient passes through an assignment.
+            self.cell.set(_core.detach(new) if tape.recording() else new)
         else:
             active.write(self, new)
         return new
 
     def assign_add(self, value: TensorLike) -> Tensor:
         """Adds `value`, which may broadcast; returns the new value."""
-        return self.assign(self._held() + convert(value, self.dtype))
+        return self.assign(self._held() + convert(value, self._dtype))
 
     def assign_sub(self, value: TensorLike) -> Tensor:
         """Subtracts `value`, which may broadcast; returns the new value."""
-        return self.assign(self._held() - convert(value, self.dtype))
+        return self.assign(self._held() - convert(value, self._dtype))
 
     def _held(self) -> Tensor:
         if _scopes.stateless is not None:
@@ -169,6 +180,9 @@ class Variable(Values):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, cell=Cell(convert(state["cell"])))
+
+    def __getattr__(self, name: str) -> Any:
+        refuse_member(type(self), name)
 
     def __repr__(self) -> str:
         held = self._held()
@@ -226,6 +240,7 @@ class StatelessScope:
         self.collect_losses = collect_losses
         self.initialize_variables = initialize_variables
         self.values: dict[Variable, Tensor] = {}
+        self.losses: list[Any] = []
         for variable, value in state_mapping or ():
             self.add_update((variable, value))
 
@@ -234,10 +249,14 @@ class StatelessScope:
         variable, value = update
         if not isinstance(variable, Variable):
             raise ValueError(f"StatelessScope: expected pairs of a variable and a value, got {variable!r}")
-        new = convert(value, variable.dtype)
+        new = convert(value, variable._dtype)
         if new.shape != variable.shape:
             raise ShapeError(f"StatelessScope: expected shape {variable.shape} for {variable.path!r}, got {new.shape}")
         self.values[variable] = new
+
+    def add_loss(self, loss: Any) -> None:
+        """Notes a loss of a call in this scope."""
+        self.losses.append(loss)
 
     def get_current_value(self, variable: Variable) -> Tensor:
         """The value of a variable: what was given or assigned here, else what it holds."""

@@ -231,9 +231,8 @@ impl Fuser<'_> {
             || (inner_node.ty.dtype == DType::Bool && is_predicate(e))
             || (inner_node.ty.dtype == DType::I32 && made_in == Arithmetic::I32 && read_in == Arithmetic::I32)
             || (inner_node.ty.dtype == DType::I64 && made_in == Arithmetic::I64 && read_in == Arithmetic::I64);
-        let same_arithmetic = !matches!(reader_node.op, Op::Map { .. })
-            || made_in == read_in
-            || inner_node.ty.dtype == DType::Bool;
+        let same_arithmetic =
+            !matches!(reader_node.op, Op::Map { .. }) || made_in == read_in || inner_node.ty.dtype == DType::Bool;
         let together = self.class(inner) == self.class(reader) || self.class(reader) == Class::Sum;
         exact
             && same_arithmetic

@@ -6,6 +6,7 @@
 mod array;
 mod errors;
 mod graph;
+mod image;
 mod ops;
 mod tensor;
 mod weights;
@@ -44,8 +45,7 @@ fn register_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let typing = py.import("typing")?;
     let literal = |d: DType| typing.getattr("Literal")?.get_item(d.name());
-    let names =
-        DType::ALL.into_iter().map(literal).collect::<PyResult<Vec<_>>>()?;
+    let names = DType::ALL.into_iter().map(literal).collect::<PyResult<Vec<_>>>()?;
     module.add("DTypeName", typing.getattr("Union")?.get_item(PyTuple::new(py, names)?)?)?;
     let [float, int, bool] = [py.get_type::<PyFloat>(), py.get_type::<PyInt>(), py.get_type::<PyBool>()];
     module.add("Scalar", float.bitor(int)?.bitor(bool)?)
@@ -56,6 +56,8 @@ fn register_types(module: &Bound<'_, PyModule>) -> PyResult<()> {
 mod _core {
     #[pymodule_export]
     use super::graph::{PyGraph, PyStep, PyTape};
+    #[pymodule_export]
+    use super::image::{convert_image, decode_image, encode_image, load_images, resample_image};
     #[pymodule_export]
     use super::ops::{
         argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, gather_each, matmul, max,

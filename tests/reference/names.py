@@ -123,10 +123,11 @@ def attribute(value: Any, name: str) -> Any:
     try:
         return getattr(value, name)
     except AttributeError:
-        if not inspect.ismodule(value):
+        if inspect.isclass(value):
             from oxiconv.absent import refuse_member
 
-            refuse_member(value, name) if inspect.isclass(value) else None
+            refuse_member(value, name)
+        if not inspect.ismodule(value):
             raise
         return importlib.import_module(f"{value.__name__}.{name}")
 

@@ -122,7 +122,13 @@ def get(identifier: Any) -> Any:
         from oxiconv import ops
 
         value = ops.convert_to_tensor(identifier)
-        return lambda shape, dtype=None: ops.broadcast_to(ops.cast(value, dtype or value.dtype), shape)
+
+        def same(shape: Any, dtype: Any = None) -> Any:
+            if tuple(shape) != tuple(value.shape):
+                raise ValueError(f"initializer: expected shape {tuple(value.shape)} of the array, got {tuple(shape)}.")
+            return ops.cast(value, dtype or value.dtype)
+
+        return same
     return resolve("initializer", identifier, _KNOWN)
 
 

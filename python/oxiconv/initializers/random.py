@@ -146,7 +146,7 @@ class VarianceScaling(RandomInitializer):
             raise ValueError(f"VarianceScaling: expected a positive scale, got {scale}")
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(f"VarianceScaling: expected mode 'fan_in', 'fan_out' or 'fan_avg', got {mode!r}")
-        distribution = "truncated_normal" if distribution == "normal" else distribution
+        distribution = {"normal": "truncated_normal"}.get(distribution.lower(), distribution.lower())
         if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
                 "VarianceScaling: expected distribution 'truncated_normal', 'untruncated_normal' or 'uniform', "

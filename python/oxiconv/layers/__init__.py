@@ -31,6 +31,7 @@ from oxiconv.layers.merging import (
     Add,
     Average,
     Concatenate,
+    Dot,
     Maximum,
     Minimum,
     Multiply,
@@ -38,13 +39,20 @@ from oxiconv.layers.merging import (
     add,
     average,
     concatenate,
+    dot,
     maximum,
     minimum,
     multiply,
     subtract,
 )
-from oxiconv.layers.normalization import BatchNormalization, LayerNormalization
+from oxiconv.layers.normalization import BatchNormalization
 from oxiconv.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
     AveragePooling1D,
     AveragePooling2D,
     AveragePooling3D,
@@ -101,15 +109,24 @@ from oxiconv.layers.preprocessing.warping import (
     RandomTranslation,
     RandomZoom,
 )
-from oxiconv.layers.regularization import Dropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D
+from oxiconv.layers.regularization import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpatialDropout3D,
+)
 from oxiconv.layers.reshaping import (
     Cropping1D,
     Cropping2D,
+    Cropping3D,
     Flatten,
     Permute,
     RepeatVector,
     Reshape,
-    UpSampling2D,
     ZeroPadding1D,
     ZeroPadding2D,
     ZeroPadding3D,
@@ -122,6 +139,13 @@ from oxiconv.layers.rnn.rnn import RNN
 from oxiconv.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
 from oxiconv.layers.rnn.stacked_rnn_cells import StackedRNNCells
 from oxiconv.layers.rnn.time_distributed import TimeDistributed
+from oxiconv.layers.sample_normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
+from oxiconv.layers.spectral_normalization import SpectralNormalization
 from oxiconv.layers.transposed import (
     Conv1DTranspose,
     Conv2DTranspose,
@@ -130,6 +154,7 @@ from oxiconv.layers.transposed import (
     Convolution2DTranspose,
     Convolution3DTranspose,
 )
+from oxiconv.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from oxiconv.layers.wrapper import Wrapper
 
 GroupQueryAttention = GroupedQueryAttention  # Keras's public name, and the one that it saves
@@ -140,8 +165,16 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
     "AdditiveAttention",
+    "AlphaDropout",
     "Attention",
     "AugMix",
     "AutoContrast",
@@ -175,16 +208,19 @@ __all__ = [
     "Convolution3DTranspose",
     "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "EinsumDense",
     "Embedding",
     "Equalization",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
@@ -198,6 +234,7 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
+    "GroupNormalization",
     "GroupQueryAttention",
     "GroupedQueryAttention",
     "Identity",
@@ -226,6 +263,7 @@ __all__ = [
     "PReLU",
     "Permute",
     "Pipeline",
+    "RMSNormalization",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
@@ -263,10 +301,14 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
+    "UnitNormalization",
+    "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
     "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
@@ -275,6 +317,7 @@ __all__ = [
     "average",
     "concatenate",
     "deserialize",
+    "dot",
     "maximum",
     "minimum",
     "multiply",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from oxiconv import activations, constraints, initializers, ops, regularizers
 from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
-from oxiconv.tensor import Tensor
+from oxiconv.tensor import ShapeError, Tensor
 
 
 class Activation(Layer):
@@ -138,9 +138,18 @@ class Softmax(Layer):
         super().__init__(**kwargs)
         self.axis = axis if isinstance(axis, int) else list(axis)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        """The activated inputs."""
-        return ops.softmax(inputs, self.axis)
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The activated inputs; 0 where `mask`, which broadcasts against them, is false or at most 0.5."""
+        if mask is None:
+            return ops.softmax(inputs, self.axis)
+        if mask.ndim > inputs.ndim or any(
+            m not in (1, n) for m, n in zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
+        ):
+            raise ShapeError(f"softmax: expected a mask that broadcasts to {inputs.shape}, got shape {mask.shape}")
+        mask = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
+        # Far below all else, but finite: a row without any is a row of equal shares, then of zeros.
+        low = -3e4 if inputs.dtype == "float16" else -1e9
+        return ops.where(mask, ops.softmax(ops.where(mask, inputs, low), self.axis), 0.0)
 
 
 class PReLU(Layer):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from oxiconv import activations, ops
+from oxiconv.inference import infer
 from oxiconv.layers.layer import Layer
 from oxiconv.tensor import Tensor
 
@@ -24,7 +26,7 @@ class Identity(Layer):
 
 
 class Rescaling(Layer):
-    """`inputs * scale + offset` in float32.
+    """`inputs * scale + offset`, in the type the layer computes in.
 
     Args:
         scale: a number, or one per channel.
@@ -48,17 +50,23 @@ class Rescaling(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """The scaled inputs."""
-        return ops.add(ops.multiply(ops.cast(inputs, "float32"), self.scale), self.offset)
+        return ops.add(ops.multiply(ops.cast(inputs, self.compute_dtype), self.scale), self.offset)
 
 
 class Lambda(Layer):
     """A function as a layer. It is saved by name: load it through `custom_objects`.
 
     Args:
-        function: of the inputs, and of `arguments`.
-        output_shape: accepted for Keras compatibility; shapes come from tracing.
+        function: of the inputs, and of `arguments`; it also gets `mask` and `training` if it takes them.
+        output_shape: the shape of the outputs without the batch axis, or a function of the input shape that gives it;
+            by default it comes from tracing the function.
+        mask: the mask of the outputs, or a function of the inputs and their mask that gives it.
         arguments: keyword arguments of the function.
         **kwargs: those of `Layer`.
+
+    Example:
+        >>> Lambda(lambda x: x**2)([[1.0, 3.0]]).numpy().tolist()
+        [[1.0, 9.0]]
     """
 
     supports_masking = True
@@ -69,13 +77,46 @@ class Lambda(Layer):
         self,
         function: Callable[..., Any],
         output_shape: Any = None,
+        mask: Any = None,
         arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.function = activations.get(function)
         self.arguments = dict(arguments or {})
+        self.mask = mask
+        self._output_shape = output_shape
+        try:
+            self._taken = frozenset(inspect.signature(self.function).parameters) & {"mask", "training"}
+        except (TypeError, ValueError):
+            self._taken = frozenset()
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         """The function of the inputs."""
-        return self.function(inputs, **self.arguments)
+        extra = {"mask": mask, "training": training}
+        return self.function(inputs, **self.arguments, **{name: extra[name] for name in self._taken})
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """What `mask` says; by default the mask of the inputs ends here."""
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """What `output_shape` says; by default the shape that tracing the function finds."""
+        if self._output_shape is None:
+            return super().compute_output_shape(input_shape)
+        if callable(self._output_shape):
+            return self._output_shape(input_shape)
+        return (input_shape[0], *self._output_shape)
+
+    def _symbolic_outputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._output_shape is None:
+            return infer(self._cast_and_invoke, args, kwargs)
+        return super()._symbolic_outputs(args, kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        for name, value in (("output_shape", self._output_shape), ("mask", self.mask)):
+            if value is not None:
+                config[name] = activations.serialize(value) if callable(value) else value
+        return config

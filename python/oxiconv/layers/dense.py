@@ -70,11 +70,7 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if lora_rank is not None or lora_alpha is not None or quantization_config is not None:
-            raise ValueError(
-                f"{self._label}: expected lora_rank, lora_alpha and quantization_config None: low-rank adaptation and "
-                "quantization are absent"
-            )
+        refuse_quantized(self._label, lora_rank, lora_alpha, quantization_config)
         self.quantization_config = None
         self.units = positive(units, self._label, "units")
         self.activation = activations.get(activation)
@@ -115,5 +111,16 @@ class Dense(Layer):
         outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
-        result: Tensor = self.activation(outputs)
+        result: Tensor = outputs if self.activation is None else self.activation(outputs)
         return result
+
+
+def refuse_quantized(label: str, lora_rank: Any, lora_alpha: Any, quantization_config: Any) -> None:
+    """Raises ValueError for what is not there: kernels with a low-rank part, and quantized ones."""
+    if lora_rank is not None or lora_alpha is not None:
+        raise ValueError(
+            f"{label}: lora_rank and lora_alpha are not supported: freeze the layer and add the output of two small "
+            "Dense layers to its own."
+        )
+    if quantization_config is not None:
+        raise ValueError(f"{label}: quantization_config is not supported: computations are in float32.")

@@ -19,8 +19,6 @@ from oxiconv.symbolic import KerasTensor, any_symbolic, infer
 from oxiconv.tensor import OxiconvError, Tensor, convert
 from oxiconv.variable import AutocastScope, StatelessScope, Variable
 
-_HALVES = frozenset({"float16", "bfloat16"})
-
 
 class Layer(Configurable):
     """A computation with weights. Subclasses define `call`, and `build` if they have weights.
@@ -52,9 +50,6 @@ class Layer(Configurable):
     supports_masking: bool = False
     # Whether the layer is built when it is made, and has no build configuration.
     _nothing_to_build: bool = False
-    # Whether outputs are cast to a half type that the layer computes in: operations may give float32 for it. The user's
-    # own layers decide for themselves, and models give what their layers give.
-    _rounds_outputs: bool = True
     # The inference that built the layer, for sizes that it tried.
     _sampled_in: int | None = None
     # The tensor type that real inputs are cast to; None until the constructor has run.
@@ -65,8 +60,6 @@ class Layer(Configurable):
         build = cls.__dict__.get("build")
         if build is not None:
             cls.build = _marking_built(build)  # type: ignore[method-assign]
-        if not cls.__module__.startswith("oxiconv."):
-            cls._rounds_outputs = False
         if "compute_mask" in cls.__dict__ and "supports_masking" not in cls.__dict__:
             cls.supports_masking = True
 
@@ -250,8 +243,6 @@ class Layer(Configurable):
         if policy.compute_dtype != policy.variable_dtype or AutocastScope.active():
             with AutocastScope(policy.compute_dtype if self.autocast and is_float(policy.compute_dtype) else None):
                 outputs = self.call(*args, **kwargs)
-            if self._rounds_outputs and self._input_type in _HALVES:
-                outputs = tree.map_structure(self._cast, outputs)
         else:
             outputs = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:

@@ -159,11 +159,21 @@ class BaseGlobalMaxPooling(BaseGlobalPooling):
 
 
 class GlobalAveragePooling1D(BaseGlobalAveragePooling):
-    """The mean over one spatial axis. Arguments: see `BaseGlobalPooling`."""
-
-    supports_masking = True
+    """The mean over one spatial axis; steps whose mask is false do not count. Arguments: see `BaseGlobalPooling`."""
 
     rank = 1
+    supports_masking = True
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The pooled inputs."""
+        if mask is None:
+            return super().call(inputs)
+        weight = ops.expand_dims(ops.cast(mask, inputs.dtype), 2 if self.data_format == "channels_last" else 1)
+        count = ops.sum(weight, self._axes(), self.keepdims)
+        return ops.sum(inputs * weight, self._axes(), self.keepdims) / count
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> None:
+        """None: there are no steps left."""
 
 
 class GlobalAveragePooling2D(BaseGlobalAveragePooling):
@@ -192,6 +202,79 @@ class GlobalMaxPooling2D(BaseGlobalMaxPooling):
 
 class GlobalMaxPooling3D(BaseGlobalMaxPooling):
     """The maximum over three spatial axes. Arguments: see `BaseGlobalPooling`."""
+
+    rank = 3
+
+
+class BaseAdaptivePooling(Layer):
+    """Pooling to a given number of positions, by windows as equal as they can be, which may overlap.
+
+    Args:
+        output_size: positions of the result, one number or one per axis.
+        data_format: "channels_last" or "channels_first"; None is the configured one.
+        **kwargs: those of `Layer`.
+    """
+
+    rank: ClassVar[int]
+    config_fields: ClassVar[tuple[str, ...]] = ("output_size", "data_format")
+
+    def __init__(self, output_size: int | Sequence[int], data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_size = tuple_of(output_size, self.rank, self._label, "output_size")
+        self.data_format = data_format_of(data_format, self._label)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+
+class BaseAdaptiveAveragePooling(BaseAdaptivePooling):
+    """The mean of each window. Arguments: see `BaseAdaptivePooling`."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """The pooled inputs."""
+        pooled: Tensor = ops.adaptive_average_pool(inputs, self.output_size, self.data_format)
+        return pooled
+
+
+class BaseAdaptiveMaxPooling(BaseAdaptivePooling):
+    """The largest value of each window. Arguments: see `BaseAdaptivePooling`."""
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """The pooled inputs."""
+        pooled: Tensor = ops.adaptive_max_pool(inputs, self.output_size, self.data_format)
+        return pooled
+
+
+class AdaptiveAveragePooling1D(BaseAdaptiveAveragePooling):
+    """Adaptive average pooling over one spatial axis. Arguments: see `BaseAdaptivePooling`."""
+
+    rank = 1
+
+
+class AdaptiveAveragePooling2D(BaseAdaptiveAveragePooling):
+    """Adaptive average pooling over two spatial axes. Arguments: see `BaseAdaptivePooling`."""
+
+    rank = 2
+
+
+class AdaptiveAveragePooling3D(BaseAdaptiveAveragePooling):
+    """Adaptive average pooling over three spatial axes. Arguments: see `BaseAdaptivePooling`."""
+
+    rank = 3
+
+
+class AdaptiveMaxPooling1D(BaseAdaptiveMaxPooling):
+    """Adaptive max pooling over one spatial axis. Arguments: see `BaseAdaptivePooling`."""
+
+    rank = 1
+
+
+class AdaptiveMaxPooling2D(BaseAdaptiveMaxPooling):
+    """Adaptive max pooling over two spatial axes. Arguments: see `BaseAdaptivePooling`."""
+
+    rank = 2
+
+
+class AdaptiveMaxPooling3D(BaseAdaptiveMaxPooling):
+    """Adaptive max pooling over three spatial axes. Arguments: see `BaseAdaptivePooling`."""
 
     rank = 3
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from oxiconv import ops, random
+from oxiconv import ops, random, regularizers
 from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
 from oxiconv.ops.convolution import data_format_of
 from oxiconv.random.seed import SeedGenerator
 from oxiconv.tensor import Tensor
+
+# What `selu` approaches for small arguments: minus its scale times its alpha.
+_SELU_LIMIT = -1.0507009873554805 * 1.6732632423543772
 
 
 def _rate(rate: Any, label: str) -> float:
@@ -133,7 +137,7 @@ class GaussianNoise(Layer):
     """In training, adds normally distributed numbers of deviation `stddev`.
 
     Args:
-        stddev: deviation, at least 0.
+        stddev: deviation, from 0 to 1.
         seed: integer; None derives one from the global seed.
         **kwargs: those of `Layer`.
     """
@@ -145,8 +149,8 @@ class GaussianNoise(Layer):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not stddev >= 0:
-            raise ValueError(f"{self._label}: expected stddev of at least 0, got {stddev!r}")
+        if not 0 <= stddev <= 1:
+            raise ValueError(f"{self._label}: expected stddev from 0 to 1, got {stddev!r}")
         self.stddev = stddev
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
@@ -155,4 +159,97 @@ class GaussianNoise(Layer):
         """The inputs with or without noise."""
         if not training or self.stddev == 0:
             return ops.convert_to_tensor(inputs)
-        return ops.add(inputs, random.normal(inputs.shape, 0.0, self.stddev, seed=self.seed_generator))
+        noise = random.normal(inputs.shape, 0.0, self.stddev, seed=self.seed_generator)
+        return ops.add(inputs, ops.cast(noise, inputs.dtype))
+
+
+class GaussianDropout(Layer):
+    """In training, multiplies by normally distributed numbers of mean 1 and deviation `sqrt(rate / (1 - rate))`.
+
+    Args:
+        rate: the rate of the `Dropout` of equal deviation, from 0 to below 1.
+        seed: integer; None derives one from the global seed.
+        **kwargs: those of `Layer`.
+
+    Example:
+        >>> import numpy as np
+        >>> y = GaussianDropout(0.5, seed=1)(np.ones((1, 10000), "float32"), training=True).numpy()
+        >>> round(float(y.mean()), 1), round(float(y.std()), 1)
+        (1.0, 1.0)
+    """
+
+    supports_masking = True
+    _nothing_to_build = True
+
+    config_fields: ClassVar[tuple[str, ...]] = ("rate", "seed")
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = _rate(rate, self._label)
+        if rate == 1:
+            raise ValueError(f"{self._label}: expected a rate below 1, of which the deviation is finite")
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The inputs with or without noise."""
+        if not training or self.rate == 0:
+            return ops.convert_to_tensor(inputs)
+        deviation = math.sqrt(self.rate / (1.0 - self.rate))
+        factor = random.normal(inputs.shape, 1.0, deviation, seed=self.seed_generator)
+        return ops.multiply(inputs, ops.cast(factor, inputs.dtype))
+
+
+class AlphaDropout(Dropout):
+    """In training, sets a share `rate` of the inputs to the negative limit of `selu`, keeping mean and variance.
+
+    Klambauer et al., 2017. Arguments: see `Dropout`.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(1, 10000)).astype("float32")
+        >>> y = AlphaDropout(0.3, seed=1)(x, training=True).numpy()
+        >>> abs(round(float(y.mean()), 1)), round(float(y.std()), 1)
+        (0.0, 1.0)
+    """
+
+    def call(self, inputs: Tensor, training: bool = False) -> Tensor:
+        """The inputs with or without dropout."""
+        if not training or self.rate == 0:
+            return ops.convert_to_tensor(inputs)
+        given = self.noise_shape or inputs.shape
+        shape = [n if own is None else own for own, n in zip(given, inputs.shape, strict=True)]
+        kept = ops.greater_equal(random.uniform(shape, seed=self.seed_generator), self.rate)
+        factor = ((1.0 - self.rate) * (1.0 + self.rate * _SELU_LIMIT**2)) ** -0.5 if self.rate < 1 else 0.0
+        dropped = ops.where(kept, ops.cast(inputs, "float32"), _SELU_LIMIT)
+        return ops.cast(dropped * factor - factor * _SELU_LIMIT * self.rate, inputs.dtype)
+
+
+class ActivityRegularization(Layer):
+    """The inputs, with a penalty on them.
+
+    Args:
+        l1: factor of the sum of absolute values, which is divided by the batch size.
+        l2: factor of the sum of squares, likewise.
+        **kwargs: those of `Layer`.
+    """
+
+    supports_masking = True
+    _nothing_to_build = True
+
+    config_fields: ClassVar[tuple[str, ...]] = ("l1", "l2")
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+
+    def call(self, inputs: Tensor) -> Tensor:
+        """The inputs."""
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        del config["activity_regularizer"]
+        return config

@@ -97,6 +97,8 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         if isinstance(n, bool) or not isinstance(n, int):
             raise TypeError(f"{self._label}: expected a whole number, got {n!r}")
+        if n < 1:
+            raise ValueError(f"{self._label}: expected a positive number, got {n}")
         self.n = n
         self.input_spec = InputSpec(ndim=2)
 
@@ -246,39 +248,16 @@ class Cropping2D(_Cropping):
         super().__init__(cropping, data_format, **kwargs)
 
 
-class UpSampling2D(Layer):
-    """Height and width enlarged `size` times.
+class Cropping3D(_Cropping):
+    """Elements left out at the ends of three axes.
 
     Args:
-        size: factors of height and width.
+        cropping: one number, one per axis, or three pairs.
         data_format: "channels_last" or "channels_first"; None is the configured one.
-        interpolation: "nearest" repeats each position; "bilinear" goes from one to the next.
         **kwargs: those of `Layer`.
     """
 
-    config_fields: ClassVar[tuple[str, ...]] = ("size", "data_format", "interpolation")
+    rank = 3
 
-    def __init__(
-        self,
-        size: int | Sequence[int] = (2, 2),
-        data_format: str | None = None,
-        interpolation: str = "nearest",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.data_format = data_format_of(data_format, self._label)
-        self.size = tuple_of(size, 2, self._label, "size")
-        if interpolation not in ("nearest", "bilinear"):
-            raise ValueError(f"{self._label}: expected interpolation 'nearest' or 'bilinear', got {interpolation!r}")
-        self.interpolation = interpolation
-        self.input_spec = InputSpec(ndim=4)
-
-    def call(self, inputs: Tensor) -> Tensor:
-        """The enlarged inputs."""
-        first = 1 if self.data_format == "channels_last" else 2
-        if self.interpolation == "bilinear":
-            sizes = [n * times for n, times in zip(inputs.shape[first : first + 2], self.size, strict=True)]
-            return ops.image.resize(inputs, sizes, "bilinear", data_format=self.data_format)
-        for axis, times in enumerate(self.size, first):
-            inputs = ops.repeat(inputs, times, axis)
-        return inputs
+    def __init__(self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(cropping, data_format, **kwargs)

@@ -149,13 +149,11 @@ class State(Operation):
 
     @property
     def variables(self) -> list[Variable]:
-        """The weights, and the state of seed generators and metrics."""
+        """The weights, and the state of seed generators; that of metrics is in `metrics_variables`."""
         found: list[Variable] = []
         for layer in self._flatten_layers():
             found += layer._own_variables()
-            others = [value for value in layer._tracked() if not isinstance(value, Variable | State)]
-            for value in others:
-                found += [value.state] if isinstance(value, SeedGenerator) else value.variables
+            found += [value.state for value in layer._tracked() if isinstance(value, SeedGenerator)]
         return _unique(found)
 
     @property

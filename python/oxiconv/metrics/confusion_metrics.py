@@ -54,12 +54,12 @@ def count_above(mass: Tensor, y_pred: Tensor, thresholds: Sequence[float]) -> Te
     # The number of thresholds below the prediction; one that is NaN is above none.
     below = ops.ceil(ops.clip(y_pred, 0.0, 1.0) * float(count - 1))
     below = ops.where(ops.isnan(y_pred), 0.0, ops.maximum(below, 1.0) if thresholds[0] < 0 else below)
+    # From the largest number to the smallest, so that a running sum has all that are above.
     labels = mass.shape[-1]
-    place = ops.cast(below, "int32") + ops.convert_to_tensor(np.arange(labels, dtype=np.int32) * count)
+    place = np.arange(1, labels + 1, dtype=np.int32) * count - 1 - ops.cast(below, "int32")
     sums = ops.scatter(ops.reshape(place, (-1, 1)), ops.reshape(mass, (-1,)), (count * labels,))
-    sums = ops.transpose(ops.reshape(sums, (labels, count)))
-    from_here = ops.flip(ops.cumsum(ops.flip(sums, 0), axis=0), 0)
-    return ops.pad(from_here[1:], ((0, 1), (0, 0)))
+    above = ops.cumsum(ops.reshape(sums, (labels, count)), axis=1)
+    return ops.pad(ops.flip(ops.transpose(above)[:-1], 0), ((0, 1), (0, 0)))
 
 
 class ConfusionMetric(Metric):
@@ -138,11 +138,18 @@ class ConfusionMetric(Metric):
         """Adds targets, predictions and weights `[samples, labels]`."""
         actual = ops.cast(ops.not_equal(y_true, 0.0), "float32")
         ones = ops.ones_like(actual) if weight is None else weight
-        for name, accumulator in self._counts.items():
-            right, sign = (self._kind or name).split("_")
-            mass = ones * actual if (right == "true") == (sign == "positives") else ones * (1.0 - actual)
-            above = count_above(mass, y_pred, self.thresholds)
-            counted = above if sign == "positives" else ops.sum(mass, axis=0, keepdims=True) - above
+        kinds = [(self._kind or name).split("_") for name in self._counts]
+        # Positive targets are the true positives and false negatives, negative ones the others.
+        wanted = [(right == "true") == (sign == "positives") for right, sign in kinds]
+        masses = {which: ones * (actual if which else 1.0 - actual) for which in sorted(set(wanted))}
+        mass = ops.concatenate(list(masses.values()), axis=1)
+        above = count_above(mass, ops.concatenate([y_pred] * len(masses), axis=1), self.thresholds)
+        total = ops.sum(mass, axis=0, keepdims=True)
+        size = actual.shape[1]
+        for (_, sign), which, accumulator in zip(kinds, wanted, self._counts.values(), strict=True):
+            start = list(masses).index(which) * size
+            part = slice(start, start + size)
+            counted = above[:, part] if sign == "positives" else total[:, part] - above[:, part]
             accumulator.add(ops.reshape(counted, accumulator.high.shape))
 
     def _largest(self, y_pred: Tensor) -> Tensor:

@@ -12,9 +12,11 @@ from oxiconv.layers.configurable import map_shapes
 from oxiconv.layers.layer import Layer
 from oxiconv.models.configuration import graph_config, graph_from_config
 from oxiconv.models.graph import FunctionGraph
+from oxiconv.models.state_tree import assign_state_tree, state_tree
 from oxiconv.models.summary import print_summary
 from oxiconv.symbolic import KerasTensor
 from oxiconv.trainer import Trainer
+from oxiconv.variable import StatelessScope
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +42,6 @@ class Model(Trainer, Layer):
         ((None, 2), 10)
     """
 
-    _rounds_outputs = False
     # Whether the layers are one chain by construction.
     _is_chain = False
 
@@ -214,6 +215,48 @@ class Model(Trainer, Layer):
         from oxiconv.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """The values of trainable, non-trainable, optimizer and metric variables, as dicts nested by their paths.
+
+        Args:
+            value_format: "backend_tensor", or "numpy_array" for arrays.
+
+        Example:
+            >>> import oxiconv
+            >>> model = oxiconv.Sequential([oxiconv.Input((1,)), oxiconv.layers.Dense(1, name="d")], name="m")
+            >>> model.get_state_tree()["trainable_variables"]["m"]["d"]["bias"].shape
+            (1,)
+        """
+        return state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: Mapping[str, Any]) -> None:
+        """Assigns values as `get_state_tree` gives them, all or some."""
+        assign_state_tree(self, state_tree)
+
+    def stateless_compute_loss(
+        self,
+        trainable_variables: Sequence[Any],
+        non_trainable_variables: Sequence[Any],
+        metrics_variables: Sequence[Any],
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """`compute_loss` with given values of the variables; returns the loss and the values afterwards.
+
+        Returns:
+            The loss, and a tuple of lists of trainable, non-trainable and metric values.
+        """
+        groups = (self.trainable_variables, self.non_trainable_variables, self.metrics_variables)
+        values = (trainable_variables, non_trainable_variables, metrics_variables)
+        pairs = [pair for group, given in zip(groups, values, strict=True) for pair in zip(group, given, strict=True)]
+        with StatelessScope(pairs) as scope:
+            loss = self.compute_loss(x, y, y_pred, sample_weight=sample_weight, training=training)
+        after = [[scope.get_current_value(v) for v in group] for group in groups]
+        return loss, tuple(after)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal model.

@@ -8,7 +8,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.config import image_data_format
-from oxiconv.ops.promotion import reals
+from oxiconv.ops.promotion import reals, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike
 
@@ -81,6 +81,7 @@ def paddings(
 
 
 @op
+@widened
 def conv(
     inputs: TensorLike,
     kernel: TensorLike,
@@ -122,6 +123,7 @@ def _rank(x: Tensor, k: Tensor, name: str) -> int:
 
 
 @op
+@widened
 def depthwise_conv(
     inputs: TensorLike,
     kernel: TensorLike,
@@ -141,6 +143,7 @@ def depthwise_conv(
 
 
 @op
+@widened
 def separable_conv(
     inputs: TensorLike,
     depthwise_kernel: TensorLike,
@@ -156,6 +159,7 @@ def separable_conv(
 
 
 @op
+@widened
 def conv_transpose(
     inputs: TensorLike,
     kernel: TensorLike,

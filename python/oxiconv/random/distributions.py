@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from oxiconv import _core, ops
 from oxiconv.dtype import is_float, standardize_dtype
+from oxiconv.ops.promotion import real
 from oxiconv.random.seed import SeedGenerator, draw_seed
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -92,7 +93,7 @@ def dropout(
         noise_shape: sizes of the random choice, which broadcasts to the inputs; None is the inputs' size.
         seed: see the module.
     """
-    x = convert(inputs, "float32")
+    x = real(inputs)
     if not 0 <= rate <= 1:
         raise ValueError(f"dropout: expected a rate from 0 to 1, got {rate!r}")
     if rate == 0:

@@ -9,7 +9,20 @@ from oxiconv import ops
 from oxiconv.identifier import resolve
 from oxiconv.tensor import Tensor, TensorLike
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "serialize"]
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "deserialize",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+    "serialize",
+]
 
 
 class Regularizer:
@@ -38,7 +51,7 @@ class L1L2(Regularizer):
     """
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = _factor("L1L2", "l1", l1), _factor("L1L2", "l2", l2)
+        self.l1, self.l2 = _factor("L1L2", "l1", l1, 0.0), _factor("L1L2", "l2", l2, 0.0)
 
     def __call__(self, x: TensorLike) -> Tensor:
         """The penalty of `x`."""
@@ -58,7 +71,7 @@ class L1(Regularizer):
     """`l1 * sum(|x|)`."""
 
     def __init__(self, l1: float = 0.01) -> None:
-        self.l1 = _factor("L1", "l1", l1)
+        self.l1 = _factor("L1", "l1", l1, 0.01)
 
     def __call__(self, x: TensorLike) -> Tensor:
         """The penalty of `x`."""
@@ -73,7 +86,7 @@ class L2(Regularizer):
     """`l2 * sum(x**2)`."""
 
     def __init__(self, l2: float = 0.01) -> None:
-        self.l2 = _factor("L2", "l2", l2)
+        self.l2 = _factor("L2", "l2", l2, 0.01)
 
     def __call__(self, x: TensorLike) -> Tensor:
         """The penalty of `x`."""
@@ -84,17 +97,60 @@ class L2(Regularizer):
         return {"l2": self.l2}
 
 
-def _factor(cls: str, name: str, value: Any) -> float:
+class OrthogonalRegularizer(Regularizer):
+    """`factor` times the mean absolute cosine between the rows of a matrix, or its columns.
+
+    Args:
+        factor: at least 0.
+        mode: "rows" or "columns".
+
+    Example:
+        >>> round(float(OrthogonalRegularizer(1.0)([[1.0, 0.0], [1.0, 1.0]])), 4)
+        0.7071
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = _factor("OrthogonalRegularizer", "factor", factor, 0.01)
+        if mode not in ("rows", "columns"):
+            raise ValueError(f"OrthogonalRegularizer: expected mode 'rows' or 'columns', got {mode!r}")
+        self.mode = mode
+
+    def __call__(self, x: TensorLike) -> Tensor:
+        """The penalty of `x`."""
+        x = ops.convert_to_tensor(x, dtype="float32")
+        if x.ndim != 2:
+            raise ValueError(f"OrthogonalRegularizer: expected 2 axes, got shape {tuple(x.shape)}")
+        rows = ops.normalize(x if self.mode == "rows" else ops.transpose(x), axis=1)
+        count = rows.shape[0]
+        cosines = ops.matmul(rows, ops.transpose(rows)) * (1.0 - ops.eye(count))
+        return ops.sum(ops.absolute(cosines)) * (self.factor / (count * (count - 1.0)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal regularizer."""
+        return {"factor": self.factor, "mode": self.mode}
+
+
+def _factor(cls: str, name: str, value: Any, default: float) -> float:
     if value is None:
-        return 0.0
+        return default
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
         raise ValueError(f"{cls}: expected a finite {name} of at least 0, got {value!r}")
     return float(value)
 
 
-l1, l2, l1_l2 = L1, L2, L1L2
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
-_KNOWN: dict[str, Any] = {"L1": L1, "L2": L2, "L1L2": L1L2, "l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2}
+_KNOWN: dict[str, Any] = {
+    "L1": L1,
+    "L2": L2,
+    "L1L2": L1L2,
+    "OrthogonalRegularizer": OrthogonalRegularizer,
+    "l1": L1,
+    "l2": L2,
+    "l1_l2": L1L2,
+    "l1l2": L1L2,
+    "orthogonal_regularizer": OrthogonalRegularizer,
+}
 
 
 def get(identifier: Any) -> Any:

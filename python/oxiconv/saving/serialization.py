@@ -47,7 +47,7 @@ def serialize_keras_object(obj: Any) -> Any:
         return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": str(obj.dtype)}}
     if isinstance(obj, list | tuple):
         return type(obj)(map(serialize_keras_object, obj)) if type(obj) in (list, tuple) else _sequence(obj)
-    if isinstance(obj, Mapping):
+    if isinstance(obj, Mapping) and not hasattr(obj, "get_config"):
         return {str(key): serialize_keras_object(value) for key, value in obj.items()}
     if isinstance(obj, slice):
         bounds = {name: serialize_keras_object(getattr(obj, name)) for name in ("start", "stop", "step")}

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oxiconv import tree
-from oxiconv.trainer.ahead import ahead
 from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, leaves
 from oxiconv.utils.argument_validation import is_whole
 from oxiconv.utils.py_dataset import PyDataset
@@ -19,10 +18,9 @@ from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 
 Permutation = Callable[[int], NDArray[np.intp]]
 
-# Small batches are gathered many at a time: this many bytes, which both caches hold.
+# Small batches are gathered many at a time: this many bytes, which both caches hold. Gathering is then a percent or two
+# of a step, less than what a thread that did it ahead would take from the step's own threads.
 CHUNK = 1 << 20
-# How many such gatherings are made before they are needed.
-AHEAD = 1
 
 
 class Batches(Protocol):
@@ -69,6 +67,8 @@ class ArrayBatches:
         self._size = min(batch_size, self._samples)
         self._shuffle = shuffle
         self._permutation = permutation
+        # Whether x, y and sample_weight are an array or None each.
+        self._plain = all(part is None or isinstance(part, np.ndarray) for part in data)
         sample = sum(a[:1].nbytes for a in self._flat)
         self._chunk = max(CHUNK // max(sample * self._size, 1), 1)
 
@@ -94,28 +94,28 @@ class ArrayBatches:
         starts = range(0, self._samples, self._size)
         if self._shuffle is True and self._permutation is not None:
             order = self._permutation(self._samples)
-            return itertools.chain.from_iterable(ahead(self._gathered(order, starts[start:]), AHEAD))
+            return self._gathered(order, starts[start:])
         in_order = list(starts)
         if self._shuffle == "batch" and self._permutation is not None:
             in_order = [starts[i] for i in self._permutation(len(starts))]
         return (self._pack([np.ascontiguousarray(a[i : i + self._size]) for a in self._flat]) for i in in_order[start:])
 
-    def _gathered(self, order: NDArray[np.intp], starts: range) -> Iterator[list[Batch]]:
-        # Buffers are used in turn, so that gathering allocates nothing: those made ahead, the one in use, and the next.
+    def _gathered(self, order: NDArray[np.intp], starts: range) -> Iterator[Batch]:
         rows = self._size * self._chunk
-        turns = itertools.cycle(
-            [[np.empty((rows, *a.shape[1:]), a.dtype) for a in self._flat] for _ in range(AHEAD + 2)]
-        )
-        for first, buffers in zip(starts[:: self._chunk], turns, strict=False):
+        # One buffer per array, used again: gathering allocates nothing.
+        buffers = [np.empty((min(rows, self._samples), *a.shape[1:]), a.dtype) for a in self._flat]
+        for first in starts[:: self._chunk]:
             index = order[first : first + rows]
             for array, buffer in zip(self._flat, buffers, strict=True):
                 # Indices are in range; "clip" lets NumPy write to `out` without a copy in between.
                 np.take(array, index, axis=0, out=buffer[: len(index)], mode="clip")
-            cuts = range(0, len(index), self._size)
-            yield [self._pack([b[i : min(i + self._size, len(index))] for b in buffers]) for i in cuts]
+            for i in range(0, len(index), self._size):
+                yield self._pack([b[i : min(i + self._size, len(index))] for b in buffers])
 
     def _pack(self, rows: list[NDArray[Any]]) -> Batch:
         given = iter(rows)
+        if self._plain:
+            return tuple([None if part is None else next(given) for part in self._data])
         return tuple(
             tree.pack_sequence_as(part, [None if leaf is None else next(given) for leaf in tree.flatten(part)])
             for part in self._data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any
 
 from oxiconv import autograd, ops, tree
@@ -13,7 +13,7 @@ from oxiconv.trainer.arrays import Batch, take
 from oxiconv.trainer.batches import Batches
 from oxiconv.trainer.logs import LazyLogs
 from oxiconv.trainer.progress import Progress
-from oxiconv.trainer.step import CompiledStep, Same, StepCache
+from oxiconv.trainer.step import CompiledStep, Same, StepCache, signature
 from oxiconv.trainer.steps import Steps
 from oxiconv.trainer.untraceable import needs_value, place
 from oxiconv.utils.python_utils import pythonify_logs
@@ -40,6 +40,7 @@ class Runner:
         self._own_results = self._overridden or model._overrides("compute_metrics", "get_metrics_result")
         self._unchecked = not self._overridden and kind != "predict"
         self._key: tuple[Any, ...] | None = None
+        self._last: tuple[Hashable, CompiledStep] | None = None
 
     def __call__(self, batch: Batch) -> Any:
         """Runs the step; returns its results, or None where they are those of the metrics."""
@@ -59,8 +60,13 @@ class Runner:
             self._key = (self._kind, *self._model._configuration())
         if self._kind in self._steps.eager or (self._state and not self._state.compiles(self._overridden)):
             return None
+        like = signature(batch)
+        if self._last is not None and self._last[0] == like:
+            return self._last[1]
         try:
-            return self._steps.get(self._key, batch, lambda: CompiledStep(self._kind, self._call, batch))
+            step = self._steps.get((self._key, like), lambda: CompiledStep(self._kind, self._call, batch))
+            self._last = like, step
+            return step
         except Exception as error:
             if not needs_value(error):
                 raise

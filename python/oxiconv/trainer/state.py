@@ -27,6 +27,9 @@ class CompiledState:
         self.config = config
         optimizer = config["optimizer"]
         self.optimizer: Optimizer | None = None if optimizer is None else optimizers.get(optimizer)
+        scaled = config["auto_scale_loss"] and model.dtype_policy.name == "mixed_float16"
+        if self.optimizer is not None and scaled and not isinstance(self.optimizer, optimizers.LossScaleOptimizer):
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         # Asked for when outputs are known: a sequential model without an input has no names before.
         names = functools.partial(getattr, model, "output_names", None)
         self.loss = None if config["loss"] is None else CompileLoss(config["loss"], config["loss_weights"], names)
@@ -57,11 +60,21 @@ class CompiledState:
 
     def configuration(self) -> Hashable:
         """What is written into a compiled step besides the model: a change needs a new step."""
-        if self.optimizer is None:
-            return None
-        plain = bool | int | float | str | None
-        fixed = {k: v for k, v in vars(self.optimizer).items() if isinstance(v, plain) and k != "built"}
-        return str(fixed), Same(self.optimizer._learning_rate)
+        return tuple(_fixed(optimizer) for optimizer in _with_inner(self.optimizer))
+
+
+def _with_inner(optimizer: Any) -> list[Any]:
+    """An optimizer, and those that it wraps."""
+    if optimizer is None:
+        return []
+    inner = [*getattr(optimizer, "optimizers", ()), *filter(None, [getattr(optimizer, "inner_optimizer", None)])]
+    return [optimizer, *(o for one in inner for o in _with_inner(one))]
+
+
+def _fixed(optimizer: Any) -> Hashable:
+    plain = bool | int | float | str | None
+    values = {k: v for k, v in vars(optimizer).items() if isinstance(v, plain) and k != "built"}
+    return str(values), Same(vars(optimizer).get("_learning_rate"))
 
 
 class Shuffling:

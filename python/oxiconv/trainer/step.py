@@ -44,6 +44,8 @@ class CompiledStep:
     def __call__(self, batch: Batch) -> Any:
         """Runs on a batch of the traced shapes; returns what the function did, with values."""
         values = iter(self.step.run(leaves(batch)))
+        if self._structure is None:
+            return None
         return tree.pack_sequence_as(self._structure, [next(values) if r is _FILLED else r for r in self._flat])
 
 
@@ -85,9 +87,8 @@ class StepCache:
             f"{step.title}\n{step.step.memory / 2**20:.1f} MiB\n{step.step}" for step in self._steps.values()
         )
 
-    def get(self, key: Hashable, batch: Batch, make: Callable[[], CompiledStep]) -> CompiledStep:
-        """The step of a configuration `key` for batches like `batch`."""
-        key = (key, signature(batch))
+    def get(self, key: Hashable, make: Callable[[], CompiledStep]) -> CompiledStep:
+        """The step of a configuration and a signature of batches."""
         step = self._steps.get(key)
         if step is None:
             step = self._steps[key] = make()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oxiconv import ops
 from oxiconv.contact_sheet import write
-from oxiconv.png import write_png
+from oxiconv.images import write_image
 from oxiconv.visualization.drawing import Color, channels_last, draw_bounding_boxes, draw_segmentation_masks
 
 _GAP = 2
@@ -84,7 +84,7 @@ def plot_image_gallery(
     titles = [_title(n, y_true, y_pred, label_map or {}) for n in range(count)]
     sheet = _sheet(large, titles, rows, cols, legend_handles or ())
     if path is not None:
-        write_png(path, sheet)
+        write_image(path, sheet)
     elif show is not False:
         _show(sheet, asked=bool(show))
     return sheet

@@ -34,11 +34,7 @@ impl Case {
         let values = (0..ty.len())
             .map(|_| {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-                if dtype.is_float() {
-                    (state >> 40) as f32 / 8_388_608.0 - 1.0
-                } else {
-                    ((state >> 40) % limit) as f32
-                }
+                if dtype.is_float() { (state >> 40) as f32 / 8_388_608.0 - 1.0 } else { ((state >> 40) % limit) as f32 }
             })
             .collect();
         self.args.push((ty.clone(), values));

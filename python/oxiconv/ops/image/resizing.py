@@ -15,6 +15,7 @@ from oxiconv.ops.elementwise import round as nearest_whole
 from oxiconv.ops.image.kernels import KERNELS, Kernel
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.products import matmul
+from oxiconv.ops.promotion import widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike, convert
 
@@ -120,6 +121,7 @@ def aspect_margins(height: int, width: int, target: tuple[int, int], crops: bool
 
 
 @op
+@widened
 def resize(
     images: TensorLike,
     size: Sequence[int],
