@@ -12,6 +12,7 @@ import pytest
 import oxiconv as keras
 from oxiconv import layers, ops
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer
+from oxiconv.trace import Trace
 from preprocessing_rows import PREPROCESSING
 
 RNG = np.random.default_rng(5)
@@ -339,3 +340,17 @@ def test_normalization_in_a_model_follows_adapt() -> None:
     y = model.predict(data, verbose=0)
     np.testing.assert_allclose(y.mean(0), 0.0, atol=1e-6)
     np.testing.assert_allclose(y.std(0), 1.0, atol=1e-6)
+
+
+def test_what_is_drawn_for_an_image_is_computed_with_it() -> None:
+    """Random numbers and all that follows from them belong to a shard; only the seeds' states are the whole batch's."""
+    with Trace() as trace:
+        y = trace.graph.input(X.shape, "float32")
+        for layer in (layers.RandomFlip(), layers.RandomRotation(0.1), layers.RandomZoom(0.1), layers.RandomHue(0.1)):
+            y = layer(y, training=True)
+        program = str(trace.compile([y]))
+    stages = [part for part in program.split("\nstage ") if part[1:].startswith((" (whole)", " (sharded)"))]
+    assert len(stages) == 2
+    whole, sharded = sorted(stages, key=lambda part: "(sharded)" in part)
+    assert "random" not in whole
+    assert sharded.count("= random") >= 4
