@@ -56,6 +56,7 @@ ABSENT: dict[str, dict[str, str]] = {
         _TABLES: "Hashing HashedCrossing Discretization",
         _AUDIO: "MelSpectrogram STFTSpectrogram",
         _FOREIGN: "TorchModuleWrapper JaxLayer FlaxLayer TFSMLayer",
+        "use layers.Embedding, and ops.matmul with its embeddings transposed": "ReversibleEmbedding",
     },
     "initializers": {_AUDIO: "STFT STFTInitializer stft"},
     "utils": {

@@ -9,7 +9,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
-from oxiconv.ops.elementwise import logical_and, logical_not, logical_or, logical_xor
+from oxiconv.ops.comparison import logical_and, logical_not, logical_or, logical_xor
 from oxiconv.ops.promotion import as_one
 from oxiconv.symbolic import op
 from oxiconv.tensor import DTypeError, Tensor, TensorLike, convert

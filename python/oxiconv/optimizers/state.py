@@ -135,7 +135,7 @@ class OptimizerState:
         shape: Sequence[int],
         initializer: Any = "zeros",
         dtype: str | None = None,
-        aggregation: str = "mean",
+        aggregation: str = "none",
         name: str | None = None,
     ) -> Variable:
         """A variable of the optimizer's own."""

@@ -10,7 +10,7 @@ import numpy as np
 from oxiconv import _core
 from oxiconv.ops.arrangement import pad
 from oxiconv.ops.convolution import data_format_of, same_padding
-from oxiconv.ops.elementwise import exp
+from oxiconv.ops.exponential import exp
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.reduction import mean
 from oxiconv.ops.reduction import sum as total

@@ -11,11 +11,11 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops.arrangement import pad, repeat
 from oxiconv.ops.core import saturate_cast
-from oxiconv.ops.elementwise import round as nearest_whole
 from oxiconv.ops.image.kernels import KERNELS, Kernel
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.products import matmul
 from oxiconv.ops.promotion import widened
+from oxiconv.ops.rounding import round as nearest_whole
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike, convert
 
@@ -236,7 +236,8 @@ def scale_and_translate(
 
 def _traced_weights(size: int, new: int, scale: Tensor, move: Tensor, kernel: Kernel, antialias: bool) -> Tensor:
     """The matrix `[size, new]` for a scale and a translation that may be values of a traced step."""
-    from oxiconv.ops.elementwise import absolute, maximum, where
+    from oxiconv.ops.comparison import where
+    from oxiconv.ops.elementwise import absolute, maximum
     from oxiconv.ops.reduction import sum as total
 
     width: Any = maximum(1.0 / scale, 1.0) if antialias else 1.0

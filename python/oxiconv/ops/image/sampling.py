@@ -9,8 +9,10 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
-from oxiconv.ops.elementwise import clip, floor, logical_and, minimum, mod, where
-from oxiconv.ops.elementwise import round as nearest_whole
+from oxiconv.ops.comparison import logical_and, where
+from oxiconv.ops.elementwise import clip, minimum, mod
+from oxiconv.ops.rounding import floor
+from oxiconv.ops.rounding import round as nearest_whole
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.ops.arrangement import concatenate
-from oxiconv.ops.elementwise import where
+from oxiconv.ops.comparison import where
 from oxiconv.ops.image.filtering import gaussian_blur
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.image.sampling import check_fill_mode, check_interpolation, sample, sample_axis
