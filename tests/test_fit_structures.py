@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -266,3 +267,29 @@ def test_attributes_that_change_after_compile() -> None:
     e = np.exp(raw - raw.max(-1, keepdims=True))
     # A softmax of values of order 1.
     np.testing.assert_allclose(scores, e / e.sum(-1, keepdims=True), atol=16 * EPS)
+
+
+def test_a_folder_of_images_equals_its_arrays(tmp_path: Path) -> None:
+    """`image_dataset_from_directory`, mapped and prefetched, in fit, evaluate and predict."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+    for i, image in enumerate(images):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        keras.utils.save_img(tmp_path / "ab"[i % 2] / f"{i}.png", image, scale=False)
+    folder = keras.utils.image_dataset_from_directory(
+        tmp_path, image_size=(8, 8), batch_size=4, shuffle=False, verbose=False
+    )
+    batches = folder.map(lambda x, y: (x / 255.0, y)).prefetch(2)
+    order = [*range(0, 10, 2), *range(1, 10, 2)]
+    x, y = images[order].astype(np.float32) / 255.0, np.repeat([0, 1], 5).astype(np.int32)
+
+    def trained(x: Any, y: Any = None, batch_size: int | None = None) -> tuple[str, Any, Any]:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(x, y, batch_size, epochs=2, shuffle=False, verbose=0)
+        return digest(model), model.evaluate(x, y, batch_size, verbose=0), model.predict(x, batch_size, verbose=0)
+
+    from_folder, from_arrays = trained(batches), trained(x, y, 4)
+    assert from_folder[:2] == from_arrays[:2]
+    np.testing.assert_array_equal(from_folder[2], from_arrays[2])

@@ -1,5 +1,6 @@
 """Functions of neural networks: Keras's `ops.nn`."""
 
+from oxiconv.absent import getter
 from oxiconv.ops.activation import (
     celu,
     elu,
@@ -95,3 +96,5 @@ __all__ = [
     "threshold",
     "unfold",
 ]
+
+__getattr__ = getter(__name__)

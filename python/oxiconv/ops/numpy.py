@@ -1,5 +1,6 @@
 """The functions of `ops` that NumPy has too: Keras's `ops.numpy`."""
 
+from oxiconv.absent import getter
 from oxiconv.ops.arrangement import (
     broadcast_to,
     concatenate,
@@ -395,3 +396,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+__getattr__ = getter(__name__)

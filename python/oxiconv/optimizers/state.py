@@ -136,9 +136,10 @@ class OptimizerState:
         initializer: Any = "zeros",
         dtype: str | None = None,
         aggregation: str = "none",
+        layout: Any = None,
         name: str | None = None,
     ) -> Variable:
-        """A variable of the optimizer's own."""
+        """A variable of the optimizer's own. `layout` must be None: there is one device."""
         variable = Variable(
             initializer,
             shape=tuple(shape),
@@ -146,6 +147,7 @@ class OptimizerState:
             trainable=False,
             aggregation=aggregation,
             name=name,
+            layout=layout,
         )
         variable.path = f"{self.name}/{variable.name}"
         self._variables.append(variable)

@@ -102,7 +102,8 @@ def keras_class_name(owner: Any) -> str:
 
 def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
     attributes = {name: value for name, value in vars(owner).items() if name not in _PASSED_OVER}
-    for name in _properties(type(owner)):
+    cls: type = type(owner)
+    for name in _properties(cls):
         with contextlib.suppress(Exception):  # it may have no value yet
             attributes[name] = getattr(owner, name)
     if getattr(owner, "_graph", None) is not None or getattr(owner, "_is_chain", False):
