@@ -8,7 +8,7 @@ from typing import Any
 from oxiconv.absent import getter
 from oxiconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from oxiconv.layers.attention.attention import AdditiveAttention, Attention
-from oxiconv.layers.attention.grouped_query_attention import GroupedQueryAttention
+from oxiconv.layers.attention.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
 from oxiconv.layers.attention.multi_head_attention import MultiHeadAttention
 from oxiconv.layers.convolution import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from oxiconv.layers.core import Identity, Lambda, Rescaling
@@ -153,8 +153,6 @@ from oxiconv.layers.transposed import (
 from oxiconv.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from oxiconv.layers.wrapper import Wrapper
 
-GroupQueryAttention = GroupedQueryAttention  # Keras's public name, and the one that it saves
-
 __all__ = [
     "ELU",
     "GRU",
@@ -232,7 +230,6 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
-    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",
