@@ -80,35 +80,31 @@ from oxiconv.layers.pooling import (
 )
 from oxiconv.layers.preprocessing.box_numbers import MaxNumBoundingBoxes
 from oxiconv.layers.preprocessing.coloring import (
-    AutoContrast,
     RandomBrightness,
     RandomColorDegeneration,
     RandomColorJitter,
     RandomContrast,
-    RandomGaussianBlur,
     RandomGrayscale,
     RandomHue,
+    RandomSaturation,
+)
+from oxiconv.layers.preprocessing.distorting import RandomElasticTransform, RandomPerspective
+from oxiconv.layers.preprocessing.encoding import CategoryEncoding
+from oxiconv.layers.preprocessing.flipping import RandomFlip
+from oxiconv.layers.preprocessing.framing import CenterCrop, RandomCrop, Resizing
+from oxiconv.layers.preprocessing.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
+from oxiconv.layers.preprocessing.levels import (
+    AutoContrast,
+    RandomGaussianBlur,
     RandomInvert,
     RandomPosterization,
-    RandomSaturation,
     RandomSharpness,
     Solarization,
 )
-from oxiconv.layers.preprocessing.encoding import CategoryEncoding
-from oxiconv.layers.preprocessing.framing import CenterCrop, RandomCrop, Resizing
-from oxiconv.layers.preprocessing.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
 from oxiconv.layers.preprocessing.mixing import CutMix, MixUp, RandomErasing
 from oxiconv.layers.preprocessing.normalization import Normalization
 from oxiconv.layers.preprocessing.policies import AugMix, Pipeline, RandAugment
-from oxiconv.layers.preprocessing.warping import (
-    RandomElasticTransform,
-    RandomFlip,
-    RandomPerspective,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
+from oxiconv.layers.preprocessing.warping import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from oxiconv.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
