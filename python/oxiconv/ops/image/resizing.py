@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area")
-# With this many source pixels a result, gathers and a sum are cheaper than a product with a matrix of mostly zeros.
-_FEW_TAPS = 4
+# A product with a matrix of mostly zeros costs more than gathers and a sum for two source pixels a result, and for
+# four where its columns, the channels, are few.
+_NARROW = 16
 
 
 class _Axis:
@@ -47,7 +48,7 @@ class _Axis:
     def __call__(self, x: Tensor, axis: int) -> Tensor:
         """`x`, `[n, h, w, c]`, resampled along axis 1 or 2."""
         taps = self.index.shape[1]
-        if taps > _FEW_TAPS:
+        if taps > (4 if x.shape[3] < _NARROW else 2):
             n, h, w, c = x.shape
             if axis == 2:
                 return matmul(convert(self.matrix), x)
