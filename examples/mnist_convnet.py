@@ -11,12 +11,12 @@ import argparse
 import numpy as np
 
 import oxiconv as keras
-from oxiconv import layers
 
 parser = argparse.ArgumentParser(description="Trains a small convolutional network on MNIST.")
 parser.add_argument("--quick", action="store_true", help="512 pictures, one epoch")
 quick = parser.parse_args().quick
 
+layers = keras.layers
 num_classes = 10
 input_shape = (28, 28, 1)
 

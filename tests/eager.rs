@@ -1,5 +1,6 @@
 //! Every primitive, run at once, against the `f64` reference; empty tensors too.
 
+use half::{bf16, f16};
 use oxiconv::ir::op::Dist;
 use oxiconv::ir::reference::{Array, apply};
 use oxiconv::ir::{Binary, Conv, DType, Emit, Error, Expr, Form, Op, Seat, Type, Unary, Window};
@@ -13,8 +14,8 @@ fn array(ty: Type, seed: u32) -> Array {
         state = state.wrapping_mul(1664525).wrapping_add(1013904223);
         let step = f64::from(state >> 27);
         match ty.dtype {
-            DType::F32 => step / 8.0 - 2.0,
-            DType::I32 => step - 16.0,
+            DType::F32 | DType::F16 | DType::Bf16 => step / 8.0 - 2.0,
+            DType::I32 | DType::I64 => step - 16.0,
             DType::U8 => step,
             DType::Bool => f64::from(u8::from(step > 15.0)),
         }
@@ -26,6 +27,9 @@ fn array(ty: Type, seed: u32) -> Array {
 fn tensor(a: &Array) -> Tensor {
     let bytes: Vec<u8> = match a.ty.dtype {
         DType::F32 => a.data.iter().flat_map(|&x| (x as f32).to_ne_bytes()).collect(),
+        DType::F16 => a.data.iter().flat_map(|&x| f16::from_f64(x).to_ne_bytes()).collect(),
+        DType::Bf16 => a.data.iter().flat_map(|&x| bf16::from_f64(x).to_ne_bytes()).collect(),
+        DType::I64 => a.data.iter().flat_map(|&x| (x as i64).to_ne_bytes()).collect(),
         DType::I32 => a.data.iter().flat_map(|&x| (x as i32).to_ne_bytes()).collect(),
         DType::U8 | DType::Bool => a.data.iter().map(|&x| x as u8).collect(),
     };
@@ -35,6 +39,9 @@ fn tensor(a: &Array) -> Tensor {
 fn values(t: &Tensor) -> Vec<f64> {
     match t.ty().dtype {
         DType::F32 => t.to_f32().unwrap().into_iter().map(f64::from).collect(),
+        DType::F16 => t.bytes().as_chunks().0.iter().map(|&b| f16::from_ne_bytes(b).to_f64()).collect(),
+        DType::Bf16 => t.bytes().as_chunks().0.iter().map(|&b| bf16::from_ne_bytes(b).to_f64()).collect(),
+        DType::I64 => t.bytes().as_chunks().0.iter().map(|&b| i64::from_ne_bytes(b) as f64).collect(),
         DType::I32 => t.to_i32().unwrap().into_iter().map(f64::from).collect(),
         DType::U8 | DType::Bool => t.bytes().iter().map(|&b| f64::from(b)).collect(),
     }
@@ -70,8 +77,8 @@ fn elementwise() {
         for f in [Unary::Neg, Unary::Abs, Unary::Sign, Unary::Floor, Unary::Ceil, Unary::Round] {
             check(&Op::Map { expr: Expr::unary(f), dtype: DType::F32 }, std::slice::from_ref(&x), 0.0);
         }
-        for from in [DType::F32, DType::I32, DType::U8, DType::Bool] {
-            for to in [DType::F32, DType::I32, DType::U8, DType::Bool] {
+        for from in DType::ALL {
+            for to in DType::ALL {
                 let x = array(Type::new(from, dims), 3);
                 check(&Op::Cast(to), &[x], 0.0);
             }

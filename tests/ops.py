@@ -70,5 +70,9 @@ NOT_IN_TABLE: dict[str, str] = {
     "ops.custom_gradient": "makes functions: test_gradients.py",
     "_core.tensor": "makes every row's inputs",
     **dict.fromkeys(["_core.isa", "_core.num_threads", "_core.set_num_threads"], "a setting: test_core_steps.py"),
+    **dict.fromkeys(
+        [f"_core.{name}_image" for name in ("convert", "decode", "encode", "resample")] + ["_core.load_images"],
+        "image files: test_image_files.py",
+    ),
     **dict.fromkeys(["_core.load_safetensors", "_core.save_safetensors"], "files: test_core.py"),
 }

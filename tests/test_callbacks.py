@@ -271,3 +271,126 @@ def test_verbose_zero_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     m.predict(X, verbose=0)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_a_bar_averages_over_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in Keras: values are averaged over the steps they stand for, unless they are stateful."""
+    bar = keras.utils.Progbar(None, verbose=2, stateful_metrics=["rate"])
+    bar.update(1, [("loss", 4.0), ("rate", 0.5)])
+    bar.update(4, [("loss", 2.0), ("rate", 0.25)])  # stands for three steps
+    bar.update(4, finalize=True)
+    assert capsys.readouterr().out.endswith("loss: 2.5000 - rate: 0.2500\n")
+    bar = keras.utils.Progbar(None, verbose=2, stateless_metrics=["loss"])
+    bar.add(1, [("loss", 4.0), ("rate", 0.5)])
+    bar.add(1, [("loss", 2.0), ("rate", 0.25)])
+    bar.add(0, [])
+    bar.update(2, finalize=True)
+    assert capsys.readouterr().out.endswith("loss: 3.0000 - rate: 0.2500\n")
+    with pytest.raises(ValueError, match="got both"):
+        keras.utils.Progbar(1, stateful_metrics=[], stateless_metrics=[])
+
+
+def test_modes_by_metric_and_name() -> None:
+    """`auto` asks the metric, then the words of the name; what it cannot know is an error, as in Keras."""
+
+    class Psi(keras.metrics.Mean):
+        _direction = "up"
+
+        def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+            super().update_state(y_pred)
+
+    for metric, name, upward in ((Psi(name="psi"), "val_psi", True), ("mae", "val_mae", False), ("mae", "loss", False)):
+        m = model(metrics=[metric])
+        stop = callbacks.EarlyStopping(name, patience=5)
+        m.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=[stop])
+        assert stop.improved(2.0, 1.0) == upward
+        assert stop.improved(1.0, 2.0) != upward
+    watched = [Scripted("oddity", [1.0, 2.0]), callbacks.ReduceLROnPlateau("oddity")]
+    with pytest.raises(ValueError, match="'oddity' is better when higher or when lower"):
+        model().fit(X, Y, epochs=2, verbose=0, callbacks=watched)
+    with pytest.warns(UserWarning, match="mode 'most' is unknown; 'auto'"):
+        callbacks.EarlyStopping(mode="most")
+
+
+def test_checkpoints_tell_what_they_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "{epoch:02d}-{val_loss:.2f}.keras"
+    best = callbacks.ModelCheckpoint(path, save_best_only=True, verbose=1)
+    model(0.0).fit(X, Y, epochs=2, validation_data=(X, np.zeros_like(Y)), verbose=0, callbacks=[best])
+    out = capsys.readouterr().out
+    (saved,) = tmp_path.iterdir()
+    assert f"Epoch 1: val_loss improved from None to {best.best:.5f}, saving model to {saved}" in out
+    assert f"Epoch 1: finished saving model to {saved}" in out
+    assert f"Epoch 2: val_loss did not improve from {best.best:.5f}" in out
+    assert saved.name == f"01-{best.best:.2f}.keras"
+    with pytest.warns(UserWarning, match="no result 'val_loss'"):
+        model().fit(X, Y, verbose=0, callbacks=[callbacks.ModelCheckpoint(tmp_path / "a.keras", save_best_only=True)])
+    assert (tmp_path / "a.keras").exists()  # rather than none at all
+    threshold = callbacks.ModelCheckpoint(
+        tmp_path / "b.keras", "loss", save_best_only=True, initial_value_threshold=1e-9
+    )
+    model().fit(X, Y, verbose=0, callbacks=[threshold])
+    assert not (tmp_path / "b.keras").exists()
+
+
+def test_several_optimizers_have_a_rate_each() -> None:
+    by_path = keras.optimizers.OptimizerMap(
+        keras.optimizers.SGD(0.1, name="a"), {".*bias": keras.optimizers.SGD(0.2, name="b")}
+    )
+    halves = keras.optimizers.MultiOptimizer(by_path)
+    m = model(optimizer=halves)
+    watched = [callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5), callbacks.ReduceLROnPlateau("loss")]
+    history = m.fit(X, Y, epochs=2, verbose=0, callbacks=watched).history
+    assert history["learning_rate_a"] == pytest.approx([0.05, 0.025])
+    assert history["learning_rate_b"] == pytest.approx([0.1, 0.05])
+
+
+def test_swapped_averages_are_back_for_training() -> None:
+    swap = callbacks.SwapEMAWeights()
+    m = model(optimizer=keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5))
+    m.fit(X, Y, batch_size=10, verbose=0)
+    m.fit(X, Y, batch_size=10, verbose=0, callbacks=[callbacks.LambdaCallback()])
+    held = m.get_weights()
+    before = m.evaluate(X, Y, verbose=0)
+    m.optimizer._averages[0].assign(np.zeros((3, 1)))
+    m.optimizer._averages[1].assign([0.0])
+    assert m.evaluate(X, Y, verbose=0, callbacks=[swap]) == pytest.approx((Y**2).mean(), rel=1e-5)
+    assert not m.predict(X, verbose=0, callbacks=[swap]).any()
+    for a, b in zip(m.get_weights(), held, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert m.evaluate(X, Y, verbose=0) == before
+    with pytest.raises(ValueError, match="use_ema=True"):
+        model().evaluate(X, Y, verbose=0, callbacks=[callbacks.SwapEMAWeights()])
+
+
+def test_remote_monitor() -> None:
+    import http.server
+    import json
+    import threading
+    import urllib.parse
+
+    bodies: list[tuple[str, str]] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"])
+            bodies.append((self.headers["Content-Type"], self.rfile.read(length).decode()))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = f"http://127.0.0.1:{server.server_port}"
+        watched = [callbacks.RemoteMonitor(root), callbacks.RemoteMonitor(root, send_as_json=True)]
+        history = model().fit(X, Y, verbose=0, callbacks=watched).history
+        server.shutdown()
+    (form, first), (kind, second) = bodies
+    assert (form, kind) == ("application/x-www-form-urlencoded", "application/json")
+    sent = json.loads(urllib.parse.parse_qs(first)["data"][0])
+    assert sent == json.loads(second) == {"epoch": 0, "loss": history["loss"][0]}
+    with pytest.warns(UserWarning, match="could not be reached"):
+        model().fit(X, Y, verbose=0, callbacks=[callbacks.RemoteMonitor(root)])
+    with pytest.raises(ValueError, match="http://"):
+        callbacks.RemoteMonitor("file:///etc")

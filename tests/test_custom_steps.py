@@ -308,3 +308,53 @@ def test_changes_in_a_step_of_optimizers_state_and_generators() -> None:
     np.testing.assert_allclose(a1, a2, atol=8 * EPS)
     for a, b in zip(v1, v2, strict=True):
         np.testing.assert_allclose(a, b, rtol=8 * EPS, atol=8 * EPS)
+
+
+class Critic(keras.Model):
+    """A critic with a gradient penalty: the gradient of a gradient, at random points between real and made images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        keras.utils.set_random_seed(1)
+        self.score = keras.Sequential(
+            [
+                keras.Input((8, 8, 1)),
+                layers.Conv2D(6, 3, strides=2, padding="same"),
+                layers.LayerNormalization(),
+                layers.LeakyReLU(negative_slope=0.2),
+                layers.Flatten(),
+                layers.Dense(1),
+            ]
+        )
+        self.seeds = keras.random.SeedGenerator(3)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        real, made = data
+        with GradientTape() as tape:
+            alpha = keras.random.uniform((real.shape[0], 1, 1, 1), seed=self.seeds)
+            between = real + alpha * (made - real)
+            with GradientTape() as inner:
+                inner.watch(between)
+                scores = self.score(between, training=True)
+            slope = inner.gradient(scores, [between])[0]
+            norm = ops.sqrt(ops.sum(ops.square(slope), axis=[1, 2, 3]))
+            penalty = ops.mean((norm - 1.0) ** 2)
+            cost = ops.mean(self.score(made, training=True)) - ops.mean(self.score(real, training=True))
+            loss = cost + 10.0 * penalty
+        weights = self.score.trainable_variables
+        self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return {"cost": cost, "penalty": penalty}
+
+
+def test_a_gradient_penalty_in_a_compiled_step() -> None:
+    rng = np.random.default_rng(0)
+    real, made = (rng.random((16, 8, 8, 1), dtype=np.float32) for _ in range(2))
+    results = []
+    for eagerly in (False, True):
+        model = Critic()
+        model.compile(keras.optimizers.SGD(0.01), run_eagerly=eagerly, jit_compile=not eagerly)
+        results.append(model.fit(real, made, batch_size=8, epochs=3, shuffle=False, verbose=0).history)
+    for name, values in results[0].items():
+        # Six steps of SGD; norms are roots of sums of 64 squares.
+        np.testing.assert_allclose(values, results[1][name], rtol=0, atol=6 * 64 * EPS)
+    assert results[0]["penalty"][-1] < results[0]["penalty"][0]

@@ -298,3 +298,13 @@ def test_cache_folder(monkeypatch: pytest.MonkeyPatch, platform: str, variables:
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "platform", platform)
     assert cache_folder() == Path(expected).expanduser()
+
+
+def test_mnist_of_a_file_of_keras(tmp_path: Path) -> None:
+    """The archive that Keras keeps, by its absolute path."""
+    x, y = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28), np.array([3, 7], np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
+    (x_train, y_train), (x_test, y_test) = mnist.load_data(str(tmp_path / "mnist.npz"))
+    np.testing.assert_array_equal(x_train, x)
+    np.testing.assert_array_equal(y_train, y)
+    assert (x_test.shape, y_test.tolist()) == ((1, 28, 28), [3])

@@ -4,12 +4,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
 import oxiconv as keras
 from oxiconv import saving
-from reference.file_models import MODELS, fill, observe
+from reference.file_models import MODELS, data, fill, observe
 
 ARCHIVE = Path(__file__).parent / "reference" / "files.zip"
 STEPS = 3
@@ -76,3 +77,30 @@ def test_legacy_weights(folder: Path, expected: dict[str, Any], by_name: bool) -
         layer.name = name if by_name else f"other_{name}"
     model.load_weights(folder / "sequential_keras2_weights.h5", by_name=by_name)
     compare(observe(model, "sequential", 0), expected, "sequential_keras2")
+
+
+@pytest.mark.parametrize("style", ["Adam/{kind}/{variable}:0", "Adam/{variable}/{kind}:0"])
+def test_optimizers_of_keras_2(tmp_path: Path, style: str) -> None:
+    """Keras 2 has the slots in an order of its own, and no learning rate; the names tell what is what."""
+    x, y = data("sequential")
+    model = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.Flatten(), keras.layers.Dense(3, name="d")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.train_on_batch(x, y)
+    path = tmp_path / "m.h5"
+    model.save(path)
+    iteration, _, *slots = [v.numpy() for v in model.optimizer.variables]
+    names = ["Adam/iter:0"] + [style.format(kind=k, variable=v) for k in "mv" for v in ("d/kernel", "d/bias")]
+    arrays = [iteration, slots[0], slots[2], slots[1], slots[3]]
+    with h5py.File(path, "r+") as file:
+        del file["optimizer_weights"]
+        group = file.create_group("optimizer_weights")
+        group.attrs["weight_names"] = [name.encode() for name in names]
+        for name, array in zip(names, arrays, strict=True):
+            group[name] = array
+    again = saving.load_model(path)
+    for _ in range(3):
+        assert again.train_on_batch(x, y) == model.train_on_batch(x, y)
+    with h5py.File(path, "r+") as file:
+        file["optimizer_weights"].attrs["weight_names"] = [name.encode() for name in names[:-1]]
+    with pytest.warns(UserWarning, match="the optimizer starts anew"):
+        saving.load_model(path)

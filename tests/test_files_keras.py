@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import oxiconv as keras
-from reference.file_models import MODELS, Arrays, data, fill, observe
+from reference.file_models import MODELS, UNTRAINED, Arrays, data, fill, observe
 
 PYTHON = os.environ.get("OXICONV_KERAS_PYTHON")
 STEPS = 3
@@ -26,10 +26,11 @@ def test_keras_reads_our_files(tmp_path: Path) -> None:
     for name, make in MODELS.items():
         model = make(keras)
         fill(model)
-        for _ in range(2):
+        for _ in range(0 if name in UNTRAINED else 2):
             model.train_on_batch(*data(name))
         files = [f"{name}.keras", f"{name}.weights.h5", name]
-        files += [f"{name}.h5"] if name != "subclassed" else []  # Keras refuses: there is no place for a build shape
+        # Keras refuses the others: there is no place for a build shape, and cells and wrappers have no module.
+        files += [f"{name}.h5"] if name in ("sequential", "functional") else []
         for file in files:
             if file.endswith(".weights.h5"):
                 model.save_weights(tmp_path / file)

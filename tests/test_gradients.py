@@ -317,3 +317,41 @@ def test_zero_grad_begins_and_backward_ends_recording() -> None:
     loss.backward(retain_graph=True)
     loss.backward()
     np.testing.assert_allclose(kernel.grad[:, 0], 2 * ops.sum(tensor(4, 2), axis=0), rtol=8 * EPS)  # type: ignore[index]
+
+
+def test_a_training_without_state() -> None:
+    """JAX's way: losses and updates are functions of the values of variables."""
+
+    def build() -> tuple[keras.Model, Any]:
+        keras.utils.set_random_seed(1)
+        model = keras.Sequential(
+            [keras.Input((3,)), layers.Dense(4, activation="relu"), layers.BatchNormalization(), layers.Dense(1)]
+        )
+        model.compile(keras.optimizers.Adam(0.1), "mse")
+        return model, model.optimizer
+
+    x = np.random.default_rng(0).normal(size=(16, 3)).astype(np.float32)
+    y = x.sum(-1, keepdims=True)
+    model, optimizer = build()
+    optimizer.build(model.trainable_variables)
+
+    def loss_and_updates(trainable: Any, rest: Any) -> Any:
+        y_pred, rest = model.stateless_call(trainable, rest, x, training=True)
+        return keras.losses.MeanSquaredError()(y, y_pred), rest
+
+    trainable = [v.value for v in model.trainable_variables]
+    rest = [v.value for v in model.non_trainable_variables]
+    slots = [v.value for v in optimizer.variables]
+    before, losses = model.get_weights(), []
+    for _ in range(3):
+        (loss, rest), gradients = keras.value_and_grad(loss_and_updates, has_aux=True)(trainable, rest)
+        trainable, slots = optimizer.stateless_apply(slots, gradients, trainable)
+        losses.append(float(loss))
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    other, _ = build()
+    history = other.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history
+    # As in test_compiled_equals_eager, for 3 steps of 0.1.
+    assert losses == pytest.approx(history["loss"], abs=3 * 100 * EPS)
+    for value, variable in zip(trainable, other.trainable_variables, strict=True):
+        np.testing.assert_allclose(value, variable, rtol=0, atol=3 * 100 * EPS)

@@ -28,6 +28,7 @@ TENSORS: Groups = frozenset(
         "masks",
         "operators",
         "ops",
+        "pullback",
         "random",
         "symbolic",
         "tape",
@@ -63,6 +64,7 @@ MAY_IMPORT: dict[str, Groups] = {
     "callbacks": OPS | {"saving", "utils"},
     "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},
+    "applications": OPS | {"activations", "initializers", "layers", "models", "utils"},
     "datasets": Groups({"absent", "cache", "config", "images", "utils"}),
     # Modules whose names are all absent.
     **dict.fromkeys(("distillation", "distribution", "export", "legacy", "quantizers", "wrappers"), Groups({"absent"})),

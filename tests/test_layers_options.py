@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxiconv import GradientTape, Variable, initializers, layers, ops
+from oxiconv import GradientTape, Sequential, Variable, initializers, layers, ops
 from oxiconv.trace import Trace
 from reference.areas.layers import NORMALIZATIONS, SHAPES
 from reference.areas.windows import ADAPTIVE, CONVOLUTIONS, POOLINGS
@@ -181,3 +181,21 @@ def test_half_types(name: str, policy: str) -> None:
     want = wide(x).numpy()
     bits = 8 if "bfloat16" in policy else 11
     np.testing.assert_allclose(y.numpy().astype(np.float32), want, rtol=0, atol=27 * 2.0**-bits * np.abs(want).max())
+
+
+def test_spectral_normalization_in_compiled_training() -> None:
+    """The step is compiled, and changes the kernel from where the normalization put it, as eager training does."""
+    x, y = draw(8, 4), draw(8, 1, seed=1)
+    results = []
+    for eagerly in (False, True):
+        model = Sequential([layers.SpectralNormalization(layers.Dense(3)), layers.Dense(1)])
+        model.build((None, 4))
+        model.set_weights([draw(*w.shape, seed=i) for i, w in enumerate(model.weights)])
+        model.compile("sgd", "mse", run_eagerly=eagerly)
+        for _ in range(3):
+            model.train_on_batch(x, y)
+        results.append(model.get_weights())
+    # Three steps of sums of 32 terms of size up to 10, divided by a singular value near 1.
+    for compiled, eager in zip(*results, strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=0, atol=3 * 32 * 10 * EPS)
+    assert np.linalg.norm(results[0][0] - draw(4, 3, seed=0)) > 0.1

@@ -63,7 +63,7 @@ def test_nonzero() -> None:
     for got, wanted in zip(ops.nonzero(INTEGERS), INTEGERS.nonzero(), strict=True):
         assert got.dtype == "int32"
         np.testing.assert_array_equal(got.numpy(), wanted)
-    (places,) = ops.where([0.0, 2.0, 0.0, 3.0])  # type: ignore[misc]
+    (places,) = ops.where([0.0, 2.0, 0.0, 3.0])
     np.testing.assert_array_equal(places.numpy(), [1, 3])
     with pytest.raises(ValueError, match="both x1 and x2"):
         ops.where([True], [1.0])
@@ -73,7 +73,7 @@ def test_nonzero() -> None:
 def test_unique(axis: int | None) -> None:
     x = np.array([[1, 0, 1], [0, 2, 0], [1, 0, 1]], np.int32)
     results = ops.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
-    wanted = np.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    wanted: Any = np.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
     for got, expected in zip(results, wanted, strict=True):
         np.testing.assert_array_equal(
             got.numpy(), np.ravel(expected) if expected.ndim == 1 else expected.reshape(got.shape)

@@ -261,3 +261,18 @@ def test_arguments_of_old_scripts() -> None:
 def test_wrong_arguments(build: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adam", "Adagrad", "Adadelta", "Adamax", "Nadam", "Lion"])
+def test_an_update_is_one_map_per_variable(name: str) -> None:
+    """All slots and the variable are written in one pass over the gradient; what all share is computed once."""
+    optimizer = getattr(optimizers, name)(weight_decay=0.1, **({"momentum": 0.5} if name in ("SGD", "RMSprop") else {}))
+    variables = [Variable(draw(8, 8, seed=i), name=f"v{i}") for i in range(4)]
+    optimizer.build(variables)
+    with Trace() as trace:
+        optimizer.apply([trace.graph.input((8, 8), "float32", batched=False) for _ in variables], variables)
+        program = str(trace.compile([]))
+    results = [line for line in program.splitlines() if " = map " in line]
+    assert sum("float32[8, 8]" in line for line in results) == len(variables)
+    # Scalars: the count, the decay, and at most two factors of moments, each possibly for several maps.
+    assert sum("[8, 8]" not in line for line in results) <= 8

@@ -12,6 +12,7 @@ import pytest
 import oxiconv as keras
 from oxiconv import layers, ops
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer
+from oxiconv.trace import Trace
 from preprocessing_rows import PREPROCESSING
 
 RNG = np.random.default_rng(5)
@@ -95,6 +96,8 @@ def test_compiled_is_what_is_eager(cls: Any, arguments: dict[str, Any]) -> None:
     seen: list[Any] = []
 
     class Watching(keras.Model):
+        seen: Any = None
+
         def train_step(self, data: Any) -> Any:
             x, _ = keras.utils.unpack_x_y_sample_weight(data)[:2]
             y = self(x, training=True)
@@ -116,8 +119,8 @@ def test_compiled_is_what_is_eager(cls: Any, arguments: dict[str, Any]) -> None:
 def test_dicts_pass_whole(cls: Any, arguments: dict[str, Any]) -> None:
     labels = np.eye(8, dtype=np.float32)
     masks = RNG.integers(0, 3, (8, 12, 10, 1)).astype(np.float32)
-    boxes = {"boxes": np.tile([[1.0, 2.0, 6.0, 9.0]], (8, 2, 1)), "labels": np.tile([1, 2], (8, 1))}
-    data = {"images": X, "labels": labels, "segmentation_masks": masks, "other": np.arange(3)}
+    boxes: dict[str, Any] = {"boxes": np.tile([[1.0, 2.0, 6.0, 9.0]], (8, 2, 1)), "labels": np.tile([1, 2], (8, 1))}
+    data: dict[str, Any] = {"images": X, "labels": labels, "segmentation_masks": masks, "other": np.arange(3)}
     if cls is layers.CutMix:
         with pytest.raises(NotImplementedError, match="use MixUp"):
             cls(bounding_box_format="xyxy")({**data, "bounding_boxes": boxes}, training=True)
@@ -233,6 +236,7 @@ def test_a_box_stays_around_what_it_marks() -> None:
 
 
 def test_augmentation_within_fit() -> None:
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [
             keras.Input((12, 10, 3)),
@@ -292,7 +296,7 @@ def test_configurations_of_keras() -> None:
         (lambda: layers.RandomRotation(1.5), "factor as one or two numbers from -1.0 to 1.0, got 1.5"),
         (lambda: layers.RandomContrast((0.1, 0.2, 0.3)), "factor"),
         (lambda: layers.RandomZoom(-1.0), "height_factor|above -1"),
-        (lambda: layers.RandomBrightness(0.1, value_range=3), "value_range"),
+        (lambda: layers.RandomBrightness(0.1, value_range=(3,)), "value_range"),
         (lambda: layers.RandomFlip("sideways"), "mode"),
         (lambda: layers.RandomGaussianBlur(kernel_size=4), "odd"),
         (lambda: layers.RandomErasing(fill_value=[1.0, 2.0]), "one or three"),
@@ -336,3 +340,15 @@ def test_normalization_in_a_model_follows_adapt() -> None:
     y = model.predict(data, verbose=0)
     np.testing.assert_allclose(y.mean(0), 0.0, atol=1e-6)
     np.testing.assert_allclose(y.std(0), 1.0, atol=1e-6)
+
+
+def test_what_is_drawn_for_an_image_is_computed_with_it() -> None:
+    """Random numbers and all that follows from them belong to a shard; only the seeds' states are the whole batch's."""
+    with Trace() as trace:
+        y = trace.graph.input(X.shape, "float32")
+        for layer in (layers.RandomFlip(), layers.RandomRotation(0.1), layers.RandomZoom(0.1), layers.RandomHue(0.1)):
+            y = layer(y, training=True)
+        program = str(trace.compile([y]))
+    stages = [part for part in program.split("\nstage ") if part[1:].startswith((" (whole)", " (sharded)"))]
+    (sharded,) = (part for part in stages if "(sharded)" in part)
+    assert sharded.count("= random") == program.count("= random") == 5

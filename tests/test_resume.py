@@ -108,13 +108,13 @@ SOURCES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.filterwarnings("ignore:The data ran out before 4 steps")
-@pytest.mark.parametrize("name", SOURCES)
-@pytest.mark.parametrize(("kill", "freq"), [(12, 1), (13, 4), (12, "epoch"), (21, 3)])
+@pytest.mark.parametrize(
+    ("name", "kill", "freq"),
+    [("arrays", 12, 1), ("arrays", 12, "epoch"), ("arrays", 18, 3), *((name, 13, 4) for name in SOURCES)],
+)
 def test_the_same_bits(tmp_path: Path, name: str, kill: int, freq: Any) -> None:
     source, kwargs = SOURCES[name]
     whole, wanted = train(source, tmp_path / "a", None, freq, **kwargs)
-    if (name, kill) == ("across passes", 21):
-        kill = 13  # an epoch that begins within a pass ends with it, so there are fewer batches
     with pytest.raises(Killed):
         train(source, tmp_path / "b", kill, freq, **kwargs)
     assert (tmp_path / "b").exists() or freq == 4

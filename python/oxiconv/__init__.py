@@ -36,6 +36,7 @@ from oxiconv.variable import StatelessScope, Variable
 if TYPE_CHECKING:
     from oxiconv import (
         activations,
+        applications,
         backend,
         callbacks,
         config,
@@ -79,6 +80,7 @@ _operators.install(ops)
 _MODULES = frozenset(
     {
         "activations",
+        "applications",
         "backend",
         "callbacks",
         "config",
@@ -156,6 +158,7 @@ __all__ = [
     "Variable",
     "__version__",
     "activations",
+    "applications",
     "backend",
     "callbacks",
     "config",

@@ -56,6 +56,7 @@ ABSENT: dict[str, dict[str, str]] = {
         _TABLES: "Hashing HashedCrossing Discretization",
         _AUDIO: "MelSpectrogram STFTSpectrogram",
         _FOREIGN: "TorchModuleWrapper JaxLayer FlaxLayer TFSMLayer",
+        "use layers.Embedding, and ops.matmul with its embeddings transposed": "ReversibleEmbedding",
     },
     "initializers": {_AUDIO: "STFT STFTInitializer stft"},
     "utils": {
@@ -94,9 +95,10 @@ ABSENT: dict[str, dict[str, str]] = {
     "optimizers": {_OLD: "legacy"},
     "datasets": {_DATASET: "imdb reuters boston_housing california_housing"},
     "ops": {
-        _COMPLEX: (
-            "angle conj conjugate eig fft fft2 ifft2 imag irfft istft polar real rfft stft view_as_complex view_as_real"
-        ),
+        "forward derivatives are absent; use GradientTape": "jvp",
+        "it is absent; use ops.vectorized_map": "vectorize",
+        "it is absent; use NumPy's function on an array": "nextafter view",
+        _COMPLEX: ("eig fft fft2 ifft2 irfft istft polar rfft stft view_as_complex view_as_real"),
     },
 }
 
@@ -116,7 +118,8 @@ def refuse(module: str, name: str) -> NoReturn:
         AbsentError: Keras has it.
         AttributeError: Keras has it not either.
     """
-    why = reason(module.removeprefix("oxiconv").removeprefix("."), name) if not name.startswith("__") else None
+    known = module.removeprefix("oxiconv").removeprefix(".")
+    why = None if name.startswith("__") else reason(known, name) or reason(known.rpartition(".")[0], name)
     if why is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     raise AbsentError(f"{module}.{name}: {why}.")

@@ -31,10 +31,9 @@ def value_and_grad(
         gradient has the structure of the argument; zeros where the value does not depend on it.
 
     Example:
-        >>> from oxiconv import ops
-        >>> value, gradient = value_and_grad(lambda x: ops.sum(x * x))([1.0, 2.0])
-        >>> float(value), [float(g) for g in gradient]
-        (5.0, [2.0, 4.0])
+        >>> value, gradient = value_and_grad(lambda p: p["a"] * p["b"])({"a": 2.0, "b": 5.0})
+        >>> float(value), {name: float(g) for name, g in gradient.items()}
+        (10.0, {'a': 5.0, 'b': 2.0})
     """
     several = not isinstance(argnums, int)
     places = tuple(argnums) if isinstance(argnums, (list, tuple)) else (argnums,)

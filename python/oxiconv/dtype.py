@@ -54,10 +54,18 @@ def standardize_dtype(dtype: Any) -> DTypeName:
 def result_type(*dtypes: Any) -> DTypeName:
     """The type of an operation on these types: the last of bool, uint8, int32, int64, float16 or bfloat16, float32.
 
+    Python's `int` and `float` take the width of what they meet.
+
     >>> result_type("bool", "int32"), result_type("int64", "float16"), result_type("float16", "bfloat16")
     ('int32', 'float16', 'float32')
+    >>> result_type("float16", float), result_type("uint8", int), result_type("uint8", float)
+    ('float16', 'uint8', 'float32')
     """
-    names = {standardize_dtype(d) for d in dtypes}
+    names = {standardize_dtype(d) for d in dtypes if d is not int and d is not float}
+    if any(d is float for d in dtypes) and not names & _FLOATS:
+        names.add("float32")
+    if any(d is int for d in dtypes) and not names - {"bool"}:
+        names.add("int32")
     if names >= _HALVES:
         return "float32"
     return max(names, key=DTYPES.index, default="float32")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from oxiconv import trace
 from oxiconv._core import DTypeError, GraphError, Tensor
+from oxiconv.dtype import is_float
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,17 +81,43 @@ class Operators:
         return ops.absolute(self)
 
     def __invert__(self) -> Tensor:
-        return ops.logical_not(_truth(self))
+        return ops.bitwise_invert(_bits(self))
 
     def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(_truth(self), _truth(other))
+        return ops.bitwise_and(_bits(self), _bits(other))
 
     __rand__ = __and__
 
     def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(_truth(self), _truth(other))
+        return ops.bitwise_or(_bits(self), _bits(other))
 
     __ror__ = __or__
+
+    def __xor__(self, other: Any) -> Tensor:
+        return ops.bitwise_xor(_bits(self), _bits(other))
+
+    __rxor__ = __xor__
+
+    def __lshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(_bits(self), _bits(other))
+
+    def __rlshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_left_shift(_bits(other), _bits(self))
+
+    def __rshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(_bits(self), _bits(other))
+
+    def __rrshift__(self, other: Any) -> Tensor:
+        return ops.bitwise_right_shift(_bits(other), _bits(self))
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(self, other), ops.mod(self, other)
+
+    def __rdivmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return ops.floor_divide(other, self), ops.mod(other, self)
+
+    def __round__(self, ndigits: int | None = None) -> Tensor:
+        return ops.round(self, ndigits or 0)
 
     def __lt__(self, other: Any) -> Tensor:
         return ops.less(self, other)
@@ -144,6 +171,9 @@ class Values(Operators):
     def __iter__(self) -> Iterator[Tensor]:
         return (ops.get_item(self, i) for i in range(len(self)))
 
+    def __contains__(self, value: Any) -> bool:
+        return bool(_item(ops.any(ops.equal(self, value)), "in"))
+
     def item(self) -> float | int | bool:
         """The value of a tensor with one element, as a Python number."""
         return _item(self, "item")
@@ -152,9 +182,11 @@ class Values(Operators):
         return format(_item(self, "format"), spec) if spec else str(self)
 
 
-def _truth(x: Any) -> Any:
-    if ops.dtype(x) != "bool":
-        raise DTypeError(f"bitwise operator: expected truth values, got {ops.dtype(x)}; use ops.logical_* for non-zero")
+def _bits(x: Any) -> Any:
+    if is_float(ops.dtype(x)):
+        raise DTypeError(
+            f"bitwise operator: expected truth values or integers, got {ops.dtype(x)}; use ops.logical_* for non-zero"
+        )
     return x
 
 

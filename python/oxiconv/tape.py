@@ -11,16 +11,14 @@ import numpy as np
 
 from oxiconv import _core, trace, tree
 from oxiconv._core import GraphError, Tensor
+from oxiconv.pullback import Custom, add, graph_gradient, pull
 from oxiconv.tensor import convert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from oxiconv.variable import Variable
-
-    # Cotangents of sources, given a target and its cotangent (ones if None); None where unconnected.
-    Pullback = Callable[[Tensor, Sequence[Tensor], Tensor | None], list[Tensor | None]]
 
 
 class _Stack(threading.local):
@@ -74,68 +72,15 @@ def recording() -> list[GradientTape]:
     return list(_stack.tapes)
 
 
-class Custom:
-    """Something computed that has a gradient function of its own.
-
-    Args:
-        inputs: what it was computed of.
-        outputs: detached results.
-        gradient: takes the cotangents of the outputs, gives those of the inputs.
-    """
-
-    def __init__(
-        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], gradient: Callable[..., Sequence[Tensor | None]]
-    ) -> None:
-        self.inputs = list(inputs)
-        self.outputs = list(outputs)
-        self.gradient = gradient
-        active = trace.current()
-        if active is not None and any(t.traced for t in self.outputs):
-            active.custom.append(self)
-        for tape in _stack.tapes:
-            tape._custom.append(self)
-            for output in self.outputs:
-                tape._watch(output)
-
-
-def pull(
-    pullback: Pullback, custom: Sequence[Custom], target: Tensor, sources: Sequence[Tensor], seed: Tensor | None
-) -> list[Tensor | None]:
-    """Cotangents of `sources`, through what `pullback` knows and through `custom` in between.
-
-    The outputs of custom functions are first sources like others. What arrives there is then given to their gradient
-    functions, last made first, whose results are targets' cotangents again.
-    """
-    every = [*sources, *(t for node in custom for t in node.outputs)]
-    total = pullback(target, every, seed)
-    for node in reversed(custom):
-        before = len(every) - len(node.outputs)
-        arrived, every, total = total[before:], every[:before], total[:before]
-        if all(g is None for g in arrived):
-            continue
-        upstream = [
-            convert(np.zeros(t.shape, np.float32), t.dtype) if g is None else g
-            for g, t in zip(arrived, node.outputs, strict=True)
-        ]
-        for t, g in zip(node.inputs, node.gradient(*upstream), strict=True):
-            if g is not None:
-                total = [_add(a, b) for a, b in zip(total, pullback(t, every, g), strict=True)]
-    return total
-
-
-def graph_gradient(
-    active: trace.Trace, target: Tensor, sources: Sequence[Tensor], seed: Tensor | None = None
-) -> list[Tensor | None]:
-    """Cotangents of values of a trace; None where unconnected."""
-
-    def pullback(of: Tensor, to: Sequence[Tensor], weights: Tensor | None) -> list[Tensor | None]:
-        # A value with data does not depend on one that is traced, nor is it a source of the trace.
-        known = [s for s in to if s.traced]
-        weighted = of if weights is None else _core.binary("mul", of, _core.detach(weights))
-        found = iter(active.graph.grad(weighted, known) if of.traced else [None] * len(known))
-        return [next(found) if s.traced else None for s in to]
-
-    return pull(pullback, active.custom, target, sources, seed)
+def record(custom: Custom) -> None:
+    """Tells the running trace, or the recording tapes, of something that has a gradient of its own."""
+    active = trace.current()
+    if active is not None and any(t.traced for t in custom.outputs):
+        active.custom.append(custom)
+    for tape in _stack.tapes:
+        tape._custom.append(custom)
+        for output in custom.outputs:
+            tape._watch(output)
 
 
 class GradientTape:
@@ -143,6 +88,9 @@ class GradientTape:
 
     Trainable variables read in the block are watched; `watch` adds other tensors. A tape serves one `gradient` or
     `jacobian` call unless `persistent`. Tapes nest, for gradients of gradients.
+
+    In a step that is traced the graph is the record. A tensor as a source is then differentiated through all that the
+    target was computed of, also what was computed before the tape began; `ops.stop_gradient` keeps that out.
 
     >>> from oxiconv import Variable, ops
     >>> v = Variable(3.0)
@@ -257,7 +205,7 @@ class GradientTape:
                 raise ValueError(
                     f"GradientTape.gradient: expected output_gradients of shape {t.shape}, got {seed.shape}"
                 )
-            total = [_add(a, b) for a, b in zip(total, self._by_source(t, flat, seed), strict=True)]
+            total = [add(a, b) for a, b in zip(total, self._by_source(t, flat, seed), strict=True)]
         return tree.pack_sequence_as(
             sources, [_finish(g, s, unconnected_gradients) for g, s in zip(total, flat, strict=True)]
         )
@@ -388,16 +336,10 @@ def _value(x: Any) -> Tensor:
     return x
 
 
-def _add(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    if a is None or b is None:
-        return a if b is None else b
-    return _core.binary("add", a, b)
-
-
 def _sum(parts: Sequence[Tensor | None]) -> Tensor | None:
     total: Tensor | None = None
     for part in parts:
-        total = _add(total, part)
+        total = add(total, part)
     return total
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
 
-    from oxiconv.tape import Custom
+    from oxiconv.pullback import Custom
     from oxiconv.variable import Variable
 
 

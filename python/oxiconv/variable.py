@@ -102,7 +102,10 @@ class Variable(Values):
     @property
     def value(self) -> Tensor:
         """The tensor held now; within a trace, the traced value; in an `AutocastScope`, in its element type."""
-        held = tape.observe(self, self._held()) if self._trainable else self._held()
+        given = None if _scopes.stateless is None else _scopes.stateless.values.get(self)
+        held = self._held() if given is None else given
+        if self._trainable and given is None:
+            held = tape.observe(self, held)
         if self.grad is not None:
             self._shown = tape.show(self, held)
         return held if _scopes.autocast is None or self.dtype == held.dtype else _core.cast(held, self.dtype)

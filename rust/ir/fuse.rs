@@ -194,13 +194,22 @@ impl Fuser<'_> {
                 inputs.len() - 1
             })
         };
+        // What the composed expression is computed in must be what each of its parts was written for.
+        let dtype = self.ty(reader).dtype;
+        let mut settled = arithmetic_of(outer, args.iter().map(|a| self.ty(*a).dtype), dtype);
         let mut fed: Vec<(Option<&Expr>, Vec<usize>)> = Vec::new();
         let mut nodes = outer.nodes().len();
         for &arg in args {
             let inner = maps[arg.index()].as_ref().filter(|(e, reads)| {
-                nodes + e.nodes().len() <= MAX_NODES
+                let own = arithmetic_of(e, reads.iter().map(|r| r.ty.dtype), self.ty(arg).dtype);
+                let fits = nodes + e.nodes().len() <= MAX_NODES
                     && inputs.len() + reads.len() + args.len() <= MAX_INPUTS
-                    && self.may_inline(arg, reader, e)
+                    && (own.is_none() || settled.is_none() || own == settled)
+                    && self.may_inline(arg, reader, e, own);
+                if fits {
+                    settled = settled.or(own);
+                }
+                fits
             });
             if let Some((e, reads)) = inner {
                 nodes += e.nodes().len();
@@ -217,31 +226,23 @@ impl Fuser<'_> {
     }
 
     /// Whether the map `inner` is computed inside `reader` instead of being stored.
-    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr) -> bool {
-        let (inner_node, reader_node) = (self.graph.node(inner), self.graph.node(reader));
-        let arithmetic = |id: NodeId| match &self.graph.node(id).op {
-            Op::Map { expr, dtype } => {
-                expr.arithmetic(self.graph.node(id).args.iter().map(|a| self.ty(*a).dtype).chain([*dtype]))
-            }
-            _ => Arithmetic::F32,
-        };
-        let [made_in, read_in] = [inner, reader].map(arithmetic);
+    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, own: Option<Arithmetic>) -> bool {
         // A stored value is converted to its dtype; only where that changes nothing can storing be skipped.
-        let exact = inner_node.ty.dtype == DType::F32
-            || (inner_node.ty.dtype == DType::Bool && is_predicate(e))
-            || (inner_node.ty.dtype == DType::I32 && made_in == Arithmetic::I32 && read_in == Arithmetic::I32)
-            || (inner_node.ty.dtype == DType::I64 && made_in == Arithmetic::I64 && read_in == Arithmetic::I64);
-        let same_arithmetic =
-            !matches!(reader_node.op, Op::Map { .. }) || made_in == read_in || inner_node.ty.dtype == DType::Bool;
+        let exact = match self.ty(inner).dtype {
+            DType::F32 => true,
+            DType::Bool => is_predicate(e),
+            DType::I32 => own == Some(Arithmetic::I32),
+            DType::I64 => own == Some(Arithmetic::I64),
+            DType::U8 | DType::F16 | DType::Bf16 => false,
+        };
         let together = self.class(inner) == self.class(reader) || self.class(reader) == Class::Sum;
         exact
-            && same_arithmetic
             && together
             && self.split.time[inner.index()] == self.split.time[reader.index()]
             && (self.uses[inner.index()] == 1
                 // Results of a whole stage that build on each other (optimizer slots, then the weight) meet again in
                 // `merge_maps`, where what they share is computed once.
-                || (self.class(reader) == Class::Whole && matches!(reader_node.op, Op::Map { .. }))
+                || (self.class(reader) == Class::Whole && matches!(self.graph.node(reader).op, Op::Map { .. }))
                 || (e.nodes().len() <= CHEAP_NODES && !e.nodes().iter().any(|n| is_costly(*n))))
     }
 
@@ -415,6 +416,18 @@ fn is_sliced(op: &Op, i: usize, rank: usize) -> bool {
         Op::Random { .. } => false,
         _ => true,
     }
+}
+
+/// What an expression of inputs of these types is computed in; none if it gives the same in any: comparisons and logic
+/// of truth values and bytes.
+fn arithmetic_of(e: &Expr, inputs: impl Iterator<Item = DType> + Clone, dtype: DType) -> Option<Arithmetic> {
+    let bytes = inputs.clone().chain([dtype]).all(|d| matches!(d, DType::Bool | DType::U8));
+    let logic = |n: &expr::Node| match *n {
+        expr::Node::In(_) | expr::Node::Const(_) | expr::Node::Select(..) => true,
+        expr::Node::Binary(op, ..) => op.is_predicate(),
+        expr::Node::Unary(op, _) => matches!(op, crate::Unary::Not | crate::Unary::IsNan),
+    };
+    (!(bytes && e.nodes().iter().all(logic))).then(|| e.arithmetic(inputs.chain([dtype])))
 }
 
 fn is_predicate(e: &Expr) -> bool {

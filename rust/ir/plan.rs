@@ -6,7 +6,8 @@ use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
 use crate::sums::join;
-use crate::{Op, Result, Type};
+use crate::{Op, Result, Seat, Type};
+use rustc_hash::FxHashSet;
 
 /// What to compute, of which arguments.
 #[derive(Debug, Clone)]
@@ -26,6 +27,10 @@ const SHARD_BYTES: usize = 768 << 10;
 const MAX_TASKS: usize = 16;
 /// Samples per task that a batch is cut down to while they fit the cache: kernels need some rows.
 const MIN_TASK: usize = 4;
+/// Samples per shard up to which reading kernels again, for each shard, may cost as much as activations that leave the
+/// cache and return. A recursion reads its kernel at each step, and then a few more samples at a time are better than
+/// activations that fit.
+const MAX_ROWS: usize = 8;
 /// Most bytes of partial sums; beyond it there are fewer tasks.
 const PARTIAL_BYTES: usize = 256 << 20;
 
@@ -255,13 +260,29 @@ impl<'a> Planner<'a> {
             })
             .max()
             .unwrap_or(0);
-        let fits = (SHARD_BYTES / widest.max(1)).max(1);
+        let rows = (self.repeated_kernels() / (2 * widest.max(1))).min(MAX_ROWS);
+        let fits = (SHARD_BYTES / widest.max(1)).max(rows).max(1);
         let partial: usize = self.partials.iter().map(|(_, p)| self.values[*p].ty.bytes()).sum();
         let tasks = MAX_TASKS.min((PARTIAL_BYTES / partial.max(1)).max(1));
-        let task = n.div_ceil(tasks).max(fits.min(MIN_TASK).min(n));
+        let task = n.div_ceil(tasks).max(fits.min(MIN_TASK.max(rows)).min(n));
         // Shards of a task are as equal as can be.
         let shard = task.div_ceil(task.div_ceil(fits));
         Sharding { samples: n, shard, task }
+    }
+
+    /// Bytes of kernels that a shard reads again, as the steps of a recursion do.
+    fn repeated_kernels(&self) -> usize {
+        let mut read = FxHashSet::default();
+        let mut bytes = 0;
+        let sharded = (0..self.stages.len()).filter(|&s| self.is_sharded(s));
+        for step in sharded.flat_map(|s| &self.stages[s]) {
+            let Kind::Product { solve, .. } = &step.kind else { continue };
+            let Some(kernel) = Seat::Kernel.position(*solve).map(|p| &step.reads[p]) else { continue };
+            if !kernel.sliced && !read.insert((kernel.node, *solve)) {
+                bytes += kernel.ty.bytes();
+            }
+        }
+        bytes
     }
 
     /// Life within a stage, counted in steps.

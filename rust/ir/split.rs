@@ -73,11 +73,11 @@ impl Split {
             if !flags.contains(&true) {
                 continue;
             }
-            // Values that depend on no batch but stand beside one (noise, a repeated scalar) are made shard by shard.
+            // Values that depend on no batch but stand beside one (noise, a repeated scalar, what is computed of these)
+            // are made shard by shard.
             for (i, &a) in node.args.iter().enumerate() {
-                if !flags[i] && self.can_adopt(graph, a) && lines_up(&node.op, i) {
-                    self.adopt(graph, a);
-                    flags[i] = true;
+                if !flags[i] && lines_up(&node.op, i) {
+                    flags[i] = self.adopt(graph, a);
                 }
             }
             let types: Vec<_> = node.args.iter().map(|a| graph.node(*a).ty.clone()).collect();
@@ -89,28 +89,47 @@ impl Split {
         }
     }
 
-    /// Whether a batch-independent node can be computed by slices of axis 0.
-    fn can_adopt(&self, graph: &Graph, id: NodeId) -> bool {
+    /// Makes a batch-independent node, and what it is made of, a shard's work, if slices of axis 0 can be computed alone.
+    fn adopt(&mut self, graph: &Graph, id: NodeId) -> bool {
+        let mut found = vec![];
+        let adopted = self.is_adoptable(graph, id, &mut found);
+        if adopted {
+            found.iter().for_each(|a| self.class[a.index()] = Class::Shard);
+        }
+        adopted
+    }
+
+    /// Whether a node is such; `found` gets those that would be adopted.
+    fn is_adoptable(&self, graph: &Graph, id: NodeId, found: &mut Vec<NodeId>) -> bool {
         let node = graph.node(id);
+        if self.is_batched(id) || found.contains(&id) {
+            return true;
+        }
         if self.class[id.index()] != Class::Whole || node.ty.dims.first().is_none_or(|d| d % self.samples != 0) {
             return false;
         }
-        match &node.op {
+        let adoptable = match &node.op {
             Op::Random { .. } => true,
             // What is repeated along axis 0 must not itself be cut: each sample reads all of it.
-            Op::Broadcast { axes, .. } => axes.contains(&0) && !self.is_batched(node.args[0]),
-            Op::Map { .. } => node.args.iter().all(|a| self.can_adopt(graph, *a)),
-            _ => false,
-        }
-    }
-
-    fn adopt(&mut self, graph: &Graph, id: NodeId) {
-        self.class[id.index()] = Class::Shard;
-        if let Op::Map { .. } = graph.node(id).op {
-            for &a in &graph.node(id).args {
-                self.adopt(graph, a);
+            Op::Broadcast { axes, .. } if axes.contains(&0) => !self.is_batched(node.args[0]),
+            Op::Map { .. }
+            | Op::Cast(_)
+            | Op::Broadcast { .. }
+            | Op::Reshape(_)
+            | Op::Permute(_)
+            | Op::Slice { .. }
+            | Op::Pad { .. }
+            | Op::Concat(_) => {
+                let types: Vec<_> = node.args.iter().map(|a| graph.node(*a).ty.clone()).collect();
+                node.op.batch(self.samples, &vec![true; types.len()], &types) == Batch::Each
+                    && node.args.iter().all(|a| self.is_adoptable(graph, *a, found))
             }
+            _ => false,
+        };
+        if adoptable {
+            found.push(id);
         }
+        adoptable
     }
 
     fn schedule(&mut self, graph: &Graph) {
@@ -151,7 +170,7 @@ fn samples(graph: &Graph, batched: &[bool]) -> usize {
 /// Whether argument `i` of the op has its axis 0 beside that of the batched arguments.
 fn lines_up(op: &Op, i: usize) -> bool {
     match op {
-        Op::Map { .. } | Op::Concat(_) => true,
+        Op::Map { .. } | Op::Concat(_) | Op::GatherEach { .. } | Op::ScatterEach { .. } => true,
         Op::Product { .. } => i == 0,
         _ => false,
     }

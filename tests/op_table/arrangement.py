@@ -185,7 +185,7 @@ def _made() -> Iterator[Case]:
         (ops.empty, np.zeros((2, 0)), lambda: ops.empty((2, 0))),
         (ops.eye, np.eye(3, 4, 1), lambda: ops.eye(3, 4, 1)),
         (ops.full, np.full((2, 3), 1.5), lambda: ops.full((2, 3), 1.5)),
-        (ops.full, np.full(3, 7), lambda: ops.full(3, 7)),
+        (ops.full, np.full(3, 7.0), lambda: ops.full(3, 7)),
         (ops.identity, np.eye(3), lambda: ops.identity(3)),
         (ops.linspace, np.linspace(0, 3, 7), lambda: ops.linspace(0, 3, 7)),
         (ops.linspace, np.linspace(0, 4, 4, endpoint=False), lambda: ops.linspace(0, 4, 4, endpoint=False)),

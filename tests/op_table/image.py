@@ -103,7 +103,7 @@ def _outside(i: int, size: int, mode: str) -> int | None:
         line = [*range(size), *range(size - 2, 0, -1)]
     else:
         line = [*range(size), *range(size - 1, -1, -1)] if mode == "reflect" else [*range(size)]
-    return line[i % len(line)]
+    return int(line[i % len(line)])
 
 
 def _at(x: Array, y: float, z: float, mode: str, fill: float, linear: bool) -> Array:

@@ -173,15 +173,21 @@ def _scores() -> Iterator[Case]:
     )
     yield row(
         ops.multi_hot,
-        lambda i: np.array([[[int(c in i[b, :, t]) for c in range(5)] for t in range(3)] for b in range(2)]).astype(
-            np.int32
-        ),
+        lambda i: np.array([[[int(c in i[b, :, t]) for c in range(5)] for t in range(3)] for b in range(2)], np.int32),
         [draw.integers(0, 5, 2, 4, 3)],
+        EXACT,
+        "deep",
+        num_classes=5,
+        dtype="int32",
+    )
+    yield row(
+        ops.multi_hot,
+        lambda i: np.array([[float(c == i[0, t]) for t in range(4)] for c in range(5)]),
+        [draw.integers(0, 5, 1, 4)],
         EXACT,
         "axis",
         num_classes=5,
-        axis=1,
-        dtype="int32",
+        axis=0,
     )
 
 

@@ -176,7 +176,7 @@ def _pairs() -> Iterator[Case]:
 
 
 def _histograms() -> Iterator[Case]:
-    x = draw.spread(4, 9)
+    x = draw.spread(36)
 
     def counted(x: Array, **settings: Any) -> list[Array]:
         counts, edges = np.histogram(x, **settings)

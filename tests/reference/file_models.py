@@ -112,7 +112,41 @@ def subclassed(k: Any) -> Any:
     return model
 
 
-MODELS: dict[str, Callable[[Any], Any]] = {"sequential": sequential, "functional": functional, "subclassed": subclassed}
+def layered(k: Any) -> Any:
+    """One of each kind of layer that has weights or settings of its own; untrained, and SGD without momentum."""
+    image, steps = k.Input((6, 6, 3), name="image"), k.Input((5, 4), name="steps")
+    x = k.layers.RandomFlip(seed=1)(image)
+    x = k.layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 2.0, 3.0])(x)
+    x = k.layers.SpectralNormalization(k.layers.Conv2D(4, 3, padding="same", name="inner_conv"), name="spectral")(x)
+    x = k.layers.PReLU(shared_axes=[1, 2])(k.layers.GroupNormalization(2)(x))
+    x = k.layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same")(x)
+    x = k.layers.Conv2DTranspose(4, 3, strides=2, padding="same")(k.layers.ReLU(6.0, negative_slope=0.1)(x))
+    x = k.layers.Cropping2D(((1, 0), (0, 2)))(k.layers.UpSampling2D(2, interpolation="bilinear")(x))
+    x = k.layers.GaussianDropout(0.1)(k.layers.ZeroPadding2D(1)(x))
+    x = k.layers.GlobalMaxPooling2D()(k.layers.AveragePooling2D(3, strides=2, padding="same")(x))
+    y = k.layers.Bidirectional(k.layers.LSTM(3, return_sequences=True), merge_mode="concat")(steps)
+    y = k.layers.MultiHeadAttention(2, 3, dropout=0.1)(y, y)
+    y = k.layers.TimeDistributed(k.layers.Dense(4, activation="silu"))(y)
+    y = k.layers.Conv1D(4, 2, padding="causal", dilation_rate=2)(y)
+    y = k.layers.RNN(k.layers.StackedRNNCells([k.layers.LSTMCell(3), k.layers.GRUCell(4)]), return_sequences=True)(y)
+    y = k.layers.RMSNormalization()(k.layers.EinsumDense("abc,cd->abd", output_shape=(None, 4), bias_axes="d")(y))
+    y = k.layers.SimpleRNN(3)(k.layers.GRU(4, return_sequences=True, reset_after=False)(y))
+    joined = k.layers.UnitNormalization()(k.layers.Concatenate()([x, y]))
+    z = k.layers.Multiply()([k.layers.Dense(4, name="a")(joined), k.layers.Dense(4, name="b")(joined)])
+    z = k.layers.Permute((2, 1))(k.layers.Reshape((2, 2))(z))
+    model = k.Model([image, steps], k.layers.Flatten()(z), name="layered")
+    model.compile(k.optimizers.SGD(0.01), loss="mae")
+    return model
+
+
+MODELS: dict[str, Callable[[Any], Any]] = {
+    "sequential": sequential,
+    "functional": functional,
+    "subclassed": subclassed,
+    "layered": layered,
+}
+# Models that are not trained on where they are compared: random layers are active in training.
+UNTRAINED = ("layered",)
 
 
 def data(name: str) -> tuple[Any, Any]:
@@ -124,6 +158,8 @@ def data(name: str) -> tuple[Any, Any]:
 
     if name == "sequential":
         return normal(6, 6, 6, 2), np.array([0, 1, 2, 2, 1, 0])
+    if name == "layered":
+        return [normal(4, 6, 6, 3), normal(4, 5, 4)], normal(4, 4)
     if name == "functional":
         kinds = np.eye(2, dtype=np.float32)[[0, 1, 1, 0, 1]]
         return [normal(5, 4, 4, 2), normal(5, 3)], {"kind": kinds, "size": normal(5, 1)}
@@ -133,7 +169,9 @@ def data(name: str) -> tuple[Any, Any]:
 def fill(model: Any) -> None:
     """Gives a model weights that differ from any initializer's; variances stay positive."""
     random = np.random.default_rng(7)
-    model.set_weights([np.abs(random.normal(scale=0.5, size=w.shape)) + 0.1 for w in model.get_weights()])
+    kept = [w for w in model.get_weights() if np.issubdtype(w.dtype, np.floating)]
+    assert len(kept) == len(model.weights)
+    model.set_weights([np.abs(random.normal(scale=0.5, size=w.shape)) + 0.1 for w in kept])
 
 
 def as_dict(outputs: Any) -> Arrays:
@@ -149,7 +187,7 @@ def observe(model: Any, name: str, steps: int) -> Arrays:
     """What a model predicts, and if it is trained further: the loss of each step, and what it predicts then."""
     x, y = data(name)
     seen = {f"before/{key}": value for key, value in as_dict(model.predict_on_batch(x)).items()}
-    if steps:
+    if steps and name not in UNTRAINED:
         losses = [model.train_on_batch(x, y, return_dict=True)["loss"] for _ in range(steps)]
         seen["losses"] = np.asarray(losses, np.float64)
         seen |= {f"after/{key}": value for key, value in as_dict(model.predict_on_batch(x)).items()}

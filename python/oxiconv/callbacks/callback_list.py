@@ -13,7 +13,7 @@ from oxiconv.utils.python_utils import pythonify_logs
 _HOOKS = {
     **{f"on_{phase}_{when}": 0 for phase in ("train", "test", "predict") for when in ("begin", "end")},
     **{f"on_{phase}_batch_{when}": 1 for phase in ("train", "test", "predict") for when in ("begin", "end")},
-    **{f"on_epoch_{when}": 1 for when in ("begin", "end")},
+    **{f"on_{what}_{when}": 1 for what in ("epoch", "batch") for when in ("begin", "end")},
 }
 # Hooks whose logs are the results of an epoch or an evaluation.
 _RESULTS = frozenset({"on_epoch_end", "on_train_end", "on_test_end"})

@@ -87,6 +87,7 @@ class ProgbarLogger(Callback):
 
     def _finish(self, logs: Logs) -> None:
         if self._bar is not None:
-            self._bar.target = self._bar.target or self._seen
+            # A pass over data of unknown length has told it.
+            self._steps = self._bar.target = self._steps or self._seen
             self._bar.update(self._seen, list((logs or {}).items()), finalize=True)
             self._bar = None

@@ -1,5 +1,9 @@
 """MNIST: 70,000 handwritten digits (LeCun, Cortes, Burges 1998)."""
 
+import os
+
+import numpy as np
+
 from oxiconv.datasets._idx import IdxSet, Split
 
 _SET = IdxSet(
@@ -17,12 +21,16 @@ _SET = IdxSet(
 )
 
 
-def load_data() -> tuple[Split, Split]:
+def load_data(path: str = "mnist.npz") -> tuple[Split, Split]:
     """Loads MNIST.
 
     The four original files, `train-images-idx3-ubyte.gz` and so on, are read from the folder `mnist` below the folder
     that the environment variable `OXICONV_DATA_DIR` names. Without that variable they are kept in the cache folder
     (`oxiconv.cache.cache_folder`) and downloaded on first use.
+
+    Args:
+        path: an absolute path reads that file, with the arrays `x_train`, `y_train`, `x_test` and `y_test`, as Keras
+            keeps it. Another name changes nothing.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`: pictures are uint8 `[60000, 28, 28]` and `[10000, 28, 28]`; labels
@@ -35,4 +43,7 @@ def load_data() -> tuple[Split, Split]:
     >>> from oxiconv.datasets import mnist
     >>> (x_train, y_train), (x_test, y_test) = mnist.load_data()  # doctest: +SKIP
     """
+    if os.path.isabs(path):
+        with np.load(path, allow_pickle=False) as file:
+            return (file["x_train"], file["y_train"]), (file["x_test"], file["y_test"])
     return _SET.load()

@@ -149,7 +149,7 @@ class BaseConv(Layer):
             first = self.data_format == "channels_first"
             bias = ops.reshape(self.bias, (1, -1, *(1,) * self.rank)) if first else self.bias
             outputs = ops.add(outputs, bias)
-        result: Tensor = self.activation(outputs)
+        result: Tensor = outputs if self.activation is None else self.activation(outputs)
         return result
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ class Dense(Layer):
         outputs = ops.matmul(inputs, self.kernel)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
-        result: Tensor = self.activation(outputs)
+        result: Tensor = outputs if self.activation is None else self.activation(outputs)
         return result
 
 

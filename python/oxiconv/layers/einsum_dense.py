@@ -136,7 +136,7 @@ class EinsumDense(Layer):
         outputs = ops.einsum(equation, inputs, self._kernel)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
-        result: Tensor = self.activation(outputs)
+        result: Tensor = outputs if self.activation is None else self.activation(outputs)
         return result
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from oxiconv import tree
-from oxiconv.tensor import ShapeError
+from oxiconv.tensor import ShapeError, Tensor
 
 
 class InputSpec:
@@ -63,36 +63,40 @@ class InputSpec:
 
     def problem(self, shape: tuple[int | None, ...], dtype: str) -> str | None:
         """What is wrong with an input, as "expected …, got …"; None if nothing."""
-        got = f"got shape {shape}"
-        if self.ndim is not None and len(shape) != self.ndim:
-            return f"expected {self.ndim} axes, {got}"
-        if self.max_ndim is not None and len(shape) > self.max_ndim:
-            return f"expected at most {self.max_ndim} axes, {got}"
-        if self.min_ndim is not None and len(shape) < self.min_ndim:
-            return f"expected at least {self.min_ndim} axes, {got}"
+        count = len(shape)
+        if self.ndim is not None and count != self.ndim:
+            return f"expected {self.ndim} axes, got shape {shape}"
+        if self.max_ndim is not None and count > self.max_ndim:
+            return f"expected at most {self.max_ndim} axes, got shape {shape}"
+        if self.min_ndim is not None and count < self.min_ndim:
+            return f"expected at least {self.min_ndim} axes, got shape {shape}"
         if self.dtype is not None and dtype != self.dtype:
             return f"expected {self.dtype}, got {dtype}"
-        wanted = {**dict(enumerate(self.shape or ())), **self.axes}
-        for axis, size in wanted.items():
-            if size is not None and -len(shape) <= axis < len(shape) and shape[axis] not in (size, None):
-                return f"expected size {size} of axis {axis}, {got}"
+        for axis, size in self.axes.items() if self.shape is None else (*enumerate(self.shape), *self.axes.items()):
+            if size is not None and -count <= axis < count and shape[axis] not in (size, None):
+                return f"expected size {size} of axis {axis}, got shape {shape}"
         return None
 
 
-def check(spec: Any, inputs: Any, layer: str) -> None:
+def check(spec: Any, inputs: Any, layer: Any) -> None:
     """Raises `ShapeError` if the inputs of a layer are not what its `InputSpec`s say."""
+    if isinstance(spec, InputSpec) and isinstance(inputs, Tensor):  # nearly every call
+        problem = spec.problem(inputs.shape, inputs.dtype)
+        if problem is not None:
+            raise ShapeError(f"{layer._label}: {problem}")
+        return
     if spec is None:
         return
     specs, values = tree.flatten(spec), tree.flatten(inputs)
     if len(specs) != len(values):
-        raise ShapeError(f"{layer}: expected {len(specs)} inputs, got {len(values)}")
+        raise ShapeError(f"{layer._label}: expected {len(specs)} inputs, got {len(values)}")
     for one, value in zip(specs, values, strict=True):
         if value is None:
             if not one.optional:
-                raise ShapeError(f"{layer}: expected a tensor, got None")
+                raise ShapeError(f"{layer._label}: expected a tensor, got None")
             continue
         if not hasattr(value, "shape"):
-            raise TypeError(f"{layer}: expected a tensor, got {type(value).__name__}")
+            raise TypeError(f"{layer._label}: expected a tensor, got {type(value).__name__}")
         problem = one.problem(tuple(value.shape), str(value.dtype))
         if problem is not None:
-            raise ShapeError(f"{layer}: {problem}")
+            raise ShapeError(f"{layer._label}: {problem}")

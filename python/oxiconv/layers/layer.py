@@ -305,11 +305,11 @@ class Layer(Configurable):
             return
         first = args[0] if args else next(iter(kwargs.values()), None)
         if self.input_spec is not None:
-            input_spec.check(self.input_spec, first, self._label)
+            input_spec.check(self.input_spec, first, self)
         if not self.built:
             self._build_for(call, args, kwargs)
             if self.input_spec is not None:
-                input_spec.check(self.input_spec, first, self._label)
+                input_spec.check(self.input_spec, first, self)
 
     def _build_for(self, call: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if type(self).build is Layer.build:

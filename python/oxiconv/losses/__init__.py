@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oxiconv.losses.circle import Circle, circle
+from oxiconv.losses.ctc import CTC, ctc
 from oxiconv.losses.focal import (
     BinaryFocalCrossentropy,
     CategoricalFocalCrossentropy,
@@ -47,6 +48,7 @@ from oxiconv.losses.regression import (
 )
 
 _CLASSES: tuple[type[Loss], ...] = (
+    CTC,
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,
@@ -70,6 +72,7 @@ _CLASSES: tuple[type[Loss], ...] = (
     Tversky,
 )
 _FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    ctc,
     binary_crossentropy,
     binary_focal_crossentropy,
     categorical_crossentropy,
@@ -161,6 +164,7 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 
 
 __all__ = [
+    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
@@ -192,6 +196,7 @@ __all__ = [
     "categorical_hinge",
     "circle",
     "cosine_similarity",
+    "ctc",
     "deserialize",
     "dice",
     "get",

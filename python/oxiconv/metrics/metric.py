@@ -41,6 +41,8 @@ class Metric:
         check_dtype(type(self).__name__, dtype)
         self.name = name or auto_name(type(self).__name__)
         self._variables: list[Variable] = []
+        # What rounding lost in sums: see `Accumulator`.
+        self._lost: list[Variable] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
         # A variable that a subclass makes itself is state of the metric, as those of `add_variable` are.
@@ -56,8 +58,11 @@ class Metric:
     @property
     def variables(self) -> list[Variable]:
         """The metric's own variables, then those of metrics it holds as attributes."""
-        inner = [m for value in vars(self).values() for m in (value if isinstance(value, list) else [value])]
-        return self._variables + [v for m in inner if isinstance(m, Metric) for v in m.variables]
+        return self._variables + [v for metric in self._inner() for v in metric.variables]
+
+    def _inner(self) -> list[Metric]:
+        held = [m for value in vars(self).values() for m in (value if isinstance(value, list) else [value])]
+        return [m for m in held if isinstance(m, Metric)]
 
     def add_variable(
         self,
@@ -81,10 +86,10 @@ class Metric:
         return variable
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = "zeros", dtype: str | None = None, name: str | None = None
+        self, shape: Sequence[int] = (), initializer: Any = None, dtype: str | None = None, name: str | None = None
     ) -> Variable:
-        """`add_variable` in older Keras code."""
-        return self.add_variable(shape, initializer, dtype, name=name)
+        """`add_variable` in older Keras code; zeros without an initializer."""
+        return self.add_variable(shape, "zeros" if initializer is None else initializer, dtype, name=name)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch: `(y_true, y_pred, sample_weight=None)`, or values for means and sums."""
@@ -96,8 +101,10 @@ class Metric:
 
     def reset_state(self) -> None:
         """Forgets all batches."""
-        for variable in self.variables:
+        for variable in [*self._variables, *self._lost]:
             variable.assign(ops.zeros(variable.shape, variable.dtype))
+        for metric in self._inner():
+            metric.reset_state()
 
     def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[Tensor]:
         """The values of `variables` after `update_state`, if they were `metric_variables`; nothing is changed."""
@@ -156,6 +163,7 @@ class Accumulator:
             Variable("zeros", shape=tuple(shape), dtype="float32", trainable=False, name=f"{name}_{what}")
             for what in ("last", "lost")
         )
+        owner._lost.append(self._lost)
 
     def add(self, x: Tensor) -> None:
         """Adds a value."""

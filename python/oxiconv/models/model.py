@@ -204,17 +204,25 @@ class Model(Trainer, Layer):
 
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
-    def save_weights(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+    def save_weights(
+        self, filepath: str | Path, overwrite: bool = True, max_shard_size: float | None = None, **kwargs: Any
+    ) -> None:
         """Writes the weights to a file: see `saving.save_weights`."""
         from oxiconv.saving import save_weights
 
-        save_weights(self, filepath, overwrite=overwrite, **kwargs)
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size, **kwargs)
 
     def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Reads the weights from a file: see `saving.load_weights`."""
         from oxiconv.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    @property
+    def jit_compile(self) -> bool:
+        """Whether steps are compiled: unless `compile` said `run_eagerly=True` or `jit_compile=False`."""
+        state = self._compiled_state
+        return state is not None and not state.run_eagerly and state.config["jit_compile"] is not False
 
     def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
         """The values of trainable, non-trainable, optimizer and metric variables, as dicts nested by their paths.

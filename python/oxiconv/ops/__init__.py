@@ -11,6 +11,7 @@ from oxiconv.ops import nn as nn
 from oxiconv.ops import numpy as numpy
 from oxiconv.ops.arrangement import unstack
 from oxiconv.ops.autograd import custom_gradient
+from oxiconv.ops.control_flow import associative_scan, cond, fori_loop, map, scan, switch, vectorized_map, while_loop
 from oxiconv.ops.core import (
     cast,
     convert_to_numpy,
@@ -30,21 +31,29 @@ from oxiconv.ops.scattering import scatter, scatter_update, slice_update
 from oxiconv.ops.sequences import rearrange
 
 __all__ = [
+    "associative_scan",
     "cast",
+    "cond",
     "convert_to_numpy",
     "convert_to_tensor",
     "custom_gradient",
     "dtype",
+    "fori_loop",
     "is_tensor",
+    "map",
     "rearrange",
     "saturate_cast",
+    "scan",
     "scatter",
     "scatter_update",
     "shape",
     "slice",
     "slice_update",
     "stop_gradient",
+    "switch",
     "unstack",
+    "vectorized_map",
+    "while_loop",
 ]
 __all__ += linalg.__all__
 __all__ += math.__all__

@@ -47,27 +47,43 @@ def _relu(x: Tensor) -> Tensor:
 
 @op
 def relu6(x: TensorLike) -> Tensor:
-    """`min(max(x, 0), 6)`."""
+    """`min(max(x, 0), 6)`.
+
+    >>> relu6([-1.0, 3.0, 9.0]).numpy().tolist()
+    [0.0, 3.0, 6.0]
+    """
     return clip(real(x), 0.0, 6.0)
 
 
 @op
 def leaky_relu(x: TensorLike, negative_slope: float = 0.2) -> Tensor:
-    """`x`, times `negative_slope` where negative."""
+    """`x`, times `negative_slope` where negative.
+
+    >>> leaky_relu([-2.0, 2.0], negative_slope=0.5).numpy().tolist()
+    [-1.0, 2.0]
+    """
     x = real(x)
     return _core.select(_core.binary("gt", x, 0.0), x, _mul(x, float(negative_slope)))
 
 
 @op
 def sigmoid(x: TensorLike) -> Tensor:
-    """`1 / (1 + exp(-x))`."""
+    """`1 / (1 + exp(-x))`.
+
+    >>> float(sigmoid(0.0))
+    0.5
+    """
     return _core.unary("sigmoid", real(x))
 
 
 @op
 @widened
 def log_sigmoid(x: TensorLike) -> Tensor:
-    """`log(sigmoid(x))` without overflow."""
+    """`log(sigmoid(x))` without overflow.
+
+    >>> round(float(log_sigmoid(0.0)), 4)
+    -0.6931
+    """
     return _core.unary("neg", _softplus(_core.unary("neg", real(x))))
 
 
@@ -81,14 +97,22 @@ def _softplus(x: Tensor) -> Tensor:
 @op
 @widened
 def softplus(x: TensorLike) -> Tensor:
-    """`log(1 + exp(x))` without overflow."""
+    """`log(1 + exp(x))` without overflow.
+
+    >>> round(float(softplus(0.0)), 4)
+    0.6931
+    """
     return _softplus(real(x))
 
 
 @op
 @widened
 def softsign(x: TensorLike) -> Tensor:
-    """`x / (1 + |x|)`."""
+    """`x / (1 + |x|)`.
+
+    >>> float(softsign(1.0))
+    0.5
+    """
     x = real(x)
     return _core.binary("div", x, _add(_core.unary("abs", x), 1.0))
 
@@ -96,7 +120,11 @@ def softsign(x: TensorLike) -> Tensor:
 @op
 @widened
 def silu(x: TensorLike) -> Tensor:
-    """`x * sigmoid(x)`."""
+    """`x * sigmoid(x)`.
+
+    >>> float(silu(0.0))
+    0.0
+    """
     x = real(x)
     return _mul(x, _core.unary("sigmoid", x))
 
@@ -107,7 +135,11 @@ swish = silu
 @op
 @widened
 def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
-    """`x` where positive, else `alpha * (exp(x) - 1)`."""
+    """`x` where positive, else `alpha * (exp(x) - 1)`.
+
+    >>> elu([0.0, 2.0]).numpy().tolist()
+    [0.0, 2.0]
+    """
     x = real(x)
     # The minimum keeps the branch that is not chosen finite, and with it the gradient.
     below = _mul(_core.unary("expm1", _core.binary("min", x, 0.0)), float(alpha))
@@ -117,7 +149,11 @@ def elu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 @op
 @widened
 def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
-    """`max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)`."""
+    """`max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)`.
+
+    >>> celu([0.0, 2.0]).numpy().tolist()
+    [0.0, 2.0]
+    """
     x = real(x)
     below = _mul(_core.unary("expm1", _mul(_core.binary("min", x, 0.0), 1.0 / alpha)), float(alpha))
     return _core.select(_core.binary("ge", x, 0.0), x, below)
@@ -126,14 +162,22 @@ def celu(x: TensorLike, alpha: float = 1.0) -> Tensor:
 @op
 @widened
 def selu(x: TensorLike) -> Tensor:
-    """Scaled `elu` that keeps mean 0 and variance 1."""
+    """Scaled `elu` that keeps mean 0 and variance 1.
+
+    >>> float(selu(0.0))
+    0.0
+    """
     return _mul(elu(x, SELU_ALPHA), SELU_SCALE)
 
 
 @op
 @widened
 def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
-    """`x` times the normal distribution function of `x`, or its tanh approximation."""
+    """`x` times the normal distribution function of `x`, or its tanh approximation.
+
+    >>> float(gelu(0.0))
+    0.0
+    """
     x = real(x)
     if approximate:
         inner = _mul(_add(x, _mul(_mul(_mul(x, x), x), 0.044715)), math.sqrt(2.0 / math.pi))
@@ -144,14 +188,22 @@ def gelu(x: TensorLike, approximate: bool = True) -> Tensor:
 @op
 @widened
 def hard_sigmoid(x: TensorLike) -> Tensor:
-    """`relu6(x + 3) / 6`."""
+    """`relu6(x + 3) / 6`.
+
+    >>> hard_sigmoid([-4.0, 0.0, 4.0]).numpy().tolist()
+    [0.0, 0.5, 1.0]
+    """
     return _mul(clip(_add(real(x), 3.0), 0.0, 6.0), 1.0 / 6.0)
 
 
 @op
 @widened
 def hard_silu(x: TensorLike) -> Tensor:
-    """`x * hard_sigmoid(x)`."""
+    """`x * hard_sigmoid(x)`.
+
+    >>> hard_silu([-4.0, 0.0, 4.0]).numpy().tolist()
+    [-0.0, 0.0, 4.0]
+    """
     x = real(x)
     return _mul(x, hard_sigmoid(x))
 
@@ -161,14 +213,22 @@ hard_swish = hard_silu
 
 @op
 def hard_tanh(x: TensorLike) -> Tensor:
-    """`x` limited to [-1, 1]."""
+    """`x` limited to [-1, 1].
+
+    >>> hard_tanh([-4.0, 0.5]).numpy().tolist()
+    [-1.0, 0.5]
+    """
     return clip(real(x), -1.0, 1.0)
 
 
 @op
 @widened
 def mish(x: TensorLike) -> Tensor:
-    """`x * tanh(softplus(x))`."""
+    """`x * tanh(softplus(x))`.
+
+    >>> float(mish(0.0))
+    0.0
+    """
     x = real(x)
     return _mul(x, _core.unary("tanh", _softplus(x)))
 
@@ -176,7 +236,11 @@ def mish(x: TensorLike) -> Tensor:
 @op
 @widened
 def glu(x: TensorLike, axis: int = -1) -> Tensor:
-    """The first half along `axis` times the sigmoid of the second."""
+    """The first half along `axis` times the sigmoid of the second.
+
+    >>> glu([2.0, 0.0]).numpy().tolist()
+    [1.0]
+    """
     from oxiconv.ops.arrangement import split
 
     x = real(x)
@@ -208,7 +272,11 @@ def softmax(x: TensorLike, axis: Any = -1) -> Tensor:
 @op
 @widened
 def log_softmax(x: TensorLike, axis: Any = -1) -> Tensor:
-    """Logarithm of `softmax` without underflow."""
+    """Logarithm of `softmax` without underflow.
+
+    >>> log_softmax([1.0, 1.0]).numpy().round(4)
+    array([-0.6931, -0.6931], dtype=float32)
+    """
     x = real(x)
     axes = axes_of(axis, x.ndim, "log_softmax")
     centred = _centre(x, axes)
@@ -219,7 +287,11 @@ def log_softmax(x: TensorLike, axis: Any = -1) -> Tensor:
 
 @op
 def threshold(x: TensorLike, threshold: float, default_value: float) -> Tensor:
-    """`x` where above `threshold`, else `default_value`."""
+    """`x` where above `threshold`, else `default_value`.
+
+    >>> threshold([0.2, 2.0], 0.5, -1.0).numpy().tolist()
+    [-1.0, 2.0]
+    """
     x = real(x)
     return _core.select(_core.binary("gt", x, float(threshold)), x, float(default_value))
 

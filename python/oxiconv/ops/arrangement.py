@@ -9,7 +9,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.ops.core import wrap
-from oxiconv.ops.promotion import numbers
+from oxiconv.ops.promotion import whole_truths
 from oxiconv.ops.reduction import axes_of, restore
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert, narrowest_common
@@ -37,14 +37,22 @@ def reshape(x: TensorLike, newshape: int | Sequence[int]) -> Tensor:
 
 @op
 def ravel(x: TensorLike) -> Tensor:
-    """All elements along one axis."""
+    """All elements along one axis.
+
+    >>> ravel([[1, 2], [3, 4]]).numpy().tolist()
+    [1, 2, 3, 4]
+    """
     x = convert(x)
     return _core.reshape(x, (x.size,))
 
 
 @op
 def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
-    """Axes in the order `axes` (default: reversed)."""
+    """Axes in the order `axes` (default: reversed).
+
+    >>> transpose([[1, 2, 3]]).shape
+    (3, 1)
+    """
     x = convert(x)
     order = list(range(x.ndim))[::-1] if axes is None else [int(a) + x.ndim * (a < 0) for a in axes]
     if sorted(order) != list(range(x.ndim)):
@@ -54,7 +62,11 @@ def transpose(x: TensorLike, axes: Sequence[int] | None = None) -> Tensor:
 
 @op
 def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    >>> swapaxes([[1, 2, 3]], 0, 1).shape
+    (3, 1)
+    """
     x = convert(x)
     (a,), (b,) = axes_of(axis1, x.ndim, "swapaxes"), axes_of(axis2, x.ndim, "swapaxes")
     order = list(range(x.ndim))
@@ -64,7 +76,11 @@ def swapaxes(x: TensorLike, axis1: int, axis2: int) -> Tensor:
 
 @op
 def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
-    """Axes moved to other places; the rest keep their order."""
+    """Axes moved to other places; the rest keep their order.
+
+    >>> moveaxis([[[1, 2, 3]]], 2, 0).shape
+    (3, 1, 1)
+    """
     x = convert(x)
     sources = [source] if isinstance(source, int) else list(source)
     places = [destination] if isinstance(destination, int) else list(destination)
@@ -79,7 +95,11 @@ def moveaxis(x: TensorLike, source: int | Sequence[int], destination: int | Sequ
 
 @op
 def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
-    """Axes of size 1 inserted so that they stand at `axis` in the result."""
+    """Axes of size 1 inserted so that they stand at `axis` in the result.
+
+    >>> expand_dims([1, 2], 0).shape
+    (1, 2)
+    """
     x = convert(x)
     count = 1 if isinstance(axis, int) else len(axis)
     return restore(x, axes_of(axis, x.ndim + count, "expand_dims"))
@@ -87,7 +107,11 @@ def expand_dims(x: TensorLike, axis: int | Sequence[int]) -> Tensor:
 
 @op
 def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
-    """Without the axes `axis` of size 1 (default: all of size 1)."""
+    """Without the axes `axis` of size 1 (default: all of size 1).
+
+    >>> squeeze([[[1], [2]]]).shape
+    (2,)
+    """
     x = convert(x)
     axes = [a for a, n in enumerate(x.shape) if n == 1] if axis is None else axes_of(axis, x.ndim, "squeeze")
     if any(x.shape[a] != 1 for a in axes):
@@ -97,7 +121,11 @@ def squeeze(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
 
 @op
 def broadcast_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
-    """`x` repeated to `shape` by NumPy's rules."""
+    """`x` repeated to `shape` by NumPy's rules.
+
+    >>> broadcast_to([1, 2], (2, 2)).numpy().tolist()
+    [[1, 2], [1, 2]]
+    """
     x = convert(x)
     dims = tuple(int(n) for n in shape)
     tail = dims[len(dims) - x.ndim :] if x.ndim <= len(dims) else ()
@@ -108,7 +136,11 @@ def broadcast_to(x: TensorLike, shape: Sequence[int]) -> Tensor:
 
 @op
 def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Tensors one after another along `axis`; other sizes are equal."""
+    """Tensors one after another along `axis`; other sizes are equal.
+
+    >>> concatenate([[1, 2], [3]]).numpy().tolist()
+    [1, 2, 3]
+    """
     tensors = [convert(x) for x in xs]
     if not tensors:
         raise ShapeError("concatenate: expected at least one tensor, got none")
@@ -125,7 +157,11 @@ def concatenate(xs: Sequence[TensorLike], axis: int = 0) -> Tensor:
 
 @op
 def stack(x: Sequence[TensorLike], axis: int = 0) -> Tensor:
-    """Tensors of one shape along a new axis."""
+    """Tensors of one shape along a new axis.
+
+    >>> stack([[1, 2], [3, 4]], axis=1).numpy().tolist()
+    [[1, 3], [2, 4]]
+    """
     tensors = [convert(t) for t in x]
     if not tensors or len({t.shape for t in tensors}) != 1:
         raise ShapeError(f"stack: expected tensors of one shape, got {[t.shape for t in tensors]}")
@@ -160,7 +196,11 @@ def _part(x: Tensor, axis: int, start: int, stop: int) -> Tensor:
 
 @op
 def tile(x: TensorLike, repeats: int | Sequence[int]) -> Tensor:
-    """`x` repeated as a whole along each axis."""
+    """`x` repeated as a whole along each axis.
+
+    >>> tile([1, 2], 2).numpy().tolist()
+    [1, 2, 1, 2]
+    """
     x = convert(x)
     times = [repeats] if isinstance(repeats, int) else list(repeats)
     rank = max(x.ndim, len(times))
@@ -175,7 +215,11 @@ def tile(x: TensorLike, repeats: int | Sequence[int]) -> Tensor:
 
 @op
 def repeat(x: TensorLike, repeats: int, axis: int | None = None) -> Tensor:
-    """Each element `repeats` times along `axis` (default: of the flattened tensor)."""
+    """Each element `repeats` times along `axis` (default: of the flattened tensor).
+
+    >>> repeat([1, 2], 2).numpy().tolist()
+    [1, 1, 2, 2]
+    """
     x = convert(x)
     if not isinstance(repeats, int):
         raise ShapeError(f"repeat: expected one whole number of repeats, got {repeats!r}")
@@ -198,6 +242,9 @@ def pad(
     """Elements added around: `pad_width` is (before, after) per axis, one pair for all, or one number.
 
     `mode` is "constant" (zeros, or `constant_values`), "reflect", "symmetric" or "edge".
+
+    >>> pad([1, 2], (1, 2)).numpy().tolist()
+    [0, 1, 2, 0, 0]
     """
     x = convert(x)
     widths = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2)).tolist()
@@ -227,7 +274,11 @@ def pad(
 
 @op
 def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
-    """Order reversed along `axis` (default: all)."""
+    """Order reversed along `axis` (default: all).
+
+    >>> flip([1, 2, 3]).numpy().tolist()
+    [3, 2, 1]
+    """
     x = convert(x)
     for a in axes_of(axis, x.ndim, "flip"):
         x = _core.gather(x, convert(np.arange(x.shape[a] - 1, -1, -1, dtype=np.int32)), a)
@@ -236,7 +287,11 @@ def flip(x: TensorLike, axis: int | Sequence[int] | None = None) -> Tensor:
 
 @op
 def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
-    """Elements moved by `shift` along `axis` (default: of the flattened tensor), around the end."""
+    """Elements moved by `shift` along `axis` (default: of the flattened tensor), around the end.
+
+    >>> roll([1, 2, 3], 1).numpy().tolist()
+    [3, 1, 2]
+    """
     x = convert(x)
     if axis is None:
         return _core.reshape(roll(ravel(x), shift, 0), x.shape)
@@ -248,7 +303,11 @@ def roll(x: TensorLike, shift: int, axis: int | None = None) -> Tensor:
 
 @op
 def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
-    """Slices of `x` at `indices` along `axis` (default: of the flattened tensor); negative ones count from the end."""
+    """Slices of `x` at `indices` along `axis` (default: of the flattened tensor); negative ones count from the end.
+
+    >>> take([10, 20, 30], [2, 0]).numpy().tolist()
+    [30, 10]
+    """
     x = convert(x)
     if axis is None:
         x, axis = ravel(x), 0
@@ -258,7 +317,11 @@ def take(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
 
 @op
 def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None) -> Tensor:
-    """Elements of `x` at `indices`, which has the shape of `x` except along `axis` (and broadcasts there)."""
+    """Elements of `x` at `indices`, which has the shape of `x` except along `axis` (and broadcasts there).
+
+    >>> take_along_axis([[1, 2], [3, 4]], [[1], [0]], axis=1).numpy().tolist()
+    [[2], [3]]
+    """
     x, index = convert(x), convert(indices)
     if axis is None:
         x, index, axis = ravel(x), ravel(index), 0
@@ -280,8 +343,12 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None)
 
 @op
 def cumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
-    """Running sums along `axis` (default: of the flattened tensor)."""
-    x = numbers(x) if dtype is None else convert(x, dtype)
+    """Running sums along `axis` (default: of the flattened tensor).
+
+    >>> cumsum([1, 2, 3]).numpy().tolist()
+    [1, 3, 6]
+    """
+    x = whole_truths(x) if dtype is None else convert(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0
     (place,) = axes_of(axis, x.ndim, "cumsum")
@@ -296,7 +363,11 @@ def cumsum(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor:
 
 @op
 def meshgrid(*x: TensorLike, indexing: str = "xy") -> list[Tensor]:
-    """Coordinate grids of one-dimensional tensors, in Cartesian ("xy") or matrix ("ij") order."""
+    """Coordinate grids of one-dimensional tensors, in Cartesian ("xy") or matrix ("ij") order.
+
+    >>> [grid.numpy().tolist() for grid in meshgrid([1, 2], [3])]
+    [[[1, 2]], [[3, 3]]]
+    """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: expected indexing 'xy' or 'ij', got {indexing!r}")
     lines = [ravel(t) for t in x]
@@ -319,13 +390,21 @@ def _triangle(x: Tensor, k: int, lower: bool) -> Tensor:
 
 @op
 def tril(x: TensorLike, k: int = 0) -> Tensor:
-    """Zeros above the k-th diagonal of the last two axes."""
+    """Zeros above the k-th diagonal of the last two axes.
+
+    >>> tril([[1, 2], [3, 4]]).numpy().tolist()
+    [[1, 0], [3, 4]]
+    """
     return _triangle(convert(x), k, lower=True)
 
 
 @op
 def triu(x: TensorLike, k: int = 0) -> Tensor:
-    """Zeros below the k-th diagonal of the last two axes."""
+    """Zeros below the k-th diagonal of the last two axes.
+
+    >>> triu([[1, 2], [3, 4]]).numpy().tolist()
+    [[1, 2], [0, 4]]
+    """
     return _triangle(convert(x), k, lower=False)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from oxiconv.ops.activation import softmax
 from oxiconv.ops.arrangement import repeat
-from oxiconv.ops.elementwise import add, logical_and, multiply, where
+from oxiconv.ops.comparison import logical_and, where
+from oxiconv.ops.elementwise import add, multiply
 from oxiconv.ops.products import einsum
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oxiconv import _core, tape, tree
 from oxiconv.inference import infer
 from oxiconv.keras_tensor import any_symbolic
+from oxiconv.pullback import Custom
 from oxiconv.symbolic import FunctionOperation
 from oxiconv.tensor import ShapeError, Tensor, convert
 
@@ -61,7 +62,7 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
             raise TypeError(f"custom_gradient: expected {name} to return a result and a gradient function")
         result, gradient = returned
         flat = [_core.detach(convert(t)) for t in tree.flatten(result)]
-        tape.Custom(inputs, flat, functools.partial(_pulled, name, gradient, inputs))
+        tape.record(Custom(inputs, flat, functools.partial(_pulled, name, gradient, inputs)))
         return tree.pack_sequence_as(result, flat)
 
     return call

@@ -9,7 +9,8 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
-from oxiconv.ops.elementwise import logical_and, logical_not, logical_or, logical_xor
+from oxiconv.ops.comparison import logical_and, logical_not, logical_or, logical_xor
+from oxiconv.ops.elementwise import operands
 from oxiconv.ops.promotion import as_one
 from oxiconv.symbolic import op
 from oxiconv.tensor import DTypeError, Tensor, TensorLike, convert
@@ -22,11 +23,16 @@ def _table() -> Tensor:
     return convert((byte[:, None] & byte).ravel())
 
 
-def _integers(name: str, *xs: Any) -> list[Tensor]:
-    tensors = as_one([convert(x) for x in xs])
-    if is_float(tensors[0].dtype):
-        raise DTypeError(f"{name}: expected integers or truth values, got {[convert(x).dtype for x in xs]}")
-    return tensors
+def _integers(name: str, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Both in one type; a Python number takes that of the tensor beside it."""
+    a, b = operands(x, y)
+    if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+        beside = b if isinstance(b, Tensor) else convert(a)
+        a, b = (v if isinstance(v, Tensor) else convert(v, beside.dtype) for v in (a, b))
+    a, b = as_one([a, b])
+    if is_float(a.dtype):
+        raise DTypeError(f"{name}: expected integers or truth values, got {[convert(v).dtype for v in (x, y)]}")
+    return a, b
 
 
 def _and(a: Tensor, b: Tensor) -> Tensor:
@@ -92,7 +98,9 @@ def bitwise_invert(x: TensorLike) -> Tensor:
     >>> bitwise_invert([0, 5]).numpy().tolist()
     [-1, -6]
     """
-    (a,) = _integers("bitwise_invert", x)
+    a = convert(x)
+    if is_float(a.dtype):
+        raise DTypeError(f"bitwise_invert: expected integers or truth values, got {a.dtype}")
     if a.dtype == "bool":
         return logical_not(a)
     return _core.binary("sub", 255 if a.dtype == "uint8" else -1, a)

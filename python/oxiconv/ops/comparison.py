@@ -6,27 +6,143 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
-from oxiconv.ops.elementwise import operands, where
+from oxiconv.ops.elementwise import operands
 from oxiconv.ops.promotion import as_one, real, reals
 from oxiconv.symbolic import op
-from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
+from oxiconv.tensor import Tensor, TensorLike, convert
 
 
 @op
-def allclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
-    """Whether all elements are as near as `isclose` says.
+def equal(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """`x1 == x2`.
 
-    >>> bool(allclose([1.0, 2.0], [1.0, 2.000001]))
-    True
+    >>> equal([1, 2], [1, 3]).numpy().tolist()
+    [True, False]
     """
-    from oxiconv.ops.elementwise import isclose
+    return _core.binary("eq", *operands(x1, x2))
 
-    return reduction.all(isclose(x1, x2, rtol, atol, equal_nan))
+
+@op
+def not_equal(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """`x1 != x2`.
+
+    >>> not_equal([1, 2], [1, 3]).numpy().tolist()
+    [False, True]
+    """
+    return _core.binary("ne", *operands(x1, x2))
+
+
+@op
+def less(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """`x1 < x2`.
+
+    >>> less([1, 2], 2).numpy().tolist()
+    [True, False]
+    """
+    return _core.binary("lt", *operands(x1, x2))
+
+
+@op
+def less_equal(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """`x1 <= x2`.
+
+    >>> less_equal([1, 2], 1).numpy().tolist()
+    [True, False]
+    """
+    return _core.binary("le", *operands(x1, x2))
+
+
+@op
+def greater(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """`x1 > x2`.
+
+    >>> greater([1, 2], 1).numpy().tolist()
+    [False, True]
+    """
+    return _core.binary("gt", *operands(x1, x2))
+
+
+@op
+def greater_equal(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """`x1 >= x2`.
+
+    >>> greater_equal([1, 2], 2).numpy().tolist()
+    [False, True]
+    """
+    return _core.binary("ge", *operands(x1, x2))
+
+
+@op
+def logical_and(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """Whether both are non-zero.
+
+    >>> logical_and([True, True], [True, False]).numpy().tolist()
+    [True, False]
+    """
+    return _core.binary("and", convert(x1, "bool"), convert(x2, "bool"))
+
+
+@op
+def logical_or(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """Whether either is non-zero.
+
+    >>> logical_or([True, False], [False, False]).numpy().tolist()
+    [True, False]
+    """
+    return _core.binary("or", convert(x1, "bool"), convert(x2, "bool"))
+
+
+@op
+def logical_xor(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """Whether exactly one is non-zero.
+
+    >>> logical_xor([True, True], [True, False]).numpy().tolist()
+    [False, True]
+    """
+    return _core.binary("ne", convert(x1, "bool"), convert(x2, "bool"))
+
+
+@op
+def logical_not(x: TensorLike) -> Tensor:
+    """Whether it is zero.
+
+    >>> logical_not([True, False]).numpy().tolist()
+    [False, True]
+    """
+    return _core.unary("not", convert(x, "bool"))
+
+
+@op
+def isnan(x: TensorLike) -> Tensor:
+    """Whether it is not a number.
+
+    >>> isnan([1.0, float("nan")]).numpy().tolist()
+    [False, True]
+    """
+    return _core.unary("isnan", real(x))
+
+
+@op
+def isinf(x: TensorLike) -> Tensor:
+    """Whether it is infinite.
+
+    >>> isinf([1.0, float("inf")]).numpy().tolist()
+    [False, True]
+    """
+    return _core.binary("eq", _core.unary("abs", real(x)), math.inf)
+
+
+@op
+def isfinite(x: TensorLike) -> Tensor:
+    """Whether it is neither infinite nor NaN.
+
+    >>> isfinite([1.0, float("inf")]).numpy().tolist()
+    [True, False]
+    """
+    return _core.binary("lt", _core.unary("abs", real(x)), math.inf)
 
 
 @op
@@ -47,6 +163,33 @@ def isposinf(x: TensorLike) -> Tensor:
     [False, True]
     """
     return _core.binary("eq", real(x), math.inf)
+
+
+@op
+def isclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether `|x1 - x2| <= atol + rtol * |x2|`.
+
+    >>> isclose([1.0, 2.0], [1.000001, 2.1]).numpy().tolist()
+    [True, False]
+    """
+    a, b = reals(x1, x2)
+    gap = _core.unary("abs", _core.binary("sub", a, b))
+    bound = _core.binary("add", _core.binary("mul", _core.unary("abs", b), rtol), atol)
+    finite = _core.binary("lt", _core.unary("abs", b), math.inf)
+    close = _core.binary("or", _core.binary("and", _core.binary("le", gap, bound), finite), _core.binary("eq", a, b))
+    if equal_nan:
+        close = _core.binary("or", close, _core.binary("and", _core.unary("isnan", a), _core.unary("isnan", b)))
+    return close
+
+
+@op
+def allclose(x1: TensorLike, x2: TensorLike, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether all elements are as near as `isclose` says.
+
+    >>> bool(allclose([1.0, 2.0], [1.0, 2.000001]))
+    True
+    """
+    return reduction.all(isclose(x1, x2, rtol, atol, equal_nan))
 
 
 @op
@@ -122,6 +265,23 @@ def _but_nan(name: str, x1: Any, x2: Any) -> Tensor:
 
 
 @op
+def where(condition: TensorLike, x1: TensorLike | None = None, x2: TensorLike | None = None) -> Tensor:
+    """`x1` where `condition` is non-zero, else `x2`. Without these, the positions of what is not zero: see `nonzero`.
+
+    >>> where([True, False], [1.0, 2.0], 0.0).numpy().tolist()
+    [1.0, 0.0]
+    """
+    if x1 is None and x2 is None:
+        from oxiconv.ops.indexing import nonzero
+
+        return nonzero(condition)  # type: ignore[return-value]  # positions are asked for by name elsewhere
+    if x1 is None or x2 is None:
+        raise ValueError("where: expected both x1 and x2, or neither")
+    a, b = operands(x1, x2)
+    return _core.select(convert(condition, "bool"), a, b)
+
+
+@op
 def select(condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], default: TensorLike = 0) -> Tensor:
     """The element of the first choice whose condition is true, else `default`.
 
@@ -137,36 +297,16 @@ def select(condlist: Sequence[TensorLike], choicelist: Sequence[TensorLike], def
 
 
 @op
-def digitize(x: TensorLike, bins: TensorLike) -> Tensor:
-    """The bin of each element: how many of the ascending `bins` are not above it.
+def nan_to_num(x: TensorLike, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """NaN replaced by `nan`, infinities by `posinf` and `neginf` (default: the largest finite numbers).
 
-    >>> digitize([0.0, 1.0, 2.5], [1.0, 2.0]).numpy().tolist()
-    [0, 1, 2]
+    >>> nan_to_num([1.0, float("nan")]).numpy().tolist()
+    [1.0, 0.0]
     """
-    return _places(convert(x), convert(bins), "right", "digitize")
-
-
-@op
-def searchsorted(sorted_sequence: TensorLike, values: TensorLike, side: str = "left") -> Tensor:
-    """Where each value belongs in the ascending sequence: before equal elements, or after them with side "right".
-
-    The sequence may have leading axes, which `values` then has too. A comparison of every value with every element.
-
-    >>> searchsorted([1.0, 2.0, 2.0, 3.0], [2.0, 5.0]).numpy().tolist()
-    [1, 4]
-    """
-    return _places(convert(values), convert(sorted_sequence), side, "searchsorted")
-
-
-def _places(x: Tensor, line: Tensor, side: str, name: str) -> Tensor:
-    if side not in ("left", "right"):
-        raise ValueError(f"{name}: expected side 'left' or 'right', got {side!r}")
-    if line.ndim != 1 and (name == "digitize" or line.shape[:-1] != x.shape[:-1]):
-        raise ShapeError(f"{name}: expected one ascending axis, or leading axes {x.shape[:-1]}, got {line.shape}")
-    x, line = as_one([x, line])
-    if not x.traced and not line.traced and line.ndim == 1:
-        found = np.searchsorted(line.numpy(), x.numpy(), side=side)  # type: ignore[call-overload]
-        return convert(np.asarray(found, np.int32))
-    dims = (1,) * x.ndim + line.shape if line.ndim == 1 else (*line.shape[:-1], 1, line.shape[-1])
-    before = _core.binary("lt" if side == "left" else "le", _core.reshape(line, dims), _core.reshape(x, (*x.shape, 1)))
-    return reduction.sum(before, axis=-1)
+    x = convert(x)
+    if not is_float(x.dtype):
+        return x
+    largest = 3.4028234663852886e38
+    x = _core.select(_core.unary("isnan", x), float(nan), x)
+    x = _core.select(_core.binary("eq", x, math.inf), largest if posinf is None else float(posinf), x)
+    return _core.select(_core.binary("eq", x, -math.inf), -largest if neginf is None else float(neginf), x)

@@ -132,7 +132,11 @@ def depthwise_conv(
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Tensor:
-    """Convolution of each channel on its own, with `[kernel.., channels, multiplier]`."""
+    """Convolution of each channel on its own, with `[kernel.., channels, multiplier]`.
+
+    >>> depthwise_conv([[[1.0, 2.0]]], [[[10.0], [100.0]]]).numpy().ravel().tolist()
+    [10.0, 200.0]
+    """
     x, k = reals(inputs, kernel)
     _rank(x, k, "depthwise_conv")
     channels = x.shape[1 if data_format_of(data_format, "depthwise_conv") == "channels_first" else -1]
@@ -153,7 +157,11 @@ def separable_conv(
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
 ) -> Tensor:
-    """A depthwise convolution, then one of kernel size 1."""
+    """A depthwise convolution, then one of kernel size 1.
+
+    >>> separable_conv([[[1.0, 2.0]]], [[[10.0], [100.0]]], [[[1.0], [1.0]]]).numpy().ravel().tolist()
+    [210.0]
+    """
     y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(y, pointwise_kernel, 1, "valid", data_format, 1)
 
@@ -173,6 +181,9 @@ def conv_transpose(
 
     Result sizes are `size * stride` for "same", `size * stride + max(span - stride, 0)` for "valid", where `span` is
     the dilated kernel size; `output_padding` gives `(size - 1) * stride + span - 2 * pad + output_padding`.
+
+    >>> conv_transpose([[[1.0], [2.0]]], [[[1.0]], [[10.0]]]).numpy().ravel().tolist()
+    [1.0, 12.0, 20.0]
     """
     data_format = data_format_of(data_format, "conv_transpose")
     x, k = reals(inputs, kernel)

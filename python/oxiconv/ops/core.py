@@ -37,28 +37,48 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
 
 
 def convert_to_numpy(x: Any) -> NDArray[Any]:
-    """`x` as an array; a tensor's is read-only and shares its memory."""
+    """`x` as an array; a tensor's is read-only and shares its memory.
+
+    >>> convert_to_numpy(convert_to_tensor([1, 2])).tolist()
+    [1, 2]
+    """
     return convert(x).numpy() if not isinstance(x, np.ndarray) else x
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether `x` is a tensor, symbolic or not."""
+    """Whether `x` is a tensor, symbolic or not.
+
+    >>> is_tensor(convert_to_tensor(1)), is_tensor(1)
+    (True, False)
+    """
     return isinstance(x, (Tensor, KerasTensor))
 
 
 def shape(x: Any) -> tuple[Any, ...]:
-    """The sizes of the axes; None where a symbolic tensor's are unknown."""
+    """The sizes of the axes; None where a symbolic tensor's are unknown.
+
+    >>> shape([[1, 2, 3]])
+    (1, 3)
+    """
     known = getattr(x, "shape", None)
     return tuple(known) if known is not None else convert(x).shape
 
 
 def ndim(x: Any) -> int:
-    """The number of axes."""
+    """The number of axes.
+
+    >>> ndim([[1, 2, 3]])
+    2
+    """
     return len(shape(x))
 
 
 def size(x: Any) -> int | None:
-    """The number of elements; None where unknown."""
+    """The number of elements; None where unknown.
+
+    >>> size([[1, 2, 3]])
+    3
+    """
     total = 1
     for n in shape(x):
         if n is None:
@@ -68,18 +88,30 @@ def size(x: Any) -> int | None:
 
 
 def dtype(x: Any) -> str:
-    """The element type's name."""
+    """The element type's name.
+
+    >>> dtype([1, 2])
+    'int32'
+    """
     return str(x.dtype) if hasattr(x, "dtype") else convert(x).dtype
 
 
 @op
 def cast(x: TensorLike, dtype: Any) -> Tensor:
-    """`x` in another element type: floats truncate toward zero and saturate; bool is non-zero."""
+    """`x` in another element type: floats truncate toward zero and saturate; bool is non-zero.
+
+    >>> cast([1.7, -1.7], "int32").numpy().tolist()
+    [1, -1]
+    """
     return convert(x, dtype)
 
 
 def saturate_cast(x: TensorLike, dtype: Any) -> Tensor:
-    """`x` in another element type, limited to its range."""
+    """`x` in another element type, limited to its range.
+
+    >>> saturate_cast([-5, 300], "uint8").numpy().tolist()
+    [0, 255]
+    """
     from oxiconv.dtype import standardize_dtype
     from oxiconv.ops.elementwise import clip
 
@@ -89,7 +121,11 @@ def saturate_cast(x: TensorLike, dtype: Any) -> Tensor:
 
 @op
 def stop_gradient(variable: TensorLike) -> Tensor:
-    """The same values, through which no gradient flows."""
+    """The same values, through which no gradient flows.
+
+    >>> stop_gradient([1.0]).numpy().tolist()
+    [1.0]
+    """
     return _core.detach(convert(variable))
 
 

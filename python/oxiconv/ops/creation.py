@@ -30,8 +30,12 @@ def _dims(shape: Any, name: str = "creation") -> tuple[int, ...]:
 
 
 def full(shape: int | Sequence[int], fill_value: TensorLike, dtype: Any = None) -> Tensor:
-    """A tensor of `shape` filled with `fill_value`, which may broadcast."""
-    return _core.broadcast_to(convert(fill_value, dtype), _dims(shape))
+    """A tensor of `shape` filled with `fill_value`, which may broadcast (default: float32).
+
+    >>> full((2,), 3).numpy().tolist()
+    [3.0, 3.0]
+    """
+    return _core.broadcast_to(convert(fill_value, dtype or floatx()), static_sizes(shape, "full"))
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
@@ -44,26 +48,42 @@ def zeros(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
 
 
 def ones(shape: int | Sequence[int], dtype: Any = None) -> Tensor:
-    """Ones (default: float32)."""
+    """Ones (default: float32).
+
+    >>> ones((2,)).numpy().tolist()
+    [1.0, 1.0]
+    """
     return _own(np.ones(_dims(shape), np.float32), standardize_dtype(dtype))
 
 
 @op
 def full_like(x: TensorLike, fill_value: TensorLike, dtype: Any = None) -> Tensor:
-    """`fill_value` in the shape, and by default the element type, of `x`."""
+    """`fill_value` in the shape, and by default the element type, of `x`.
+
+    >>> full_like([1, 2], 7).numpy().tolist()
+    [7, 7]
+    """
     like = convert(x)
     return _core.broadcast_to(convert(fill_value, dtype or like.dtype), like.shape)
 
 
 @op
 def zeros_like(x: TensorLike, dtype: Any = None) -> Tensor:
-    """Zeros in the shape, and by default the element type, of `x`."""
+    """Zeros in the shape, and by default the element type, of `x`.
+
+    >>> zeros_like([3, 4]).numpy().tolist()
+    [0, 0]
+    """
     return full_like(x, 0, dtype)
 
 
 @op
 def ones_like(x: TensorLike, dtype: Any = None) -> Tensor:
-    """Ones in the shape, and by default the element type, of `x`."""
+    """Ones in the shape, and by default the element type, of `x`.
+
+    >>> ones_like([3, 4]).numpy().tolist()
+    [1, 1]
+    """
     return full_like(x, 1, dtype)
 
 
@@ -158,12 +178,20 @@ def geomspace(
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
-    """Ones on the k-th diagonal of an N by M matrix (default: square), zeros elsewhere."""
+    """Ones on the k-th diagonal of an N by M matrix (default: square), zeros elsewhere.
+
+    >>> eye(2).numpy().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     return _own(np.eye(N, M, k), standardize_dtype(dtype))
 
 
 def identity(n: int, dtype: Any = None) -> Tensor:
-    """The n by n identity matrix."""
+    """The n by n identity matrix.
+
+    >>> identity(1).numpy().tolist()
+    [[1.0]]
+    """
     return eye(n, dtype=dtype)
 
 

@@ -222,7 +222,7 @@ def unique(
         array, return_index=True, return_inverse=True, return_counts=True, axis=axis
     )
     place = 0 if axis is None else axis % array.ndim
-    inverse = inverse.ravel()
+    inverse = inverse.reshape(array.shape if axis is None else -1)
     if not sorted:
         order = np.argsort(first)
         found, first, counts = np.take(found, order, place), first[order], counts[order]

@@ -42,7 +42,7 @@ def multi_hot(
     sparse: bool = False,
     **kwargs: Any,
 ) -> Tensor:
-    """1 at every index found along `axis`, which `num_classes` replaces.
+    """1 at every index found in a vector, or along the second axis, which vanishes; a new `axis` has the classes.
 
     >>> multi_hot([0, 2], 4).numpy().tolist()
     [1.0, 0.0, 1.0, 0.0]
@@ -51,7 +51,6 @@ def multi_hot(
     if kwargs or num_classes is None:
         raise ValueError(f"multi_hot: expected num_classes, got {num_classes} and {sorted(kwargs)}")
     index = convert(inputs)
-    # A vector is one sample, as is each further row along the axis.
-    (place,) = axes_of(axis, index.ndim, "multi_hot")
-    hot = one_hot(index, num_classes, -1, "int32", sparse)
-    return convert(reduction.max(hot, axis=place), dtype or floatx())
+    # As in Keras, `axis` is where the classes go; what is merged is the second axis, or the only one.
+    hot = one_hot(index, num_classes, axis, "int32", sparse)
+    return convert(reduction.max(hot, axis=1 if index.ndim > 1 else 0), dtype or floatx())

@@ -1,5 +1,6 @@
 """Linear algebra: Keras's `ops.linalg`."""
 
+from oxiconv.absent import getter
 from oxiconv.ops.elimination import cholesky, cholesky_inverse, det, inv, lu_factor, qr, solve, solve_triangular
 from oxiconv.ops.products import norm
 from oxiconv.ops.spectra import eigh, lstsq, matrix_rank, pinv, svd
@@ -20,3 +21,5 @@ __all__ = [
     "solve_triangular",
     "svd",
 ]
+
+__getattr__ = getter(__name__)

@@ -1,5 +1,6 @@
 """Functions of neural networks: Keras's `ops.nn`."""
 
+from oxiconv.absent import getter
 from oxiconv.ops.activation import (
     celu,
     elu,
@@ -32,6 +33,7 @@ from oxiconv.ops.activation import (
 )
 from oxiconv.ops.attention import dot_product_attention
 from oxiconv.ops.convolution import conv, conv_transpose, depthwise_conv, separable_conv
+from oxiconv.ops.ctc import ctc_decode, ctc_loss
 from oxiconv.ops.indicators import multi_hot, one_hot
 from oxiconv.ops.normalization import batch_normalization, layer_normalization, moments, normalize, rms_normalization
 from oxiconv.ops.pooling import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
@@ -48,6 +50,8 @@ __all__ = [
     "celu",
     "conv",
     "conv_transpose",
+    "ctc_decode",
+    "ctc_loss",
     "depth_to_space",
     "depthwise_conv",
     "dot_product_attention",
@@ -92,3 +96,5 @@ __all__ = [
     "threshold",
     "unfold",
 ]
+
+__getattr__ = getter(__name__)

@@ -1,5 +1,6 @@
 """The functions of `ops` that NumPy has too: Keras's `ops.numpy`."""
 
+from oxiconv.absent import getter
 from oxiconv.ops.arrangement import (
     broadcast_to,
     concatenate,
@@ -37,16 +38,30 @@ from oxiconv.ops.bitwise import (
 )
 from oxiconv.ops.comparison import (
     allclose,
-    digitize,
+    equal,
     fmax,
     fmin,
+    greater,
+    greater_equal,
     heaviside,
+    isclose,
+    isfinite,
     isin,
+    isinf,
+    isnan,
     isneginf,
     isposinf,
-    searchsorted,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    nan_to_num,
+    not_equal,
     select,
     signbit,
+    where,
 )
 from oxiconv.ops.complex_parts import angle, conj, conjugate, imag, isreal, real
 from oxiconv.ops.core import ndim, size
@@ -69,81 +84,31 @@ from oxiconv.ops.creation import (
     zeros_like,
 )
 from oxiconv.ops.diagonals import diag, diagflat, diagonal, trace, tri, vander
-from oxiconv.ops.division import fabs, fmod, gcd, lcm, trunc
-from oxiconv.ops.elementary import (
-    arccos,
-    arccosh,
-    arcsin,
-    arcsinh,
-    arctanh,
-    cbrt,
-    cosh,
-    deg2rad,
-    exp2,
-    hypot,
-    ldexp,
-    logaddexp2,
-    rad2deg,
-    sinc,
-    sinh,
-)
 from oxiconv.ops.elementwise import (
     abs,
     absolute,
     add,
-    arctan,
-    arctan2,
-    ceil,
     clip,
-    cos,
     divide,
     divide_no_nan,
-    equal,
-    exp,
-    expm1,
-    floor,
     floor_divide,
-    greater,
-    greater_equal,
-    isclose,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    log,
-    log1p,
-    log2,
-    log10,
-    logaddexp,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
     maximum,
     minimum,
     mod,
     multiply,
-    nan_to_num,
     negative,
-    not_equal,
     power,
     reciprocal,
-    round,
     sign,
-    sin,
-    sqrt,
     square,
     subtract,
-    tan,
-    tanh,
     true_divide,
-    where,
 )
 from oxiconv.ops.elimination import slogdet
+from oxiconv.ops.exponential import cbrt, exp, exp2, expm1, ldexp, log, log1p, log2, log10, logaddexp, logaddexp2, sqrt
 from oxiconv.ops.indexing import get_item, nonzero, unique, unravel_index
 from oxiconv.ops.nanreduction import nanargmax, nanargmin, nanmax, nanmean, nanmin, nanprod, nanstd, nansum, nanvar, ptp
-from oxiconv.ops.ordering import argpartition, argsort, sort
+from oxiconv.ops.ordering import argpartition, argsort, digitize, searchsorted, sort
 from oxiconv.ops.products import dot, einsum, matmul, outer, tensordot
 from oxiconv.ops.reduction import (
     all,
@@ -162,6 +127,7 @@ from oxiconv.ops.reduction import (
     sum,
     var,
 )
+from oxiconv.ops.rounding import ceil, fabs, floor, fmod, gcd, lcm, round, trunc
 from oxiconv.ops.scanning import cumprod, diff, nancumprod, nancumsum, trapezoid
 from oxiconv.ops.special import i0
 from oxiconv.ops.stacking import (
@@ -188,6 +154,25 @@ from oxiconv.ops.statistics import (
     nanquantile,
     percentile,
     quantile,
+)
+from oxiconv.ops.trigonometry import (
+    arccos,
+    arccosh,
+    arcsin,
+    arcsinh,
+    arctan,
+    arctan2,
+    arctanh,
+    cos,
+    cosh,
+    deg2rad,
+    hypot,
+    rad2deg,
+    sin,
+    sinc,
+    sinh,
+    tan,
+    tanh,
 )
 from oxiconv.ops.vectors import cross, inner, kron, vdot
 from oxiconv.ops.windows import bartlett, blackman, hamming, hanning, kaiser
@@ -411,3 +396,5 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+__getattr__ = getter(__name__)

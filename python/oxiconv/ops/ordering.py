@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import moveaxis, take_along_axis
-from oxiconv.ops.promotion import real
+from oxiconv.ops.promotion import as_one, real
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -97,3 +99,39 @@ def in_top_k(targets: TensorLike, predictions: TensorLike, k: int) -> Tensor:
     larger = reduction.sum(_core.binary("gt", p, score), axis=1)
     finite = _core.binary("lt", _core.unary("abs", score), float("inf"))
     return _core.binary("and", _core.binary("lt", larger, k), _core.reshape(finite, (t.size,)))
+
+
+@op
+def digitize(x: TensorLike, bins: TensorLike) -> Tensor:
+    """The bin of each element: how many of the ascending `bins` are not above it.
+
+    >>> digitize([0.0, 1.0, 2.5], [1.0, 2.0]).numpy().tolist()
+    [0, 1, 2]
+    """
+    return _places(convert(x), convert(bins), "right", "digitize")
+
+
+@op
+def searchsorted(sorted_sequence: TensorLike, values: TensorLike, side: str = "left") -> Tensor:
+    """Where each value belongs in the ascending sequence: before equal elements, or after them with side "right".
+
+    The sequence may have leading axes, which `values` then has too. A comparison of every value with every element.
+
+    >>> searchsorted([1.0, 2.0, 2.0, 3.0], [2.0, 5.0]).numpy().tolist()
+    [1, 4]
+    """
+    return _places(convert(values), convert(sorted_sequence), side, "searchsorted")
+
+
+def _places(x: Tensor, line: Tensor, side: str, name: str) -> Tensor:
+    if side not in ("left", "right"):
+        raise ValueError(f"{name}: expected side 'left' or 'right', got {side!r}")
+    if line.ndim != 1 and (name == "digitize" or line.shape[:-1] != x.shape[:-1]):
+        raise ShapeError(f"{name}: expected one ascending axis, or leading axes {x.shape[:-1]}, got {line.shape}")
+    x, line = as_one([x, line])
+    if not x.traced and not line.traced and line.ndim == 1:
+        found = np.searchsorted(line.numpy(), x.numpy(), side=side)  # type: ignore[call-overload]
+        return convert(np.asarray(found, np.int32))
+    dims = (1,) * x.ndim + line.shape if line.ndim == 1 else (*line.shape[:-1], 1, line.shape[-1])
+    before = _core.binary("lt" if side == "left" else "le", _core.reshape(line, dims), _core.reshape(x, (*x.shape, 1)))
+    return reduction.sum(before, axis=-1)

@@ -17,7 +17,7 @@ from oxiconv.ops.convolution import (
     tuple_of,
 )
 from oxiconv.ops.products import matmul
-from oxiconv.ops.promotion import real
+from oxiconv.ops.promotion import real, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
@@ -69,6 +69,7 @@ def max_pool(
 
 
 @op
+@widened
 def average_pool(
     inputs: TensorLike,
     pool_size: int | Sequence[int],

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oxiconv import _core
-from oxiconv.dtype import is_float
+from oxiconv.dtype import is_float, result_type
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import broadcast_to
-from oxiconv.ops.promotion import real, reals, widened
+from oxiconv.ops.promotion import numbers, real, reals, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -45,13 +45,17 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     if not is_float(a.dtype) and not is_float(b.dtype):  # exact, which float32 would not be
+        common = result_type(a.dtype, b.dtype)
+        a, b = numbers(a), numbers(b)
         wide = _core.binary("mul", _core.reshape(a, (*a.shape, 1)), _core.reshape(b, (*b.shape[:-2], 1, *b.shape[-2:])))
-        return reduction.sum(wide, axis=-2)
+        return convert(reduction.sum(wide, axis=-2), common)
     a, b = reals(a, b)
     if b.ndim == 2 and a.ndim > 2:  # one product of all rows
         rows = _core.reshape(a, (a.size // max(a.shape[-1], 1), a.shape[-1])) if a.size else None
         if rows is not None:
             return _core.reshape(_core.matmul(rows, b), (*a.shape[:-1], b.shape[-1]))
+    if a.ndim == b.ndim == 2:
+        return _core.matmul(a, b)
     try:
         lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
@@ -63,7 +67,11 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 @op
 def dot(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """Sum over the last axis of `x1` and the second to last (or only) axis of `x2`; a scalar multiplies."""
+    """Sum over the last axis of `x1` and the second to last (or only) axis of `x2`; a scalar multiplies.
+
+    >>> float(dot([1.0, 2.0], [3.0, 4.0]))
+    11.0
+    """
     a, b = convert(x1), convert(x2)
     if not a.ndim or not b.ndim:
         return _core.binary("mul", a, b)
@@ -72,7 +80,11 @@ def dot(x1: TensorLike, x2: TensorLike) -> Tensor:
 
 @op
 def tensordot(x1: TensorLike, x2: TensorLike, axes: int | Sequence[Any] = 2) -> Tensor:
-    """Sum over pairs of axes: the last `axes` of `x1` with the first of `x2`, or two lists of axes."""
+    """Sum over pairs of axes: the last `axes` of `x1` with the first of `x2`, or two lists of axes.
+
+    >>> tensordot([[1, 2]], [[3, 4]], axes=[[1], [1]]).numpy().tolist()
+    [[11]]
+    """
     a, b = convert(x1), convert(x2)
     if isinstance(axes, int):
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
@@ -97,31 +109,72 @@ def _volume(x: Tensor, axes: list[int]) -> int:
 
 @op
 def einsum(subscripts: str, *operands: TensorLike, **kwargs: Any) -> Tensor:
-    """Einstein sum, such as "bij,bjk->bik"; no repeated index within one operand, no "...".
+    """Einstein sum, such as "bij,bjk->bik": products summed over the letters that the result lacks.
+
+    "..." stands for any leading axes, which broadcast; a letter twice in one operand takes its diagonal. Without "->"
+    the result has the letters that occur once, in order. `kwargs` (such as `optimize`) change nothing.
 
     >>> einsum("ij,kj->ik", [[1.0, 2.0]], [[3.0, 4.0]]).numpy().tolist()
     [[11.0]]
+    >>> int(einsum("ii", [[1, 2], [3, 4]]))
+    5
     """
-    text = subscripts.replace(" ", "")
-    left, arrow, result = text.partition("->")
-    terms = left.split(",")
-    if not arrow:
-        result = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     tensors = [convert(x) for x in operands]
-    if len(terms) != len(tensors):
-        raise ShapeError(f"einsum: expected {len(terms)} operands for {subscripts!r}, got {len(tensors)}")
-    for term, t in zip(terms, tensors, strict=True):
-        if len(term) != t.ndim or len(set(term)) != len(term) or (not term.isalpha() and term):
-            raise ShapeError(f"einsum: expected {t.ndim} different letters for shape {t.shape}, got {term!r}")
-    if len(set(result)) != len(result) or not set(result) <= set(left):
-        raise ShapeError(f"einsum: expected a result of the operands' letters, got {result!r}")
-    term, x = terms[0], tensors[0]
-    for i in range(1, len(tensors)):
-        later = set(result).union(*terms[i + 1 :])
-        term, x = _contract(term, x, terms[i], tensors[i], later)
+    terms, result = _terms(subscripts, [t.ndim for t in tensors])
+    parts = [_distinct(term, t) for term, t in zip(terms, tensors, strict=True)]
+    parts = [_unstretched(term, t, i, parts) for i, (term, t) in enumerate(parts)]
+    term, x = parts[0]
+    for i, (other, y) in enumerate(parts[1:], 1):
+        later = set(result).union(*(t for t, _ in parts[i + 1 :]))
+        term, x = _contract(term, x, other, y, later)
     gone = [i for i, c in enumerate(term) if c not in result]
     x, term = reduction.sum(x, axis=gone) if gone else x, "".join(c for c in term if c in result)
     return _core.permute(x, [term.index(c) for c in result]) if term != result else x
+
+
+def _terms(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the result, with capital letters beyond the alphabet for what "..." is."""
+    left, arrow, result = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ranks):
+        raise ShapeError(f"einsum: expected {len(terms)} operands for {subscripts!r}, got {len(ranks)}")
+    hidden = [rank - len(t.replace("...", "")) if "..." in t else 0 for t, rank in zip(terms, ranks, strict=True)]
+    lead = "".join(chr(0x391 + i) for i in range(max(hidden, default=0)))  # Greek capitals: nobody writes these
+    named = [t.replace("...", lead[len(lead) - max(n, 0) :]) for t, n in zip(terms, hidden, strict=True)]
+    for given, term, rank in zip(terms, named, ranks, strict=True):
+        if len(term) != rank or not all(c.isalpha() for c in term):
+            raise ShapeError(f"einsum: expected letters for {rank} axes, got {given!r}")
+    if not arrow:
+        every = "".join(named)
+        result = lead + "".join(sorted(c for c in set(every) - set(lead) if every.count(c) == 1))
+    result = result.replace("...", lead)
+    if len(set(result)) != len(result) or not set(result) <= set("".join(named)):
+        raise ShapeError(f"einsum: expected a result of the operands' letters, got {result!r}")
+    return named, result
+
+
+def _distinct(term: str, x: Tensor) -> tuple[str, Tensor]:
+    """Diagonals in place of letters that occur twice."""
+    from oxiconv.ops.diagonals import diagonal
+
+    for c in term:
+        while term.count(c) > 1:
+            first, second = term.index(c), term.rindex(c)
+            if x.shape[first] != x.shape[second]:
+                raise ShapeError(f"einsum: expected one size of {c!r}, got {x.shape[first]} and {x.shape[second]}")
+            x = diagonal(x, 0, first, second)
+            term = "".join(d for d in term if d != c) + c * (term.count(c) - 1)
+    return term, x
+
+
+def _unstretched(term: str, x: Tensor, i: int, parts: list[tuple[str, Tensor]]) -> tuple[str, Tensor]:
+    """Without axes of size 1 that broadcast to another operand's."""
+    others = {c: n for j, (t, y) in enumerate(parts) if j != i for c, n in zip(t, y.shape, strict=True)}
+    thin = [a for a, (c, n) in enumerate(zip(term, x.shape, strict=True)) if n == 1 and others.get(c, 1) != 1]
+    if not thin:
+        return term, x
+    kept = [n for a, n in enumerate(x.shape) if a not in thin]
+    return "".join(c for a, c in enumerate(term) if a not in thin), _core.reshape(x, kept)
 
 
 def _contract(s: str, a: Tensor, t: str, b: Tensor, later: set[str]) -> tuple[str, Tensor]:
@@ -156,7 +209,11 @@ def _contract(s: str, a: Tensor, t: str, b: Tensor, later: set[str]) -> tuple[st
 
 @op
 def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """All products of an element of `x1` and one of `x2`."""
+    """All products of an element of `x1` and one of `x2`.
+
+    >>> outer([1, 2], [3, 4]).numpy().tolist()
+    [[3, 4], [6, 8]]
+    """
     a, b = convert(x1), convert(x2)
     return _core.binary("mul", _core.reshape(a, (a.size, 1)), _core.reshape(b, (1, b.size)))
 
@@ -164,14 +221,31 @@ def outer(x1: TensorLike, x2: TensorLike) -> Tensor:
 @op
 @widened
 def norm(x: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Tensor:
-    """Vector norm over `axis` (default: all elements); `ord` is 2 (default, also "fro"), 1, inf, -inf or a number."""
+    """Norm of vectors along one axis, of matrices along two, or (the default) of all elements.
+
+    Args:
+        x: a tensor.
+        ord: for vectors 2 (the default), 1, 0, inf, -inf or any number; for matrices "fro" (the default), 1, -1, inf
+            and -inf, and by singular values, of known matrices and without a gradient, 2, -2 and "nuc".
+        axis: one axis, or the axes of rows and columns; None takes all elements, or with `ord` all axes.
+        keepdims: whether the axes stay, with size 1.
+
+    >>> float(norm([3.0, 4.0])), norm([[1.0, -5.0], [2.0, 1.0]], ord=1, axis=(0, 1)).numpy().tolist()
+    (5.0, 6.0)
+    """
     x = real(x)
     axes = axes_of(axis, x.ndim, "norm")
-    if ord in (None, "fro") or (ord == 2 and len(axes) == 1):
+    if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
         return _core.unary("sqrt", reduction.sum(_core.binary("mul", x, x), axes, keepdims))
-    if len(axes) != 1 or isinstance(ord, str):
-        raise ValueError(f"norm: expected ord None or 'fro' over {len(axes)} axes, got {ord!r}")
-    size = _core.unary("abs", x)
+    if len(axes) == 1 and not isinstance(ord, str):
+        return _vector_norm(_core.unary("abs", x), float(ord), axes, keepdims)
+    if len(axes) == 2:
+        rows, columns = axes if axis is None else (int(a) % x.ndim for a in axis)
+        return _matrix_norm(x, ord, rows, columns, keepdims)
+    raise ValueError(f"norm: expected an ord for vectors or matrices, got {ord!r} over {len(axes)} axes")
+
+
+def _vector_norm(size: Tensor, ord: float, axes: list[int], keepdims: bool) -> Tensor:
     if ord == np.inf:
         return reduction.max(size, axes, keepdims)
     if ord == -np.inf:
@@ -179,5 +253,23 @@ def norm(x: TensorLike, ord: Any = None, axis: Any = None, keepdims: bool = Fals
     if ord == 1:
         return reduction.sum(size, axes, keepdims)
     if ord == 0:
-        return convert(reduction.sum(_core.binary("ne", x, 0.0), axes, keepdims), x.dtype)
-    return _core.binary("pow", reduction.sum(_core.binary("pow", size, float(ord)), axes, keepdims), 1.0 / ord)
+        return convert(reduction.sum(_core.binary("ne", size, 0.0), axes, keepdims), size.dtype)
+    return _core.binary("pow", reduction.sum(_core.binary("pow", size, ord), axes, keepdims), 1.0 / ord)
+
+
+def _matrix_norm(x: Tensor, ord: Any, rows: int, columns: int, keepdims: bool) -> Tensor:
+    """1 and -1 compare columns, inf and -inf rows, by the sums of their magnitudes."""
+    from oxiconv.ops.arrangement import moveaxis
+    from oxiconv.ops.spectra import svd
+
+    if ord in (1, -1, np.inf, -np.inf):
+        summed, compared = (rows, columns) if ord in (1, -1) else (columns, rows)
+        sums = reduction.sum(_core.unary("abs", x), summed, keepdims=True)
+        best = (reduction.max if ord > 0 else reduction.min)(sums, compared, keepdims=True)
+    elif ord in (2, -2, "nuc"):
+        sizes = svd(moveaxis(x, (rows, columns), (-2, -1)), compute_uv=False)
+        reduce = reduction.sum if ord == "nuc" else reduction.max if ord > 0 else reduction.min
+        best = reduction.restore(reduce(sizes, axis=-1), sorted((rows, columns)))
+    else:
+        raise ValueError(f"norm: expected ord 'fro', 'nuc', 1, -1, 2, -2, inf or -inf for matrices, got {ord!r}")
+    return best if keepdims else _core.reshape(best, [n for a, n in enumerate(x.shape) if a not in (rows, columns)])

@@ -58,7 +58,16 @@ def numbers(x: Any) -> Tensor:
     return _core.cast(x, "int32") if x.dtype in ("bool", "uint8") else x
 
 
+def whole_truths(x: Any) -> Tensor:
+    """`x` as a tensor, truth values as int32."""
+    x = convert(x)
+    return _core.cast(x, "int32") if x.dtype == "bool" else x
+
+
 def as_one(tensors: list[Tensor]) -> list[Tensor]:
     """All in the element type to which they promote."""
+    first = tensors[0].dtype
+    if all(t.dtype == first for t in tensors):
+        return tensors
     common = result_type(*(t.dtype for t in tensors))
     return [t if t.dtype == common else _core.cast(t, common) for t in tensors]

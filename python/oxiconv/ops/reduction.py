@@ -75,7 +75,11 @@ def sum(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 @widened
 def mean(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Mean over `axis` (default: all), in float32."""
+    """Mean over `axis` (default: all), in float32.
+
+    >>> mean([[1.0, 3.0], [5.0, 7.0]], axis=1).numpy().tolist()
+    [2.0, 6.0]
+    """
     x = real(x)
     axes = axes_of(axis, x.ndim, "mean")
     return _core.binary("div", _sum(x, axes, keepdims), float(_count(x, axes)))
@@ -88,7 +92,11 @@ def _count(x: Tensor, axes: list[int]) -> int:
 @op
 @widened
 def var(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Variance over `axis` (default: all), biased: the mean squared distance from the mean."""
+    """Variance over `axis` (default: all), biased: the mean squared distance from the mean.
+
+    >>> float(var([1.0, 5.0]))
+    4.0
+    """
     x = real(x)
     axes = axes_of(axis, x.ndim, "var")
     count = float(_count(x, axes))
@@ -99,19 +107,31 @@ def var(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 @op
 @widened
 def std(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Square root of the biased variance over `axis` (default: all)."""
+    """Square root of the biased variance over `axis` (default: all).
+
+    >>> float(std([1.0, 3.0]))
+    1.0
+    """
     return _core.unary("sqrt", var(x, axis, keepdims))
 
 
 @op
 def max(x: TensorLike, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
-    """Largest element over `axis` (default: all), not below `initial`; NaN wins."""
+    """Largest element over `axis` (default: all), not below `initial`; NaN wins.
+
+    >>> max([[1, 5], [7, 3]], axis=0).numpy().tolist()
+    [7, 5]
+    """
     return _extreme("max", x, axis, keepdims, initial)
 
 
 @op
 def min(x: TensorLike, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
-    """Smallest element over `axis` (default: all), not above `initial`; NaN wins."""
+    """Smallest element over `axis` (default: all), not above `initial`; NaN wins.
+
+    >>> min([[1, 5], [7, 3]], axis=0).numpy().tolist()
+    [1, 3]
+    """
     return _extreme("min", x, axis, keepdims, initial)
 
 
@@ -152,7 +172,11 @@ def amin(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 @op
 def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
-    """Product over `axis` (default: all)."""
+    """Product over `axis` (default: all).
+
+    >>> int(prod([2, 3, 4]))
+    24
+    """
     x = numbers(x) if dtype is None else convert(x, dtype)
     axes = axes_of(axis, x.ndim, "prod")
     rest = [a for a in range(x.ndim) if a not in axes]
@@ -176,21 +200,33 @@ def prod(x: TensorLike, axis: Axis = None, keepdims: bool = False, dtype: Any = 
 
 @op
 def any(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether an element is non-zero."""
+    """Whether an element is non-zero.
+
+    >>> bool(any([True, False]))
+    True
+    """
     flags = _core.cast(convert(x, "bool"), "int32")
     return _core.binary("ne", _sum(flags, axes_of(axis, flags.ndim, "any"), keepdims), 0)
 
 
 @op
 def all(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Whether every element is non-zero."""
+    """Whether every element is non-zero.
+
+    >>> bool(all([True, False]))
+    False
+    """
     flags = _core.cast(_core.unary("not", convert(x, "bool")), "int32")
     return _core.binary("eq", _sum(flags, axes_of(axis, flags.ndim, "all"), keepdims), 0)
 
 
 @op
 def count_nonzero(x: TensorLike, axis: Axis = None) -> Tensor:
-    """How many elements are non-zero."""
+    """How many elements are non-zero.
+
+    >>> int(count_nonzero([0, 1, 2]))
+    2
+    """
     flags = _core.cast(convert(x, "bool"), "int32")
     return _sum(flags, axes_of(axis, flags.ndim, "count_nonzero"), False)
 
@@ -207,7 +243,11 @@ def argmax(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Te
 
 @op
 def argmin(x: TensorLike, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """Index of the first smallest element along `axis` (default: of the flattened tensor); NaN wins."""
+    """Index of the first smallest element along `axis` (default: of the flattened tensor); NaN wins.
+
+    >>> int(argmin([3, 1, 2]))
+    1
+    """
     return _arg("argmin", x, axis, keepdims)
 
 
@@ -234,7 +274,11 @@ def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
 @op
 @widened
 def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None) -> Tensor:
-    """Weighted mean over `axis`; `weights` has the shape of `x`, or of its one axis."""
+    """Weighted mean over `axis`; `weights` has the shape of `x`, or of its one axis.
+
+    >>> float(average([1.0, 3.0], weights=[3.0, 1.0]))
+    1.5
+    """
     x = real(x)
     if weights is None:
         return mean(x, axis)
@@ -251,7 +295,11 @@ def average(x: TensorLike, axis: Axis = None, weights: TensorLike | None = None)
 @op
 @widened
 def logsumexp(x: TensorLike, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """`log(sum(exp(x)))` over `axis`, without overflow."""
+    """`log(sum(exp(x)))` over `axis`, without overflow.
+
+    >>> round(float(logsumexp([0.0, 0.0])), 4)
+    0.6931
+    """
     x = real(x)
     axes = axes_of(axis, x.ndim, "logsumexp")
     peak = _core.detach(_max("logsumexp", x, axes, True))

@@ -8,7 +8,7 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.arrangement import _part, cumsum, ravel
-from oxiconv.ops.promotion import numbers, real, reals, widened
+from oxiconv.ops.promotion import real, reals, whole_truths, widened
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
@@ -22,7 +22,7 @@ def cumprod(x: TensorLike, axis: int | None = None, dtype: Any = None) -> Tensor
     >>> cumprod([1, 2, 3, 4]).numpy().tolist()
     [1, 2, 6, 24]
     """
-    x = numbers(x) if dtype is None else convert(x, dtype)
+    x = whole_truths(x) if dtype is None else convert(x, dtype)
     if axis is None:
         x, axis = ravel(x), 0
     (place,) = axes_of(axis, x.ndim, "cumprod")

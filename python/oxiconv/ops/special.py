@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from oxiconv import _core
 from oxiconv.ops.promotion import real, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike
+
+# Polynomials of Giles, "Approximating the erfinv function" (2010), for single precision: centre and tail.
+_ERFINV_CENTRE = (
+    2.81022636e-08,
+    3.43273939e-07,
+    -3.5233877e-06,
+    -4.39150654e-06,
+    0.00021858087,
+    -0.00125372503,
+    -0.00417768164,
+    0.246640727,
+    1.50140941,
+)
+
+
+_ERFINV_TAIL = (
+    -0.000200214257,
+    0.000100950558,
+    0.00134934322,
+    -0.00367342844,
+    0.00573950773,
+    -0.0076224613,
+    0.00943887047,
+    1.00167406,
+    2.83297682,
+)
+
 
 # The Chebyshev fit of ln(erfc(x) e^(x²) / t), t = 1 / (1 + x/2), of relative error 1.2e-7 (Press et al., "Numerical
 # Recipes", section on incomplete gamma functions), highest power of t first.
@@ -23,8 +51,12 @@ _ERFC = (
     1.00002368,
     -1.26551223,
 )
+
+
 # Abramowitz and Stegun 9.8.1 in (x / 3.75)², and 9.8.2 in 3.75 / x; relative errors below 2e-7.
 _I0_NEAR = (0.0045813, 0.0360768, 0.2659732, 1.2067492, 3.0899424, 3.5156229, 1.0)
+
+
 _I0_FAR = (
     0.00392377,
     -0.01647633,
@@ -48,6 +80,37 @@ def _polynomial(coefficients: tuple[float, ...], t: Tensor) -> Tensor:
 
 def _exp(x: Any) -> Tensor:
     return _core.unary("exp", x)
+
+
+@op
+def erf(x: TensorLike) -> Tensor:
+    """Error function.
+
+    >>> float(erf(0.0))
+    0.0
+    """
+    return _core.unary("erf", real(x))
+
+
+@op
+@widened
+def erfinv(x: TensorLike) -> Tensor:
+    """Inverse of the error function, within about 3 ULP; infinite at -1 and 1.
+
+    >>> float(erfinv(0.0))
+    0.0
+    """
+    x = real(x)
+    w = _core.unary(
+        "neg", _core.unary("log", _core.binary("mul", _core.binary("sub", 1.0, x), _core.binary("add", 1.0, x)))
+    )
+    centre = _polynomial(_ERFINV_CENTRE, _core.binary("sub", w, 2.5))
+    tail = _polynomial(_ERFINV_TAIL, _core.binary("sub", _core.unary("sqrt", _core.binary("max", w, 5.0)), 3.0))
+    inside = _core.binary("mul", _core.select(_core.binary("lt", w, 5.0), centre, tail), x)
+    size = _core.unary("abs", x)
+    # At 1 and beyond, constants: no gradient.
+    edge = _core.detach(_core.binary("mul", x, _core.select(_core.binary("gt", size, 1.0), math.nan, math.inf)))
+    return _core.select(_core.binary("ge", size, 1.0), edge, inside)
 
 
 @op

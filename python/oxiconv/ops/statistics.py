@@ -167,16 +167,16 @@ def histogram(x: TensorLike, bins: int = 10, range: tuple[float, float] | None =
     >>> counts.numpy().tolist(), edges.numpy().tolist()
     ([3.0, 1.0], [1.0, 3.0, 5.0])
     """
-    from oxiconv.ops.comparison import searchsorted
+    from oxiconv.ops.ordering import searchsorted
 
     if bins < 1 or bins != int(bins):
         raise ValueError(f"histogram: expected a whole number of at least 1 bins, got {bins!r}")
     if range is not None and range[0] > range[1]:
         raise ValueError(f"histogram: expected range (low, high), got {range!r}")
     given = convert(x)
-    if not given.size and range is None:
-        raise ShapeError(f"histogram: expected elements or a range, got shape {given.shape}")
-    line = real(_core.reshape(given, (given.size,)))
+    if given.ndim != 1 or not (given.size or range is not None):
+        raise ShapeError(f"histogram: expected one axis, with elements or a range, got shape {given.shape}")
+    line = real(given)
     low, high = (reduction.min(line), reduction.max(line)) if range is None else (real(r) for r in range)
     steps = convert(np.arange(bins + 1, dtype=np.float32) / np.float32(bins))
     edges = _core.binary("add", low, _core.binary("mul", _core.binary("sub", high, low), steps))

@@ -55,12 +55,12 @@ def kron(x1: TensorLike, x2: TensorLike) -> Tensor:
     >>> kron([[1, 2]], [[1], [3]]).numpy().tolist()
     [[1, 2], [3, 6]]
     """
-    a, b = as_one([numbers(x1), numbers(x2)])
+    a, b = as_one([convert(x1), convert(x2)])
     rank = max(a.ndim, b.ndim)
     m, n = ((1,) * (rank - x.ndim) + x.shape for x in (a, b))
     left = _core.reshape(a, [size for d in m for size in (d, 1)])
     right = _core.reshape(b, [size for d in n for size in (1, d)])
-    return _core.reshape(_core.binary("mul", left, right), [p * q for p, q in zip(m, n, strict=True)])
+    return _core.reshape(multiply(left, right), [p * q for p, q in zip(m, n, strict=True)])
 
 
 @op

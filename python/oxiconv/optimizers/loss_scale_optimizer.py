@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from oxiconv import ops
 from oxiconv.optimizers.conditional import conditionally
@@ -137,7 +137,7 @@ class LossScaleOptimizer(Optimizer):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         """The optimizer of a configuration."""
         from oxiconv.saving.serialization import deserialize_keras_object
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from oxiconv.optimizers.loss_scale_optimizer import LossScaleOptimizer
 from oxiconv.optimizers.optimizer import Optimizer
@@ -183,7 +183,7 @@ class MultiOptimizer(Optimizer):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Optimizer:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
         """The optimizer of a configuration."""
         from oxiconv.saving.serialization import deserialize_keras_object
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class ScheduleFreeAdamW(Optimizer):
     """Schedule-free Adam (Defazio et al., 2024): averaging in place of a learning rate schedule.
 
+    The formulas of the paper. Keras with TensorFlow or PyTorch reads the base point after it was moved where the paper
+    wants it as it was before; its results differ from the second step on.
+
     Args:
         learning_rate, weight_decay, …, name: see `Optimizer`.
         beta_1: weight of the average in the point where gradients are taken, in (0, 1).

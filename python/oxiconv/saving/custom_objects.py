@@ -52,9 +52,11 @@ def get_registered_name(obj: Any) -> str:
     return str(getattr(obj, "__name__", type(obj).__name__))
 
 
-def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any | None:
-    """The object called `name`: in `custom_objects`, in the active scope, or registered. None where unknown."""
-    for known in (custom_objects or {}, _scope.get(), _registered):
+def get_registered_object(
+    name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None
+) -> Any | None:
+    """The object called `name` in `custom_objects`, the scope, the registry or `module_objects`; None where unknown."""
+    for known in (custom_objects or {}, _scope.get(), _registered, module_objects or {}):
         if name in known:
             return known[name]
     return None

@@ -11,6 +11,8 @@ from oxiconv.saving.custom_objects import get_registered_name
 _HOMES = (
     "optimizers.schedules",
     "activations",
+    "applications.convnext",
+    "applications.inception_resnet_v2",
     "constraints",
     "dtype_policies",
     "initializers",
@@ -37,6 +39,8 @@ def keras_name(obj: Any) -> tuple[str | None, str, str | None]:
         return None if cls.__module__ == "__main__" else cls.__module__, cls.__name__, registered
     if cls.__name__ == "Model":
         return "keras.src.models.functional", "Functional", "Functional"
+    if home.startswith("applications."):  # Keras does not export their layers
+        return f"keras.src.{home}", cls.__name__, cls.__name__
     return "keras" if cls.__name__ in ("Sequential", "DTypePolicy") else f"keras.{home}", cls.__name__, None
 
 

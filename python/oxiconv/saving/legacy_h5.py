@@ -22,6 +22,30 @@ from oxiconv.saving.sharing import SharedObjects
 from oxiconv.saving.variables_h5 import fitted, same_kind
 
 _TOP = "top_level_model_weights"
+# The variables of optimizers in Keras 2, and what they are called in Keras 3 and here.
+_KINDS = {
+    "iter": "iteration",
+    "iteration": "iteration",
+    "m": "momentum",
+    "momentum": "momentum",
+    "v": "velocity",
+    "velocity": "velocity",
+    "rms": "velocity",
+    "vhat": "velocity_hat",
+    "velocity_hat": "velocity_hat",
+    "u": "norm",
+    "mg": "average_gradient",
+    "average_gradient": "average_gradient",
+    "accumulator": "accumulator",
+    "accum_grad": "accumulated_grad",
+    "accumulated_grad": "accumulated_grad",
+    "accum_var": "accumulated_delta_var",
+    "accumulated_delta_var": "accumulated_delta_var",
+    "linear": "linear",
+    "momentum_cache": "u_product",
+    "learning_rate": "learning_rate",
+}
+_OUR_KINDS = tuple(dict.fromkeys(_KINDS.values()))
 
 
 def save_h5(model: Any, path: str, include_optimizer: bool) -> None:
@@ -168,10 +192,24 @@ def _assign_optimizer(path: str, optimizer: Any, stored: list[tuple[str, Dataset
 
 
 def _in_our_order(optimizer: Any, stored: list[tuple[str, Dataset]]) -> list[tuple[Any, Dataset]] | None:
-    """Each variable with what is stored for it. Keras 2 has no learning rate among them, or has it last."""
+    """Each variable that is stored with its data; None if one that training needs is not."""
     variables = list(optimizer.variables)
-    data = [dataset for _, dataset in stored]
-    if len(data) == len(variables):
-        return list(zip(variables, data, strict=True))
-    without = [v for v in variables if v.name != "learning_rate"]
-    return list(zip(without, data, strict=True)) if len(data) == len(without) else None
+    by_kind: dict[str, list[Dataset]] = {}
+    for name, data in stored:
+        by_kind.setdefault(_kind(name), []).append(data)
+    if "" in by_kind:  # names of Keras 3, which has our order
+        return list(zip(variables, [d for _, d in stored], strict=True)) if len(stored) == len(variables) else None
+    ours: dict[str, list[Any]] = {}
+    for variable in variables:
+        kind = next((k for k in _OUR_KINDS if variable.name == k or variable.name.endswith(f"_{k}")), variable.name)
+        ours.setdefault(kind, []).append(variable)
+    ours.pop("learning_rate", None)  # it is in the configuration
+    if any(len(by_kind.get(kind, ())) != len(found) for kind, found in ours.items()):
+        return None
+    return [pair for kind, found in ours.items() for pair in zip(found, by_kind[kind], strict=True)]
+
+
+def _kind(name: str) -> str:
+    """What a variable of Keras 2 is to an optimizer: `Adam/m/layer/kernel:0` or, earlier, `Adam/layer/kernel/m:0`."""
+    parts = name.removesuffix(":0").split("/")
+    return _KINDS.get(parts[-1]) or (_KINDS.get(parts[1], "") if len(parts) > 2 else "")

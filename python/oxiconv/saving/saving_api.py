@@ -84,21 +84,28 @@ def load_model(
     return model_file.load_safetensors(path, custom_objects, compile)
 
 
-def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
+def save_weights(
+    model: Any,
+    filepath: str | os.PathLike[str],
+    overwrite: bool = True,
+    max_shard_size: float | None = None,
+    **kwargs: Any,
+) -> None:
     """Writes a model's weights, atomically.
 
     Args:
         model: a built model.
         filepath: ends in `.weights.h5` (Keras 3's) or `.safetensors`.
         overwrite: whether an existing file is replaced.
-        **kwargs: Keras's `max_shard_size` must be None.
+        max_shard_size: must be None: the file is one in any case.
+        **kwargs: none.
 
     Raises:
         ValueError: another ending, or a model without weights yet.
         FileExistsError: the file exists and `overwrite` is False.
         ImportError: h5py is needed and not installed.
     """
-    if kwargs.pop("max_shard_size", None) is not None:
+    if max_shard_size is not None:
         raise ValueError("save_weights: max_shard_size is not supported: the file is one in any case.")
     if kwargs:
         raise ValueError(f"save_weights: unknown arguments {sorted(kwargs)}.")

@@ -7,6 +7,8 @@ private ones last; an object that is reached twice counts where it is reached fi
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -27,6 +29,19 @@ _PASSED_OVER = frozenset(
         "_graph_layers",
     }
     | {"_stack", "_input_layer", "_tensors", "_dtype_policy", "callbacks", "history", "metrics"}
+)
+
+
+# Where the properties of all layers, models and optimizers are: they lead to nothing else than attributes do.
+_BASES = (
+    "builtins",
+    "oxiconv.layers.configurable",
+    "oxiconv.layers.layer",
+    "oxiconv.layers.state",
+    "oxiconv.models",
+    "oxiconv.optimizers",
+    "oxiconv.symbolic",
+    "oxiconv.trainer",
 )
 
 
@@ -87,12 +102,29 @@ def keras_class_name(owner: Any) -> str:
 
 def _attributes(owner: Any) -> Iterator[tuple[str, Any]]:
     attributes = {name: value for name, value in vars(owner).items() if name not in _PASSED_OVER}
+    cls: type = type(owner)
+    for name in _properties(cls):
+        with contextlib.suppress(Exception):  # it may have no value yet
+            attributes[name] = getattr(owner, name)
     if getattr(owner, "_graph", None) is not None or getattr(owner, "_is_chain", False):
         yield "layers", owner.layers
     elif hasattr(owner, "compile"):  # subclasses of Model: one attribute among others
         attributes["layers"] = owner.layers
     for name in sorted(attributes, key=lambda name: f"~{name}" if name.startswith("_") else name):
         yield name, attributes[name]
+
+
+@functools.cache
+def _properties(cls: type) -> tuple[str, ...]:
+    """The properties of a class and of those it derives from, but for our base classes."""
+    found = [
+        name
+        for base in cls.__mro__
+        if not base.__module__.startswith(_BASES)
+        for name, value in vars(base).items()
+        if isinstance(value, property)
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _is_saved(value: Any) -> bool:

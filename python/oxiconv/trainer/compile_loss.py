@@ -45,9 +45,8 @@ class CompileLoss:
     @property
     def metrics(self) -> list[Metric]:
         """A mean per loss, where there are several: in the order of the outputs, or of a dict of losses for a dict."""
-        if self._by_key and isinstance(self._loss, dict):
-            return [t for key in self._loss for t in self._trackers if t.name == f"{key}_loss"]
-        return list(self._trackers)
+        order = [f"{key}_loss" for key in self._loss] if self._by_key and isinstance(self._loss, dict) else []
+        return sorted(self._trackers, key=lambda t: order.index(t.name) if t.name in order else len(order))
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """The weighted sum of the losses; None if no output has one."""

@@ -49,4 +49,7 @@ class Predictions:
         """
         if not self._parts:
             raise ValueError("predict: expected at least one batch, got none.")
+        if self._samples is not None:
+            # Fewer than expected if prediction was stopped.
+            self._parts = [[part[: self._filled] for part in parts] for parts in self._parts]
         return tree.pack_sequence_as(self._structure, [p[0] if len(p) == 1 else np.concatenate(p) for p in self._parts])

@@ -19,7 +19,7 @@ from oxiconv.random import global_state, restore_global_state
 from oxiconv.saving.atomic import replacing
 from oxiconv.tensor import FileFormatError
 from oxiconv.trainer.arrays import Batch
-from oxiconv.trainer.batches import Epochs
+from oxiconv.trainer.epochs import Epochs
 from oxiconv.trainer.state import CompiledState
 from oxiconv.variable import Variable
 

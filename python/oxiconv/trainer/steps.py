@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from oxiconv import autograd, ops, trace, tree
 from oxiconv.metrics.metric import Metric
-from oxiconv.tape import GradientTape, graph_gradient
+from oxiconv.pullback import graph_gradient
+from oxiconv.tape import GradientTape
 from oxiconv.trainer.state import CompiledState
 from oxiconv.utils.sample_tuples import unpack_x_y_sample_weight
 from oxiconv.variable import Variable
@@ -197,7 +198,13 @@ class _Gradients:
             gradients: list[Tensor | None] = self._tape.gradient(loss, variables)
             return gradients
         assert self._trace is not None
-        return graph_gradient(self._trace, loss, [self._trace.graph.state(v.cell) for v in variables])
+        # A variable that the loss assigned was read before and after: those are two sources.
+        assigned = [v for v in variables if v in self._trace.updates]
+        sources = [self._trace.graph.state(v.cell) for v in variables] + [self._trace.read(v) for v in assigned]
+        found = graph_gradient(self._trace, loss, sources)
+        later = {id(v): g for v, g in zip(assigned, found[len(variables) :], strict=True) if g is not None}
+        first = zip(variables, found, strict=False)
+        return [g if id(v) not in later else later[id(v)] if g is None else g + later[id(v)] for v, g in first]
 
 
 def accepts(function: Any, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""`compile`, `fit`, `evaluate`, `predict` and their one-batch forms."""
+"""`fit`, `evaluate`, `predict` and their one-batch forms."""
 
 from __future__ import annotations
 
@@ -12,107 +12,19 @@ import numpy as np
 from oxiconv import tree
 from oxiconv.callbacks import CallbackList, History
 from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split
-from oxiconv.trainer.batches import ArrayBatches, Batches, Epochs, Permutation, SourceBatches
+from oxiconv.trainer.batches import ArrayBatches, Batches, Permutation, SourceBatches
 from oxiconv.trainer.compile_metrics import CompileMetrics
+from oxiconv.trainer.compiling import Compiling
+from oxiconv.trainer.epochs import Epochs
 from oxiconv.trainer.predictions import Predictions
 from oxiconv.trainer.progress import Progress
-from oxiconv.trainer.running import Runner, Running
-from oxiconv.trainer.state import CompiledState
+from oxiconv.trainer.running import Runner
 from oxiconv.utils.argument_validation import is_whole
 from oxiconv.utils.python_utils import pythonify_logs
 
 
-class Trainer(Running):
+class Trainer(Compiling):
     """The training methods of `Model`."""
-
-    def compile(
-        self,
-        optimizer: Any = "rmsprop",
-        loss: Any = None,
-        loss_weights: Any = None,
-        metrics: Any = None,
-        weighted_metrics: Any = None,
-        run_eagerly: bool = False,
-        steps_per_execution: int = 1,
-        jit_compile: bool | str = "auto",
-        auto_scale_loss: bool = True,
-    ) -> None:
-        """Sets how the model is trained.
-
-        Args:
-            optimizer: an `Optimizer`, a name or a configuration.
-            loss: a loss, function or name; for several outputs also a list or a dict by output name.
-            loss_weights: a factor per output, as a list or dict.
-            metrics: a list of metrics, functions or names; for several outputs a list of lists or a dict.
-            weighted_metrics: like `metrics`, but updated with sample weights.
-            run_eagerly: run step by step in Python, for debugging. The results are equal up to rounding.
-            steps_per_execution: batches from one call of the callbacks' batch hooks to the next. Each step is one call
-                of a compiled program already, so that this saves no more than the hooks.
-            jit_compile: 'auto' to trace and compile each step, and to run one eagerly, with a warning, whose Python
-                code needs values of tensors; True for an error there; False to run overridden steps eagerly.
-            auto_scale_loss: whether under the dtype policy 'mixed_float16' the optimizer is wrapped in a
-                `LossScaleOptimizer`.
-
-        Raises:
-            ValueError: an unknown name, or a wrong type.
-
-        What is trainable at the first step of training stays so until the next `compile`.
-        """
-        if not is_whole(steps_per_execution):
-            raise ValueError(f"compile: steps_per_execution must be a positive integer, got {steps_per_execution!r}.")
-        if jit_compile not in (True, False, "auto"):
-            raise ValueError(f"compile: jit_compile must be True, False or 'auto', got {jit_compile!r}.")
-        config = {
-            "optimizer": optimizer,
-            "loss": loss,
-            "loss_weights": loss_weights,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-            "auto_scale_loss": auto_scale_loss,
-        }
-        if run_eagerly and jit_compile is True:
-            warnings.warn("compile: jit_compile=True has no effect beside run_eagerly=True.", stacklevel=2)
-        state = CompiledState(config, self)
-        # Past the attribute tracking of layers: the state's variables are no weights of the model.
-        self.__dict__["_compiled"] = state
-        self.optimizer = state.optimizer
-        self.loss = loss
-        self.steps_per_execution = int(steps_per_execution)
-        self.stop_training = False
-
-    @property
-    def compiled(self) -> bool:
-        """Whether `compile` has been called."""
-        return self._compiled_state is not None
-
-    @property
-    def run_eagerly(self) -> bool:
-        """Whether steps run op by op in Python."""
-        return self._compiled_state is not None and self._compiled_state.run_eagerly
-
-    @run_eagerly.setter
-    def run_eagerly(self, value: bool) -> None:
-        self._require_compiled("run_eagerly").run_eagerly = bool(value)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        """The arguments of `compile`, serialized; None if it has not been called."""
-        from oxiconv.saving.serialization import serialize_keras_object
-
-        state = self._compiled_state
-        if state is None:
-            return None
-        return {
-            key: serialize_keras_object(value) for key, value in {**state.config, "optimizer": state.optimizer}.items()
-        }
-
-    def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        """Compiles with what `get_compile_config` gave."""
-        from oxiconv.saving.serialization import deserialize_keras_object
-
-        self.compile(**{str(key): deserialize_keras_object(value) for key, value in config.items()})
 
     def fit(
         self,
@@ -139,17 +51,20 @@ class Trainer(Running):
             x: inputs `[n, ..]` as an array, or a list or dict of arrays; or a generator, iterable or dataset of batches
                 `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
             y: targets, if x is arrays.
-            batch_size: samples per step, 32 by default; the last step of an epoch has the rest.
+            batch_size: samples per step; by default 32, or what makes `steps_per_epoch` steps. The last step of an
+                epoch has the rest.
             epochs: number of the last epoch; training runs from `initial_epoch` to it.
             verbose: 'auto' or 1 for a progress bar, 2 for a line per epoch, 0 for silence.
             callbacks: a list of `Callback`, or a `CallbackList`.
             validation_split: the last fraction of the samples, before shuffling, that is only evaluated.
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a source of batches, evaluated after epochs.
-            shuffle: True for samples in a new random order each epoch, 'batch' for batches so; arrays only.
+            shuffle: True for samples in a new random order each epoch, 'batch' for batches so. A `PyDataset` is drawn
+                by batches; other sources come as they are.
             class_weight: weight per class number; multiplies the sample weights.
             sample_weight: weights `[n]`, or of the leading axes of the targets.
             initial_epoch: where to start, in a resumed training.
-            steps_per_epoch: batches per epoch; by default one pass over the data.
+            steps_per_epoch: batches per epoch, which go on where the last epoch stopped; by default one pass over the
+                data. An epoch ends early, with a warning, where the data does.
             validation_steps: batches per evaluation; by default one pass.
             validation_batch_size: samples per evaluation batch; by default `batch_size`.
             validation_freq: epochs from one evaluation to the next, or a list of the epochs (from 1) to evaluate after.
@@ -160,7 +75,8 @@ class Trainer(Running):
         Raises:
             ValueError: arrays that do not fit each other, the model or the loss; labels out of range.
 
-        The whole step is compiled once per batch shape. Ctrl-C raises `KeyboardInterrupt` within a step's time; the
+        The whole step is compiled once per batch shape; one whose Python code needs values of tensors runs eagerly,
+        after a warning. Ctrl-C raises `KeyboardInterrupt` within a step's time; the
         weights are then those of the last whole step, and `on_train_end` of callbacks is not called, as in Keras.
 
         Example:

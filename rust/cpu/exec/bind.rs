@@ -7,19 +7,39 @@ use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
-use oxiconv_ir::program::{self, Kind, Program, Step};
+use oxiconv_ir::program::{self, Kind, Place, Program, Step, ValueId};
 use oxiconv_ir::{Conv, Form, Op, Seat, Type, Window};
+use std::collections::HashMap;
 use std::ops::Range;
 
-/// A step's kernel, and where its packed operand is.
+/// A step's kernel, and where its operands are.
 pub(super) struct Bound {
     pub(super) kernel: Box<dyn Kernel>,
+    /// The kernel's scratch, in floats.
+    pub(super) scratch: usize,
+    pub(super) inputs: Vec<Slot>,
+    pub(super) outputs: Vec<Slot>,
     /// In floats, within the packed buffer.
     pub(super) packed: Option<Range<usize>>,
+    /// Whether this step packs it; else an earlier step of the stage has.
+    pub(super) packs: bool,
     /// In a whole stage: how many pieces the step is cut into, each run by whichever worker is free.
     pub(super) pieces: usize,
     /// Roughly what it takes on one core.
     pub(super) nanoseconds: usize,
+}
+
+/// Where an operand is for the first sample, and the bytes from one sample to the next: 0 if all share it.
+pub(super) struct Slot {
+    pub(super) place: Place,
+    pub(super) step: usize,
+}
+
+impl Slot {
+    fn new(program: &Program, value: ValueId, sliced: bool) -> Self {
+        let v = &program.values[value];
+        Self { place: v.place, step: if sliced { program.sample_bytes(&v.ty) } else { 0 } }
+    }
 }
 
 /// Nanoseconds of work below which a stage runs on the calling thread alone: what sharing it costs.
@@ -43,7 +63,45 @@ const PIECE: usize = 16 << 10;
 /// Most pieces: as many as a batch has tasks.
 const MAX_PIECES: usize = 16;
 
-pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, packed: &mut usize) -> Bound {
+/// The packed kernels of a stage, and how many floats all kernels so far have. Steps of one form share what they have
+/// packed of one value: the recurrent kernel of a sequence serves all its steps, from one place in the cache.
+#[derive(Default)]
+pub(super) struct Packed {
+    stage: HashMap<(ValueId, Type, Form, Seat, Option<Window>), Range<usize>>,
+    pub(super) len: usize,
+}
+
+impl Packed {
+    pub(super) fn next_stage(&mut self) {
+        self.stage.clear();
+    }
+
+    /// Where `len` floats of the step's packed kernel are, and whether the step is the first to need them.
+    fn place(&mut self, step: &Step, operand: Option<usize>, len: usize) -> (Option<Range<usize>>, bool) {
+        if len == 0 {
+            return (None, false);
+        }
+        // Packed kernels start on cache lines.
+        let new = self.len..self.len + len;
+        let mut first = true;
+        let place = match (&step.kind, operand) {
+            (Kind::Product { form, solve, window, .. }, Some(operand)) => {
+                let o = &step.inputs[operand];
+                let key = (o.value, o.ty.clone(), form.clone(), *solve, window.clone());
+                let held = self.stage.entry(key).or_insert_with(|| new.clone()).clone();
+                first = held == new;
+                held
+            }
+            _ => new,
+        };
+        if first {
+            self.len += len.next_multiple_of(16);
+        }
+        (Some(place), first)
+    }
+}
+
+pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, packed: &mut Packed) -> Bound {
     assert!(step.inputs.len().max(step.outputs.len()) <= MAX_OPERANDS, "too many operands: {}", step.kind);
     let types: Vec<Type> = step.inputs.iter().map(|o| o.ty.clone()).collect();
     let outs: Vec<Type> = step.outputs.iter().map(|o| program.values[*o].ty.clone()).collect();
@@ -74,10 +132,7 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
         }
         Kind::Op(op) => light::bind_op(isa, op, &types, &outs[0]),
     };
-    let len = kernel.packed_len();
-    let range = (len > 0).then_some(*packed..*packed + len);
-    // Packed kernels start on cache lines.
-    *packed += len.next_multiple_of(16);
+    let (range, packs) = packed.place(step, kernel.packed_operand(), kernel.packed_len());
     let pieces = match &step.kind {
         Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),
         Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) if !sharded => {
@@ -90,7 +145,10 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
         }
         _ => 1,
     };
-    Bound { kernel, packed: range, pieces, nanoseconds: nanoseconds(step, &types, &outs) }
+    let nanoseconds = nanoseconds(step, &types, &outs);
+    let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
+    let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
+    Bound { scratch: kernel.scratch_len(), kernel, inputs, outputs, packed: range, packs, pieces, nanoseconds }
 }
 
 /// What sorting an element costs, compared with a map: 10 to 40 nanoseconds, with the length of the rows.

@@ -14,9 +14,9 @@ use crate::float_mode::FlushSubnormals;
 use crate::pool::Pool;
 use crate::simd::Isa;
 use crate::threads::num_threads;
-use bind::{Bound, bind};
+use bind::{Bound, Packed, Slot, bind};
 use oxiconv_ir::plan::{Request, plan};
-use oxiconv_ir::program::{ALIGN, Operand, Place, Program, Step, ValueId};
+use oxiconv_ir::program::{ALIGN, Place, Program, Step};
 use oxiconv_ir::{Error, Graph, Result};
 use std::fmt;
 use std::sync::Mutex;
@@ -35,7 +35,7 @@ pub struct Executable {
     scratch_bytes: usize,
     /// Whether results overwrite arguments.
     updates: bool,
-    /// Per stage: the steps with a packed kernel.
+    /// Per stage: the steps that pack a kernel.
     packs: Vec<Vec<usize>>,
     /// Per stage: whether waking a second worker costs more than it brings.
     small: Vec<bool>,
@@ -113,10 +113,11 @@ impl Executable {
     pub fn new(graph: &Graph, request: &Request) -> Result<Self> {
         let program = plan(graph, request, &bind::Cpu)?;
         let isa = Isa::active();
-        let mut packed = 0;
+        let mut packed = Packed::default();
         let mut bound = Vec::with_capacity(program.stages.len());
         for stage in &program.stages {
             let mut steps = Vec::with_capacity(stage.steps.len());
+            packed.next_stage();
             for step in &stage.steps {
                 steps.push(bind(isa, &program, stage.sharded, step, &mut packed));
             }
@@ -126,12 +127,12 @@ impl Executable {
         let scratch_bytes = program.scratch.next_multiple_of(ALIGN) + kernels;
         Ok(Self {
             arena: Buffer::zeroed(program.arena, "the program's arena")?,
-            packed: Buffer::zeroed(packed * size_of::<f32>(), "packed kernels")?,
+            packed: Buffer::zeroed(packed.len * size_of::<f32>(), "packed kernels")?,
             scratch: Vec::new(),
             scratch_bytes,
             updates: !request.updates.is_empty(),
             small: bound.iter().map(|s| s.iter().map(|b| b.nanoseconds).sum::<usize>() < bind::SMALL).collect(),
-            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packed.is_some()).collect()).collect(),
+            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs).collect()).collect(),
             bound,
             program,
         })
@@ -208,12 +209,11 @@ struct Where {
 }
 
 impl Memory<'_> {
-    /// Where a value's bytes are, for the samples at hand if `sliced`.
-    fn at(&self, value: ValueId, sliced: bool, place: Where) -> *mut u8 {
-        let v = &self.program.values[value];
-        let skip = if sliced { self.program.sample_bytes(&v.ty) * place.first } else { 0 };
+    /// Where an operand is, for the samples at hand.
+    fn at(&self, slot: &Slot, place: Where) -> *mut u8 {
+        let skip = slot.step * place.first;
         // `wrapping_add`: an empty tensor has no memory to stay within.
-        match v.place {
+        match slot.place {
             Place::Arg(i) => self.args[i].cast_mut().wrapping_add(skip),
             Place::Result(r) => self.results[r].wrapping_add(skip),
             Place::Arena(offset) => self.arena.wrapping_add(offset + skip),
@@ -225,10 +225,6 @@ impl Memory<'_> {
     /// The memory that only this worker writes.
     fn scratch(&self, worker: usize) -> *mut u8 {
         self.scratch[worker].as_ptr().cast_mut()
-    }
-
-    fn input(&self, o: &Operand, place: Where) -> *const u8 {
-        self.at(o.value, o.sliced, place)
     }
 }
 
@@ -262,7 +258,7 @@ impl Run<'_> {
                 }
                 // SAFETY: forwarded.
                 unsafe {
-                    self.pack(step, bound, whole);
+                    self.pack(bound, whole);
                     match bound.pieces {
                         1 => self.step(step, bound, whole)?,
                         pieces => pool.run_with(threads, pieces, &|piece, worker| {
@@ -276,7 +272,7 @@ impl Run<'_> {
         let packs = &self.packs[stage];
         pool.run_with(threads, packs.len(), &|i, _| {
             // SAFETY: each step's packed kernel has memory of its own.
-            unsafe { self.pack(&program.stages[stage].steps[packs[i]], &self.bound[stage][packs[i]], whole) };
+            unsafe { self.pack(&self.bound[stage][packs[i]], whole) };
         });
         pool.run_with(threads, program.sharding.tasks(), &|task, worker| {
             // SAFETY: forwarded; tasks have disjoint samples.
@@ -293,8 +289,8 @@ impl Run<'_> {
         for first in (task * cut.task..end).step_by(cut.shard) {
             let samples = cut.shard.min(end - first);
             let place = Where { first, samples, of: cut.samples, task, worker, piece: (0, 1) };
-            for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
-                if worker == 0 && (self.interrupt)() {
+            for (i, (step, bound)) in program.stages[stage].steps.iter().zip(&self.bound[stage]).enumerate() {
+                if worker == 0 && i % STEPS_UNASKED == 0 && (self.interrupt)() {
                     return Err(Error::Interrupted);
                 }
                 if self.stop.load(Ordering::Relaxed) {
@@ -310,12 +306,12 @@ impl Run<'_> {
     unsafe fn step(&self, step: &Step, bound: &Bound, place: Where) -> Result<()> {
         let m = &self.memory;
         let mut inputs = [std::ptr::null(); MAX_OPERANDS];
-        for (p, o) in inputs.iter_mut().zip(&step.inputs) {
-            *p = m.input(o, place);
+        for (p, slot) in inputs.iter_mut().zip(&bound.inputs) {
+            *p = m.at(slot, place);
         }
         let mut outputs = [std::ptr::null_mut(); MAX_OPERANDS];
-        for (p, o) in outputs.iter_mut().zip(&step.outputs) {
-            *p = m.at(*o, !step.term, place);
+        for (p, slot) in outputs.iter_mut().zip(&bound.outputs) {
+            *p = m.at(slot, place);
         }
         let scratch = m.scratch(place.worker);
         // The first shard of a task writes its term, the others add theirs.
@@ -337,7 +333,7 @@ impl Run<'_> {
             // SAFETY: a worker's scratch is its own; the kernels' part starts after the plan's.
             scratch: unsafe {
                 let kernels = scratch.add(m.program.scratch.next_multiple_of(ALIGN)).cast();
-                std::slice::from_raw_parts_mut(kernels, bound.kernel.scratch_len())
+                std::slice::from_raw_parts_mut(kernels, bound.scratch)
             },
         };
         // SAFETY: forwarded.
@@ -350,12 +346,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    unsafe fn pack(&self, step: &Step, bound: &Bound, place: Where) {
-        if let (Some(range), Some(operand)) = (&bound.packed, bound.kernel.packed_operand()) {
+    unsafe fn pack(&self, bound: &Bound, place: Where) {
+        if let (true, Some(range), Some(operand)) = (bound.packs, &bound.packed, bound.kernel.packed_operand()) {
             // SAFETY: the range lies in the packed buffer and belongs to this step.
             let packed = unsafe { std::slice::from_raw_parts_mut(self.memory.packed.add(range.start), range.len()) };
             // SAFETY: the operand is complete before the stage, and valid for its type.
-            unsafe { bound.kernel.pack(self.memory.input(&step.inputs[operand], place), packed) };
+            unsafe { bound.kernel.pack(self.memory.at(&bound.inputs[operand], place), packed) };
         }
     }
 
@@ -371,6 +367,9 @@ impl Run<'_> {
         self.error.lock().expect("never poisoned").take().map_or(Ok(()), Err)
     }
 }
+
+/// After how many steps of a shard the caller is asked whether to go on: many are shorter than the question.
+const STEPS_UNASKED: usize = 16;
 
 /// Most inputs, and most outputs, of a step. Fusing stays far below; a concatenation of more tensors is split by the
 /// front end.

@@ -290,6 +290,32 @@ fn layout_indexing_and_pooling() -> Result<()> {
     c.check(&results, 1e-6)
 }
 
+/// Integer arithmetic keeps its meaning beside float arithmetic that its truth values select.
+#[test]
+fn integers_decide_what_floats_are() -> Result<()> {
+    let mut c = Case::new();
+    let (x, y) = (c.f32(&[6, 5], true)?, c.f32(&[6, 5], true)?);
+    let (v, w) = (c.arg(DType::I32, &[6, 5], true, 9)?, c.arg(DType::I32, &[6, 5], true, 3)?);
+    let g = &mut c.graph;
+    let large = g.full(2f64.powi(24), &g.ty(&v))?;
+    let three = g.full(3.0, &g.ty(&v))?;
+    let zero = g.zeros(&g.ty(&v))?;
+    let third = g.div(&v, &three)?;
+    let none = g.binary(Binary::Eq, &third, &zero)?;
+    let picked = g.map(Expr::select(), DType::F32, &[none, x, y])?;
+    // Floats cannot tell 2^24 and 2^24 + 1 apart.
+    let (high, higher) = (g.add(&large, &v)?, g.add(&large, &w)?);
+    let same = g.binary(Binary::Eq, &high, &higher)?;
+    let below = g.binary(Binary::Lt, &x, &y)?;
+    let either = g.binary(Binary::Or, &same, &below)?;
+    let both = g.binary(Binary::And, &below, &same)?;
+    let flag = g.emit(Op::Cast(DType::F32), &[either])?;
+    let chosen = g.map(Expr::select(), DType::I32, &[below, high, higher])?;
+    let negated = g.unary(Unary::Not, &both)?;
+    let counted = g.emit(Op::Cast(DType::I32), &[negated])?;
+    c.check(&[picked, flag, chosen, counted], 1e-7)
+}
+
 /// Halves are stored and moved as such and computed with in float32; wide integers are exact. Sums over the batch too.
 #[test]
 fn halves_and_wide_integers() -> Result<()> {

@@ -184,11 +184,6 @@ const CASES: &[Case] = &[
     },
     Case {
         expected: Batch::Each,
-        op: |_| Op::GatherEach { axis: 1 },
-        args: |n| vec![(f(&[n, 6]), true), (i(&[n, 4]), false)],
-    },
-    Case {
-        expected: Batch::Each,
         op: |_| Op::ScatterEach { axis: 1, size: 7 },
         args: |n| vec![(f(&[n, 4, 2]), true), (i(&[n, 4]), true)],
     },

@@ -216,3 +216,78 @@ fn updates_wait_for_all_reads() -> Result<()> {
     assert!(matches!(last.steps[..], [ref s] if matches!(s.kind, Kind::Copy)), "{program}");
     Ok(())
 }
+
+/// A graph of a sequence `[n, steps, width]` whose every slice is multiplied by one kernel: the sum of all results, and
+/// the gradients of the sequence and the kernel.
+fn sequence(steps: usize) -> Result<(Graph, Vec<NodeId>)> {
+    let (n, width) = (4, 8);
+    let mut graph = Graph::new();
+    let x = graph.arg(0, Type::f32([n, steps, width]))?;
+    let kernel = graph.arg(1, Type::f32([width, width]))?;
+    let mut state = graph.zeros(&Type::f32([n, width]))?;
+    for t in 0..steps {
+        let slice = Op::Slice { start: vec![0, t, 0], stop: vec![n, t + 1, width], step: vec![1; 3] };
+        let part = graph.emit(slice, &[x])?;
+        let part = graph.emit(Op::Reshape(vec![n, width]), &[part])?;
+        let product = graph.emit(Op::Product { form: Form::MatMul, solve: Seat::Output }, &[state, kernel])?;
+        let sum = graph.add(&product, &part)?;
+        state = graph.unary(Unary::Tanh, &sum)?;
+    }
+    let loss = graph.emit(Op::Sum(vec![0, 1]), &[state])?;
+    let gradients = graph.grad(loss, &[x, kernel])?;
+    let roots = gradients.into_iter().map(|g| g.expect("connected")).collect();
+    Ok((graph, roots))
+}
+
+/// The gradient of a sequence that is read step by step is one concatenation, that of a kernel used at each step one
+/// product: not a sum of as many tensors as large as the whole.
+#[test]
+fn gradients_of_a_sequence_are_joined() -> Result<()> {
+    for steps in [5, 40] {
+        let (graph, roots) = sequence(steps)?;
+        let request = Request { results: roots, batched: vec![true, false], updates: vec![] };
+        let program = plan(&graph, &request, &Everything)?;
+        check(&program);
+        let kinds: Vec<&Kind> = program.stages.iter().flat_map(|s| &s.steps).map(|s| &s.kind).collect();
+        let kernels = kinds.iter().filter(|k| matches!(k, Kind::Product { solve: Seat::Kernel, .. })).count();
+        let pads = kinds.iter().filter(|k| matches!(k, Kind::Op(Op::Pad { .. }))).count();
+        assert_eq!((kernels, pads), (1, 0), "{program}");
+        assert_eq!(kinds.iter().filter(|k| matches!(k, Kind::Combine)).count(), 1, "{program}");
+        let widest = program.stages.iter().flat_map(|s| &s.steps).map(|s| s.inputs.len()).max();
+        assert!(widest.is_some_and(|inputs| inputs <= 32), "{program}");
+    }
+    Ok(())
+}
+
+/// Slices that overlap, or leave gaps, and slices along two axes.
+#[test]
+fn only_what_lies_side_by_side_is_joined() -> Result<()> {
+    let cut = |graph: &mut Graph, x: NodeId, start: [usize; 2], stop: [usize; 2]| {
+        graph.emit(Op::Slice { start: start.into(), stop: stop.into(), step: vec![1; 2] }, &[x])
+    };
+    let cases: [(&[([usize; 2], [usize; 2])], usize, usize); 3] = [
+        (&[([0, 1], [4, 3]), ([0, 5], [4, 6])], 1, 0),
+        (&[([0, 1], [4, 4]), ([0, 3], [4, 6])], 0, 2),
+        (&[([0, 1], [4, 3]), ([1, 0], [2, 8])], 0, 2),
+    ];
+    for (slices, concats, pads) in cases {
+        let mut graph = Graph::new();
+        let x = graph.arg(0, Type::f32([4, 8]))?;
+        let mut total = graph.constant(0.0, DType::F32)?;
+        for &(start, stop) in slices {
+            let part = cut(&mut graph, x, start, stop)?;
+            let square = graph.mul(&part, &part)?;
+            let sum = graph.emit(Op::Sum(vec![0, 1]), &[square])?;
+            total = graph.add(&total, &sum)?;
+        }
+        let gradient = graph.grad(total, &[x])?[0].expect("connected");
+        let request = Request { results: vec![gradient], batched: vec![false], updates: vec![] };
+        let program = plan(&graph, &request, &Everything)?;
+        check(&program);
+        let steps = || program.stages.iter().flat_map(|s| &s.steps);
+        let counted = |op: fn(&Op) -> bool| steps().filter(|s| matches!(&s.kind, Kind::Op(o) if op(o))).count();
+        let found = (counted(|o| matches!(o, Op::Concat(_))), counted(|o| matches!(o, Op::Pad { .. })));
+        assert_eq!(found, (concats, pads), "{program}");
+    }
+    Ok(())
+}

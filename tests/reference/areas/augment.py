@@ -24,7 +24,9 @@ def boxes(k: Library, box_format: str = "xyxy") -> dict[str, Any]:
     return {"boxes": k.tensor(corners.astype(np.float32)), "labels": k.tensor(np.array([[1, 2], [3, 4], [5, 6]]))}
 
 
-def treated(k: Library, layer: Any, transformation: Any, *, mask: bool = True, box: str | None = None) -> Any:
+def treated(
+    k: Library, layer: Any, transformation: Any, *, mask: bool = True, box: str | None = None
+) -> dict[str, Array]:
     """Images, masks and boxes by the layer's hooks."""
     results = {"images": k.array(layer.transform_images(k.tensor(images(k)), transformation))}
     if mask:

@@ -176,3 +176,21 @@ def mixed_precision(k: Library, half: str) -> Mapping[str, Array]:
     kinds = [str(t.dtype) == half for t in (inputs, *(layer.output for layer in model.layers[1:]))]
     weights = [str(w.dtype) == "float32" for w in model.weights]
     return {"half": kinds, "weights": weights, "outputs": model(k.normal((3, 6, 6, 1)))}
+
+
+@case
+def masks(k: Library) -> Mapping[str, Array]:
+    """A mask from the input to the loss and the metrics, through a nested model, a merge and a recurrent layer."""
+    layers = k.keras.layers
+    inner_in = k.keras.Input((None, 3))
+    inner = k.keras.Model(inner_in, layers.Dense(3, activation="tanh")(inner_in))
+    a, b = k.keras.Input((None,), dtype="int32"), k.keras.Input((None, 3))
+    x = layers.Add()([layers.Embedding(7, 3, mask_zero=True)(a), inner(layers.Masking(0.0)(b))])
+    x = layers.GRU(4, return_sequences=True)(x)
+    model = k.keras.Model([a, b], layers.Dense(1)(x))
+    ids, values = k.integers((6, 5), 7, 1), k.normal((6, 5, 3), 2)
+    ids[0, 2:] = ids[1, 4:] = 0
+    values[2, 3:] = 0.0
+    result = _train(k, model, [ids, values], k.normal((6, 5, 1), 3), weighted_metrics=["mae"], metrics=["mse"])
+    logs = model.test_on_batch([ids, values], k.normal((6, 5, 1), 3), return_dict=True)
+    return {**result, **{f"log_{name}": value for name, value in logs.items()}}

@@ -197,7 +197,8 @@ class RandomRotation(_Warp):
         }
 
     def _warped(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        return self._affine(images, transformation["rotation_matrix"], interpolation)
+        # The last two of the 8 numbers are 0.
+        return self._affine(images, ops.convert_to_tensor(transformation["rotation_matrix"])[..., :6], interpolation)
 
     def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:
         """The boxes around the rotated boxes."""
@@ -395,7 +396,7 @@ class RandomShear(_Warp):
         shears = ops.convert_to_tensor(transformation["shear_factor"])
         across, down = shears[:, 0], shears[:, 1]
         zero = across * 0.0
-        matrix = ops.stack([zero + 1.0, across, zero, down, zero + 1.0, zero, zero, zero], axis=1)
+        matrix = ops.stack([zero + 1.0, across, zero, down, zero + 1.0, zero], axis=1)
         return self._affine(images, matrix, interpolation)
 
     def transform_bounding_boxes(self, bounding_boxes: Any, transformation: Any, training: bool = True) -> Any:

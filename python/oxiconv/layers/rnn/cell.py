@@ -138,15 +138,15 @@ class RecurrentCell(Layer):
 
     def project(self, inputs: Any, training: bool = False, time: bool = False) -> Any:
         """What the step needs of the inputs: of one step, or with `time` of all of them along axis 1."""
-        masks = self.dropout_masks("inputs", self.dropout, inputs[:, 0] if time else inputs, training)
-        if masks is not None and time:
-            masks = [ops.expand_dims(m, 1) for m in masks]
+        masks = None
+        if training and self.dropout:
+            masks = self.dropout_masks("inputs", self.dropout, inputs[:, 0] if time else inputs)
+            masks = [ops.expand_dims(m, 1) for m in masks] if time else masks
         return self.join_bias(self.gated_product(inputs, self.kernel, masks))
 
     def recurrent_product(self, state: Any, training: bool) -> Tensor:
         """The recurrent kernel applied to a state."""
-        masks = self.dropout_masks("states", self.recurrent_dropout, state, training)
-        return self.gated_product(state, self.recurrent_kernel, masks, recurrent=True)
+        return self.gated_product(state, self.recurrent_kernel, self.state_masks(state, training), recurrent=True)
 
     def gated_product(self, x: Any, kernel: Any, masks: list[Tensor] | None, recurrent: bool = False) -> Tensor:
         """The kernel applied to `x`, of which each gate sees what its mask lets through."""
@@ -170,10 +170,13 @@ class RecurrentCell(Layer):
 
     # Dropout.
 
-    def dropout_masks(self, what: str, rate: float, like: Any, training: bool) -> list[Tensor] | None:
+    def state_masks(self, state: Any, training: bool) -> list[Tensor] | None:
+        """Factors for a state; None without dropout."""
+        dropped = training and self.recurrent_dropout
+        return self.dropout_masks("states", self.recurrent_dropout, state) if dropped else None
+
+    def dropout_masks(self, what: str, rate: float, like: Any) -> list[Tensor]:
         """Factors for `what`, one per gate or one for all; the same for all steps of a sequence."""
-        if not training or rate == 0:
-            return None
         if self._masks is not None and what in self._masks:
             return self._masks[what]
         count = self.gates if self.implementation == 1 else 1

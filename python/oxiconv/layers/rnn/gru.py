@@ -93,7 +93,7 @@ class GRUCell(RecurrentCell):
             reset = self.recurrent_activation(ops.add(x_r, h_r))
             inner = ops.multiply(reset, h_h)
         else:
-            masks = self.dropout_masks("states", self.recurrent_dropout, state, training)
+            masks = self.state_masks(state, training)
             gates, last = ops.split(self.recurrent_kernel, [2 * units], axis=-1)
             h_z, h_r = ops.split(self.gated_product(state, gates, masks and masks[:2]), 2, axis=-1)
             update = self.recurrent_activation(ops.add(x_z, h_z))

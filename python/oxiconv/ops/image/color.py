@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from oxiconv.ops.elementwise import absolute, clip, where
+from oxiconv.ops.comparison import where
+from oxiconv.ops.elementwise import absolute, clip
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.reduction import max as largest
 from oxiconv.ops.reduction import min as smallest

@@ -10,7 +10,7 @@ import numpy as np
 from oxiconv import _core
 from oxiconv.ops.arrangement import pad
 from oxiconv.ops.convolution import data_format_of, same_padding
-from oxiconv.ops.elementwise import exp
+from oxiconv.ops.exponential import exp
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.reduction import mean
 from oxiconv.ops.reduction import sum as total
@@ -52,8 +52,8 @@ def gaussian_blur(
         data_format: "channels_last" or "channels_first"; None is the configured one.
 
     Example:
-        >>> gaussian_blur([[[0.0], [1.0], [0.0]]], (1, 3), (1.0, 1.0)).numpy().round(3).ravel().tolist()
-        [0.274, 0.452, 0.274]
+        >>> gaussian_blur([[[0.0], [1.0], [0.0]]], (1, 3), (1.0, 1.0)).numpy().round(3).ravel()
+        array([0.274, 0.452, 0.274], dtype=float32)
     """
     given = Images(images, "gaussian_blur", data_format, real=True)
     sizes: tuple[Any, ...] = tuple(kernel_size)

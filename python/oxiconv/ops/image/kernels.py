@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from oxiconv.ops.elementwise import maximum, sin, where
+from oxiconv.ops.comparison import where
+from oxiconv.ops.elementwise import maximum
+from oxiconv.ops.trigonometry import sin
 
 if TYPE_CHECKING:
     from collections.abc import Callable

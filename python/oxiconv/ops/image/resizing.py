@@ -11,11 +11,11 @@ from oxiconv import _core
 from oxiconv.dtype import is_float
 from oxiconv.ops.arrangement import pad, repeat
 from oxiconv.ops.core import saturate_cast
-from oxiconv.ops.elementwise import round as nearest_whole
 from oxiconv.ops.image.kernels import KERNELS, Kernel
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.products import matmul
 from oxiconv.ops.promotion import widened
+from oxiconv.ops.rounding import round as nearest_whole
 from oxiconv.symbolic import op
 from oxiconv.tensor import Tensor, TensorLike, convert
 
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", "area")
-# With this many source pixels a result, gathers and a sum are cheaper than a product with a matrix of mostly zeros.
-_FEW_TAPS = 4
+# A product with a matrix of mostly zeros costs more than gathers and a sum for two source pixels a result, and for
+# four where its columns, the channels, are few.
+_NARROW = 16
 
 
 class _Axis:
@@ -47,7 +48,7 @@ class _Axis:
     def __call__(self, x: Tensor, axis: int) -> Tensor:
         """`x`, `[n, h, w, c]`, resampled along axis 1 or 2."""
         taps = self.index.shape[1]
-        if taps > _FEW_TAPS:
+        if taps > (4 if x.shape[3] < _NARROW else 2):
             n, h, w, c = x.shape
             if axis == 2:
                 return matmul(convert(self.matrix), x)
@@ -235,7 +236,8 @@ def scale_and_translate(
 
 def _traced_weights(size: int, new: int, scale: Tensor, move: Tensor, kernel: Kernel, antialias: bool) -> Tensor:
     """The matrix `[size, new]` for a scale and a translation that may be values of a traced step."""
-    from oxiconv.ops.elementwise import absolute, maximum, where
+    from oxiconv.ops.comparison import where
+    from oxiconv.ops.elementwise import absolute, maximum
     from oxiconv.ops.reduction import sum as total
 
     width: Any = maximum(1.0 / scale, 1.0) if antialias else 1.0

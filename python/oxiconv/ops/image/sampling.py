@@ -9,13 +9,15 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.dtype import is_float
-from oxiconv.ops.elementwise import clip, floor, logical_and, minimum, mod, where
-from oxiconv.ops.elementwise import round as nearest_whole
+from oxiconv.ops.comparison import logical_and, where
+from oxiconv.ops.elementwise import clip, minimum, mod
+from oxiconv.ops.rounding import floor
+from oxiconv.ops.rounding import round as nearest_whole
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike, convert
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 FILL_MODES = ("constant", "nearest", "wrap", "reflect")
 
@@ -34,10 +36,11 @@ def check_fill_mode(fill_mode: str, name: str) -> None:
 
 def inside(place: Tensor, size: int, fill_mode: str) -> Tensor:
     """Places along an axis of `size` pixels, continued beyond it by `fill_mode`, as places within it."""
-    if fill_mode == "constant" or size == 1:
-        return place if fill_mode == "constant" else place * 0.0
+    if size == 1:
+        return place * 0.0
     if fill_mode == "reflect":  # dcba|abcd|dcba
-        turned = mod(place + 0.5, 2.0 * size)
+        turned = place + 0.5
+        turned = turned - floor(turned * (0.5 / size)) * (2.0 * size)
         place = minimum(turned, 2.0 * size - turned) - 0.5
     elif fill_mode == "wrap":  # abcd|abcd|abcd, where the step from d to a has no width of its own
         low = place + size * (floor(-place / (size - 1)) + 1.0)
@@ -46,69 +49,67 @@ def inside(place: Tensor, size: int, fill_mode: str) -> Tensor:
     return clip(place, 0.0, size - 1.0)
 
 
-class _Taps:
-    """The one or two whole places around places along an axis: their numbers, weights and whether they exist."""
+def _framed(x: Tensor, axes: Sequence[int], fill_value: float) -> Tensor:
+    """`x` with an element of the filling before and after each of the axes: places beyond it are like those at it."""
+    widths = [int(axis in axes) for axis in range(x.ndim)]
+    padded = _core.pad(x, widths, widths, [0] * x.ndim)
+    if not fill_value:
+        return padded
+    own = np.ones([n if w else 1 for n, w in zip(x.shape, widths, strict=True)], np.bool_)
+    return _core.select(convert(np.pad(own, [(w, w) for w in widths])), padded, convert(fill_value, x.dtype))
 
-    def __init__(self, place: Tensor, size: int, interpolation: str, bounded: bool) -> None:
-        if interpolation == "nearest":
-            # Halves go away from zero, so -1/2 is outside.
-            self.first = where(place < 0.0, -floor(0.5 - place), floor(place + 0.5))
-            self.weights: list[Any] = [None]
-        else:
-            self.first = floor(place)
-            after = place - self.first
-            self.weights = [1.0 - after, after]
-        self.size = size
-        self.bounded = bounded
 
-    def number(self, tap: int) -> Tensor:
-        """The whole place, limited to those that exist."""
-        return clip(self.first + float(tap), 0.0, self.size - 1.0)
+def _taps(place: Tensor, size: int, interpolation: str, fill_mode: str) -> tuple[list[Tensor], Tensor | None]:
+    """The whole places around places along an axis of `size` elements, and how far from the first to the second.
 
-    def exists(self, tap: int) -> Tensor | None:
-        """Whether the place exists; None if all do."""
-        whole = self.first + float(tap)
-        return None if self.bounded else logical_and(whole >= 0.0, whole <= self.size - 1.0)
+    With fill mode "constant" they count from the frame, which has number 0.
+    """
+    if fill_mode == "constant":
+        size += 2
+        place = clip(place + 1.0, 0.0, size - 1.0)
+    else:
+        place = inside(place, size, fill_mode)
+    if interpolation == "nearest":
+        first = floor(place + 0.5)
+        # Halves go away from zero, so that -1/2 is outside.
+        return [where(place == 0.5, 0.0, first) if fill_mode == "constant" else first], None
+    first = floor(place)
+    return [first, minimum(first + 1.0, size - 1.0)], place - first
 
 
 def sample(
     x: Tensor, rows: Tensor, columns: Tensor, interpolation: str, fill_mode: str, fill_value: float = 0.0
 ) -> Tensor:
     """`x`, `[n, h, w, c]`, at the places `rows`, `columns` (`[n, p]`) of each sample: `[n, p, c]`."""
+    lines, down = _taps(rows, x.shape[1], interpolation, fill_mode)
+    places, across = _taps(columns, x.shape[2], interpolation, fill_mode)
+    x = _framed(x, (1, 2), fill_value) if fill_mode == "constant" else x
     n, height, width, channels = x.shape
     pixels = _core.reshape(x, (n, height * width, channels))
-    bounded = fill_mode != "constant"
-    down = _Taps(inside(rows, height, fill_mode), height, interpolation, bounded)
-    across = _Taps(inside(columns, width, fill_mode), width, interpolation, bounded)
-    total: Any = None
-    for i, j in itertools.product(range(len(down.weights)), range(len(across.weights))):
-        index = convert(down.number(i) * float(width) + across.number(j), "int32")
-        part = _core.gather_each(pixels, index, 1)
-        exists = _all(down.exists(i), across.exists(j))
-        if exists is not None:
-            part = where(_last(exists), part, fill_value)
-        weight = _product(down.weights[i], across.weights[j])
-        part = part if weight is None else part * _last(weight)
-        total = part if total is None else total + part
-    return convert(total)
+
+    def row(line: Tensor) -> Tensor:
+        values = [_core.gather_each(pixels, convert(line * float(width) + at, "int32"), 1) for at in places]
+        return _between(values, None if across is None else _last(across))
+
+    return _between([row(line) for line in lines], None if down is None else _last(down))
 
 
 def sample_axis(
     x: Tensor, places: Tensor, axis: int, interpolation: str, fill_mode: str, fill_value: float = 0.0
 ) -> Tensor:
     """`x`, `[n, ..]`, at the places `[n, m]` along `axis` of each sample."""
-    size, bounded = x.shape[axis], fill_mode != "constant"
-    taps = _Taps(inside(places, size, fill_mode), size, interpolation, bounded)
+    taps, after = _taps(places, x.shape[axis], interpolation, fill_mode)
+    x = _framed(x, (axis,), fill_value) if fill_mode == "constant" else x
     dims = (places.shape[0], *[1] * (axis - 1), places.shape[1], *[1] * (x.ndim - axis - 1))
-    total: Any = None
-    for tap, weight in enumerate(taps.weights):
-        part = _core.gather_each(x, convert(taps.number(tap), "int32"), axis)
-        exists = taps.exists(tap)
-        if exists is not None:
-            part = where(_core.reshape(exists, dims), part, fill_value)
-        part = part if weight is None else part * _core.reshape(weight, dims)
-        total = part if total is None else total + part
-    return convert(total)
+    values = [_core.gather_each(x, convert(tap, "int32"), axis) for tap in taps]
+    return _between(values, None if after is None else _core.reshape(after, dims))
+
+
+def _between(values: list[Tensor], after: Tensor | None) -> Tensor:
+    if after is None:
+        return values[0]
+    first, second = values
+    return convert(first + (second - first) * after)
 
 
 def _last(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import numpy as np
 
 from oxiconv import _core
 from oxiconv.ops.arrangement import concatenate
-from oxiconv.ops.elementwise import where
+from oxiconv.ops.comparison import where
 from oxiconv.ops.image.filtering import gaussian_blur
 from oxiconv.ops.image.layout import Images
 from oxiconv.ops.image.sampling import check_fill_mode, check_interpolation, sample, sample_axis
@@ -27,18 +27,19 @@ def _grid(height: int, width: int) -> tuple[Tensor, Tensor]:
 
 
 def _projected(given: Images, transform: Tensor, interpolation: str, fill_mode: str, fill_value: float) -> Tensor:
-    """Each result's pixel (x, y) from the place that the 8 numbers of the sample's transform say."""
-    x, (height, width) = given.batch, given.size
-    columns, rows = _grid(height, width)
-    a0, a1, a2, b0, b1, b2, c0, c1 = (transform[:, i : i + 1] for i in range(8))
-    depth = c0 * columns + c1 * rows + 1.0
-    if transform.shape[0] != x.shape[0]:
-        raise ShapeError(f"transform: expected one for each of {x.shape[0]} images, got shape {transform.shape}")
-    seen = where(depth == 0.0, 1.0, depth)
-    across, down = (a0 * columns + a1 * rows + a2) / seen, (b0 * columns + b1 * rows + b2) / seen
+    """Each result's pixel (x, y) from the place that the 6 or 8 numbers of the sample's transform say."""
+    x = given.batch
+    columns, rows = _grid(*given.size)
+    numbers = [transform[:, i : i + 1] for i in range(transform.shape[1])]
+    a0, a1, a2, b0, b1, b2 = numbers[:6]
+    across, down = a0 * columns + a1 * rows + a2, b0 * columns + b1 * rows + b2
+    depth = None if len(numbers) == 6 else numbers[6] * columns + numbers[7] * rows + 1.0
+    if depth is not None:
+        seen = where(depth == 0.0, 1.0, depth)
+        across, down = across / seen, down / seen
     values = sample(convert(x, "float32"), down, across, interpolation, fill_mode, float(fill_value))
-    # A point at infinity has no place.
-    values = where(_core.reshape(depth, (*depth.shape, 1)) == 0.0, float(fill_value), values)
+    if depth is not None:  # a point at infinity has no place
+        values = where(_core.reshape(depth, (*depth.shape, 1)) == 0.0, float(fill_value), values)
     return given.restored(convert(_core.reshape(values, x.shape), given.dtype))
 
 
@@ -66,7 +67,7 @@ def affine_transform(
 
     Args:
         images: one image or a batch, of any dtype.
-        transform: the 8 numbers a0, a1, a2, b0, b1, b2, c0, c1, for all images or `[n, 8]`.
+        transform: the 8 numbers a0, a1, a2, b0, b1, b2, c0, c1, for all images or `[n, 8]`; 6 where c0 and c1 are 0.
         interpolation: "bilinear" or "nearest".
         fill_mode: what is beyond an image: "constant", "nearest", "wrap" or "reflect" (cba|abc|cba).
         fill_value: for "constant".
@@ -81,8 +82,10 @@ def affine_transform(
     check_fill_mode(fill_mode, "affine_transform")
     given = Images(images, "affine_transform", data_format)
     numbers = convert(transform, "float32")
-    if numbers.ndim not in (1, 2) or numbers.shape[-1] != 8:
+    if numbers.ndim not in (1, 2) or numbers.shape[-1] not in (6, 8):
         raise ShapeError(f"affine_transform: expected transform [8] or [n, 8], got shape {numbers.shape}")
+    if numbers.shape[-1] == 8 and not numbers.traced and not numbers.numpy()[..., 6:].any():
+        numbers = numbers[..., :6]
     numbers = _per_image(numbers, 1, given.batch.shape[0], "affine_transform")
     return _projected(given, numbers, interpolation, fill_mode, fill_value)
 

@@ -1,4 +1,4 @@
-"""Elementary functions that compose those of the core, with their accuracy: hyperbolic, inverse, roots, angles."""
+"""Trigonometric and hyperbolic functions and their inverses, as compositions of those of the core."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import math
 from typing import Any
 
 from oxiconv import _core
-from oxiconv.dtype import is_float
 from oxiconv.ops.promotion import real, reals, widened
 from oxiconv.symbolic import op
-from oxiconv.tensor import DTypeError, Tensor, TensorLike, convert
+from oxiconv.tensor import Tensor, TensorLike
 
-_LN2 = math.log(2.0)
+_LN2, _LN10 = math.log(2.0), math.log(10.0)
 
 
-def _add(a: Any, b: Any) -> Tensor:
-    return _core.binary("add", a, b)
+def _real(name: str, x: Any) -> Tensor:
+    return _core.unary(name, real(x))
 
 
 def _sub(a: Any, b: Any) -> Tensor:
     return _core.binary("sub", a, b)
+
+
+def _add(a: Any, b: Any) -> Tensor:
+    return _core.binary("add", a, b)
 
 
 def _mul(a: Any, b: Any) -> Tensor:
@@ -30,7 +33,7 @@ def _div(a: Any, b: Any) -> Tensor:
     return _core.binary("div", a, b)
 
 
-def _sides(x: Tensor) -> tuple[Tensor, Tensor]:
+def sides(x: Tensor) -> tuple[Tensor, Tensor]:
     """-1 or 1 and the magnitude, for odd functions: at 0 the magnitude has a gradient, which `abs` has not."""
     side = _core.select(_core.binary("lt", x, 0.0), -1.0, 1.0)
     side = side if side.dtype == x.dtype else _core.cast(side, x.dtype)
@@ -38,32 +41,92 @@ def _sides(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @op
-@widened
-def exp2(x: TensorLike) -> Tensor:
-    """`2 ** x`.
+def sin(x: TensorLike) -> Tensor:
+    """Sine.
 
-    >>> exp2([0.0, 3.0, -1.0]).numpy().tolist()
-    [1.0, 8.0, 0.5]
+    >>> float(sin(0.0))
+    0.0
     """
-    return _core.binary("pow", 2.0, real(x))
+    return _real("sin", x)
+
+
+@op
+def cos(x: TensorLike) -> Tensor:
+    """Cosine.
+
+    >>> float(cos(0.0))
+    1.0
+    """
+    return _real("cos", x)
+
+
+@op
+def tan(x: TensorLike) -> Tensor:
+    """Tangent.
+
+    >>> float(tan(0.0))
+    0.0
+    """
+    return _real("tan", x)
+
+
+@op
+def arctan(x: TensorLike) -> Tensor:
+    """Inverse tangent.
+
+    >>> float(arctan(0.0))
+    0.0
+    """
+    return _core.binary("atan2", real(x), 1.0)
+
+
+@op
+def arctan2(x1: TensorLike, x2: TensorLike) -> Tensor:
+    """The angle of the point `(x2, x1)`.
+
+    >>> float(arctan2(0.0, 1.0))
+    0.0
+    """
+    return _core.binary("atan2", *reals(x1, x2))
+
+
+def _cosine_of(x: Tensor) -> Tensor:
+    """`sqrt(1 - x²)` without cancellation."""
+    return _core.unary("sqrt", _mul(_sub(1.0, x), _add(x, 1.0)))
 
 
 @op
 @widened
-def cbrt(x: TensorLike) -> Tensor:
-    """Cube root, of negative numbers too.
+def arcsin(x: TensorLike) -> Tensor:
+    """Inverse sine; NaN beyond [-1, 1].
 
-    >>> cbrt([27.0, -8.0]).numpy().tolist()
-    [3.0, -2.0]
+    >>> float(arcsin(0.0))
+    0.0
     """
-    side, size = _sides(real(x))
-    plain = _core.binary("and", _core.binary("gt", size, 0.0), _core.binary("lt", size, math.inf))
-    base = _core.select(plain, size, 1.0)
-    root = _core.binary("pow", base, 1.0 / 3.0)
-    # The exponent is rounded: a Newton step removes what that costs.
-    square = _mul(root, root)
-    root = _sub(root, _div(_sub(_mul(square, root), base), _mul(square, 3.0)))
-    return _mul(side, _core.select(plain, root, size))
+    x = real(x)
+    return _core.binary("atan2", x, _cosine_of(x))
+
+
+@op
+@widened
+def arccos(x: TensorLike) -> Tensor:
+    """Inverse cosine; NaN beyond [-1, 1].
+
+    >>> float(arccos(1.0))
+    0.0
+    """
+    x = real(x)
+    return _core.binary("atan2", _cosine_of(x), x)
+
+
+@op
+def tanh(x: TensorLike) -> Tensor:
+    """Hyperbolic tangent.
+
+    >>> float(tanh(0.0))
+    0.0
+    """
+    return _real("tanh", x)
 
 
 @op
@@ -77,7 +140,7 @@ def sinh(x: TensorLike) -> Tensor:
     x = real(x)
     near = _core.binary("min", _core.binary("max", x, -20.0), 20.0)
     small = _mul(_sub(_core.unary("expm1", near), _core.unary("expm1", _core.unary("neg", near))), 0.5)
-    side, size = _sides(x)
+    side, size = sides(x)
     # Half the exponent twice: exp(x) overflows before sinh(x).
     half = _core.unary("exp", _mul(size, 0.5))
     large = _mul(side, _mul(_mul(half, 0.5), half))
@@ -105,7 +168,7 @@ def arcsinh(x: TensorLike) -> Tensor:
     >>> float(arcsinh(0.0))
     0.0
     """
-    side, size = _sides(real(x))
+    side, size = sides(real(x))
     large = _core.binary("gt", size, 1e9)  # beyond, the square is all there is, and overflows later
     near = _core.select(large, 1.0, size)
     square = _mul(near, near)
@@ -138,37 +201,8 @@ def arctanh(x: TensorLike) -> Tensor:
     >>> float(arctanh(1.0))
     inf
     """
-    side, size = _sides(real(x))
+    side, size = sides(real(x))
     return _mul(side, _mul(_core.unary("log1p", _div(_mul(size, 2.0), _sub(1.0, size))), 0.5))
-
-
-def _cosine_of(x: Tensor) -> Tensor:
-    """`sqrt(1 - x²)` without cancellation."""
-    return _core.unary("sqrt", _mul(_sub(1.0, x), _add(x, 1.0)))
-
-
-@op
-@widened
-def arcsin(x: TensorLike) -> Tensor:
-    """Inverse sine; NaN beyond [-1, 1].
-
-    >>> float(arcsin(0.0))
-    0.0
-    """
-    x = real(x)
-    return _core.binary("atan2", x, _cosine_of(x))
-
-
-@op
-@widened
-def arccos(x: TensorLike) -> Tensor:
-    """Inverse cosine; NaN beyond [-1, 1].
-
-    >>> float(arccos(1.0))
-    0.0
-    """
-    x = real(x)
-    return _core.binary("atan2", _cosine_of(x), x)
 
 
 @op
@@ -223,38 +257,3 @@ def hypot(x1: TensorLike, x2: TensorLike) -> Tensor:
     total = _add(_mul(a, a), _mul(b, b))
     zero = _core.binary("eq", total, 0.0)  # where the root has no gradient
     return _mul(scale, _core.select(zero, 0.0, _core.unary("sqrt", _core.select(zero, 1.0, total))))
-
-
-@op
-@widened
-def logaddexp2(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """`log2(2 ** x1 + 2 ** x2)` without overflow.
-
-    >>> float(logaddexp2(3.0, 3.0))
-    4.0
-    """
-    a, b = reals(x1, x2)
-    above = _core.binary("gt", a, b)
-    gap = _core.select(above, _sub(b, a), _sub(a, b))
-    gap = _core.select(_core.binary("eq", a, b), 0.0, gap)  # of equal infinities, whose difference is NaN
-    tail = _div(_core.unary("log1p", _core.unary("exp", _mul(gap, _LN2))), _LN2)
-    return _add(_core.select(above, a, b), tail)
-
-
-@op
-@widened
-def ldexp(x1: TensorLike, x2: TensorLike) -> Tensor:
-    """`x1 * 2 ** x2`, with whole `x2`.
-
-    >>> ldexp([0.5, 3.0], [1, 2]).numpy().tolist()
-    [1.0, 12.0]
-    """
-    exponent = convert(x2)
-    if is_float(exponent.dtype):
-        raise DTypeError(f"ldexp: expected whole exponents, got {exponent.dtype}")
-    # In two halves, since a power may overflow where the result does not.
-    half = _core.binary("floordiv", exponent, 2)
-    x = real(x1)
-    for part in (half, _sub(exponent, half)):
-        x = _mul(x, _core.binary("pow", 2.0, _core.cast(part, x.dtype)))
-    return x
