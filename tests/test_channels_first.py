@@ -96,7 +96,7 @@ def test_layers(name: str) -> None:
     first.set_weights(last.get_weights())
     z, moved_gradients = run(first, moved)
     # The same sums in another order, of at most some hundred terms below 1.
-    close = {"rtol": 1e-4, "atol": 1e-5}
+    close: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(np.moveaxis(z, 1, -1) if z.ndim == y.ndim > 2 else z, y, **close)
     if not name.startswith(INFERENCE):
         for place, (a, b) in enumerate(zip(gradients, moved_gradients, strict=True)):

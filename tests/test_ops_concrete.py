@@ -144,3 +144,8 @@ def test_singular_matrices_are_an_error() -> None:
             call(singular)
     assert float(ops.det(singular)) == 0.0
     assert [float(part) for part in ops.slogdet(singular)] == [0.0, -np.inf]
+
+
+def test_real_labels_are_whole_numbers_to_one_hot() -> None:
+    # As `fit` gives them, and as Keras takes them.
+    np.testing.assert_array_equal(ops.one_hot(np.array([2.0, 0.0], np.float32), 3).numpy(), [[0, 0, 1], [1, 0, 0]])

@@ -352,3 +352,14 @@ def test_what_is_drawn_for_an_image_is_computed_with_it() -> None:
     stages = [part for part in program.split("\nstage ") if part[1:].startswith((" (whole)", " (sharded)"))]
     (sharded,) = (part for part in stages if "(sharded)" in part)
     assert sharded.count("= random") == program.count("= random") == 5
+
+
+def test_rescaling_by_channel_follows_the_configured_format() -> None:
+    layer = layers.Rescaling([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])
+    last = np.asarray(layer(X))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        first = np.asarray(layer(X.transpose(0, 3, 1, 2)))
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(first.transpose(0, 2, 3, 1), last)

@@ -144,7 +144,7 @@ def test_traced_indices() -> None:
 
 
 def test_symbolic_operators_keep_unknown_sizes() -> None:
-    k = KerasTensor((None, 3))
+    k: Any = KerasTensor((None, 3))
     row = np.ones(3, np.float32)
     found: list[Any] = [k + row, row - k, (k > 1) ^ (k < 2), round(k), divmod(k, 2)[1], k[:, ::-1], -k, 2**k]
     assert [t.shape for t in found] == [(None, 3)] * len(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +31,7 @@ class _Scopes(threading.local):
 
 
 _scopes = _Scopes()
+_serials = itertools.count()
 
 
 class Variable(Values):
@@ -96,6 +98,8 @@ class Variable(Values):
         if value.traced:
             raise GraphError(f"Variable {self.name!r}: expected a value with data, got one of a graph being traced")
         self.cell = Cell(value)
+        # Variables of a layer are listed as they were made.
+        self.serial = next(_serials)
         self.shape: tuple[int, ...] = value.shape
         self._dtype: DTypeName = value.dtype
 

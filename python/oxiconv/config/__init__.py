@@ -120,17 +120,17 @@ def _bound(what: str, value: Any) -> int | None:
 
 
 def enable_interactive_logging() -> None:
-    """Messages and progress go to the terminal: so it is by default."""
+    """`verbose='auto'` is a progress bar: so it is by default."""
     _settings.interactive_logging = True
 
 
 def disable_interactive_logging() -> None:
-    """Messages go to Python's `logging`, and progress bars are not drawn."""
+    """`verbose='auto'` then is a line per epoch rather than a progress bar."""
     _settings.interactive_logging = False
 
 
 def is_interactive_logging_enabled() -> bool:
-    """Whether messages and progress go to the terminal."""
+    """What `enable_interactive_logging` and `disable_interactive_logging` said last."""
     return _settings.interactive_logging
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from oxiconv.absent import getter
 from oxiconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from oxiconv.layers.attention.attention import AdditiveAttention, Attention
-from oxiconv.layers.attention.grouped_query_attention import GroupedQueryAttention
+from oxiconv.layers.attention.grouped_query_attention import GroupedQueryAttention as GroupQueryAttention
 from oxiconv.layers.attention.multi_head_attention import MultiHeadAttention
 from oxiconv.layers.convolution import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from oxiconv.layers.core import Identity, Lambda, Rescaling
@@ -80,35 +80,31 @@ from oxiconv.layers.pooling import (
 )
 from oxiconv.layers.preprocessing.box_numbers import MaxNumBoundingBoxes
 from oxiconv.layers.preprocessing.coloring import (
-    AutoContrast,
     RandomBrightness,
     RandomColorDegeneration,
     RandomColorJitter,
     RandomContrast,
-    RandomGaussianBlur,
     RandomGrayscale,
     RandomHue,
+    RandomSaturation,
+)
+from oxiconv.layers.preprocessing.distorting import RandomElasticTransform, RandomPerspective
+from oxiconv.layers.preprocessing.encoding import CategoryEncoding
+from oxiconv.layers.preprocessing.flipping import RandomFlip
+from oxiconv.layers.preprocessing.framing import CenterCrop, RandomCrop, Resizing
+from oxiconv.layers.preprocessing.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
+from oxiconv.layers.preprocessing.levels import (
+    AutoContrast,
+    RandomGaussianBlur,
     RandomInvert,
     RandomPosterization,
-    RandomSaturation,
     RandomSharpness,
     Solarization,
 )
-from oxiconv.layers.preprocessing.encoding import CategoryEncoding
-from oxiconv.layers.preprocessing.framing import CenterCrop, RandomCrop, Resizing
-from oxiconv.layers.preprocessing.histograms import ContrastLimitedAdaptiveHistogramEqualization, Equalization
 from oxiconv.layers.preprocessing.mixing import CutMix, MixUp, RandomErasing
 from oxiconv.layers.preprocessing.normalization import Normalization
 from oxiconv.layers.preprocessing.policies import AugMix, Pipeline, RandAugment
-from oxiconv.layers.preprocessing.warping import (
-    RandomElasticTransform,
-    RandomFlip,
-    RandomPerspective,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
+from oxiconv.layers.preprocessing.warping import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from oxiconv.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
@@ -156,8 +152,6 @@ from oxiconv.layers.transposed import (
 )
 from oxiconv.layers.upsampling import UpSampling1D, UpSampling2D, UpSampling3D
 from oxiconv.layers.wrapper import Wrapper
-
-GroupQueryAttention = GroupedQueryAttention  # Keras's public name, and the one that it saves
 
 __all__ = [
     "ELU",
@@ -236,7 +230,6 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
-    "GroupedQueryAttention",
     "Identity",
     "Input",
     "InputLayer",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from oxiconv import activations, ops
+from oxiconv.config import image_data_format
 from oxiconv.inference import infer
 from oxiconv.layers.layer import Layer
 from oxiconv.tensor import Tensor
@@ -50,7 +51,15 @@ class Rescaling(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """The scaled inputs."""
-        return ops.add(ops.multiply(ops.cast(inputs, self.compute_dtype), self.scale), self.offset)
+        x = ops.cast(inputs, self.compute_dtype)
+        scale, offset = (_per_channel(v) for v in (self.scale, self.offset))
+        return ops.add(ops.multiply(x, scale), offset)
+
+
+def _per_channel(values: Any) -> Any:
+    """Numbers, one for each channel, where the configured data format has the channels of images."""
+    array = np.asarray(values, np.float32)
+    return array.reshape(-1, 1, 1) if array.ndim == 1 and image_data_format() == "channels_first" else values
 
 
 class Lambda(Layer):

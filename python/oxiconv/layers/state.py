@@ -128,9 +128,9 @@ class State(Operation):
         return list(found.values())[0 if include_self else 1 :]
 
     def _own_variables(self) -> list[Variable]:
-        """The layer's own weights, those made trainable first."""
+        """The layer's own weights as they were made, those made trainable first."""
         own = [value for value in self._tracked() if isinstance(value, Variable)]
-        return sorted(own, key=lambda v: not v.created_trainable)
+        return sorted(own, key=lambda v: (not v.created_trainable, v.serial))
 
     @property
     def weights(self) -> list[Variable]:

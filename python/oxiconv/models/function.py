@@ -22,7 +22,8 @@ class Function(Operation):
         >>> import oxiconv
         >>> a, b = oxiconv.KerasTensor((None, 2)), oxiconv.KerasTensor((None, 2))
         >>> function = Function([a, b], oxiconv.ops.relu(a - b))
-        >>> function([[[1.0, 2.0]], [[2.0, 1.0]]]).numpy().tolist()
+        >>> one, other = oxiconv.ops.array([[1.0, 2.0]]), oxiconv.ops.array([[2.0, 1.0]])
+        >>> function([one, other]).numpy().tolist()
         [[0.0, 1.0]]
     """
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from oxiconv import _core
-from oxiconv.ops.core import wrap
+from oxiconv.ops.core import check_flat, wrap
 from oxiconv.ops.promotion import whole_truths
 from oxiconv.ops.reduction import axes_of, restore
 from oxiconv.symbolic import op
@@ -329,6 +329,7 @@ def take_along_axis(x: TensorLike, indices: TensorLike, axis: int | None = None)
     if index.ndim != x.ndim:
         raise ShapeError(f"take_along_axis: expected indices with {x.ndim} axes, got shape {index.shape}")
     index = wrap(index, x.shape[place], "take_along_axis")
+    check_flat(x.size, "take_along_axis")
     dims = [index.shape[a] if a == place else n for a, n in enumerate(x.shape)]
     index = broadcast_to(index, dims)
     strides = [int(np.prod(x.shape[a + 1 :], dtype=np.int64)) for a in range(x.ndim)]

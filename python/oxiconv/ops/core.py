@@ -185,6 +185,12 @@ def _moved_slice(x: Tensor, start: Tensor, sizes: list[int]) -> Tensor:
     return x
 
 
+def check_flat(size: int, name: str) -> None:
+    """An error for more elements than positions of int32 tell apart."""
+    if size > 2**31:
+        raise ShapeError(f"{name}: expected at most 2**31 elements, got {size}")
+
+
 def wrap(index: Tensor, n: int, name: str) -> Tensor:
     """Indices along an axis of `n` elements with negative ones counted from the end; concrete ones are checked."""
     if is_float(index.dtype):

@@ -12,7 +12,7 @@ from oxiconv.dtype import is_float
 from oxiconv.ops import reduction
 from oxiconv.ops.reduction import axes_of
 from oxiconv.symbolic import op
-from oxiconv.tensor import DTypeError, Tensor, TensorLike, convert
+from oxiconv.tensor import Tensor, TensorLike, convert
 
 
 @op
@@ -25,8 +25,7 @@ def one_hot(x: TensorLike, num_classes: int, axis: int = -1, dtype: Any = None, 
     if sparse:
         raise ValueError("one_hot: expected sparse=False; sparse tensors are not supported")
     index = convert(x)
-    if is_float(index.dtype):
-        raise DTypeError("one_hot: expected integer indices, got a real tensor")
+    index = _core.cast(index, "int32") if is_float(index.dtype) else index  # labels that `fit` made real
     (place,) = axes_of(axis, index.ndim + 1, "one_hot")
     classes = np.arange(num_classes, dtype=np.int32).reshape([-1 if a == place else 1 for a in range(index.ndim + 1)])
     hit = _core.binary("eq", reduction.restore(index, [place]), convert(classes))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from oxiconv import _core
-from oxiconv.ops.core import static_sizes
+from oxiconv.ops.core import check_flat, static_sizes
 from oxiconv.symbolic import op
 from oxiconv.tensor import IndexValueError, ShapeError, Tensor, TensorLike, convert
 
@@ -27,6 +27,7 @@ def _places(name: str, indices: Any, shape: Sequence[int]) -> tuple[Tensor, int,
     depth = index.shape[-1]
     lead = [int(n) for n in shape[:depth]]
     count = math.prod(index.shape[:-1])
+    check_flat(math.prod(lead), name)
     rows = _core.reshape(index, (count, depth))
     if not rows.traced and count:
         given = rows.numpy()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from oxiconv import naming
 from oxiconv.tensor import Tensor, convert
 from oxiconv.variable import Variable
 
@@ -88,8 +89,9 @@ class SeedGenerator:
         if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
             raise ValueError(f"SeedGenerator: expected an integer seed, got {seed!r}")
         self.seed = int(seed)
-        self.name = name or "seed_generator"
-        self.state = Variable(_state(self.seed), dtype="int32", trainable=False, name="seed_generator_state")
+        self.name = name or naming.auto_name("SeedGenerator")
+        with naming.name_scope(self.name, caller=self):
+            self.state = Variable(_state(self.seed), dtype="int32", trainable=False, name="seed_generator_state")
 
     def next(self, ordered: bool = True) -> Tensor:
         """The state to draw from now; afterwards the counter is one higher."""

@@ -26,6 +26,8 @@ _HOMES = (
 )
 # Where functions are looked for: Keras writes "builtins" as the module of all of them.
 _FUNCTION_HOMES = ("activations", "losses", "metrics", "initializers", "regularizers", "constraints", "ops")
+# Classes that Keras exports under another name than their own.
+_EXPORTED = {"GroupedQueryAttention": "GroupQueryAttention"}
 # Names at the top level of Keras.
 _TOP = {"Sequential": "models", "Model": "models", "DTypePolicy": "dtype_policies", "SeedGenerator": "random"}
 
@@ -41,7 +43,8 @@ def keras_name(obj: Any) -> tuple[str | None, str, str | None]:
         return "keras.src.models.functional", "Functional", "Functional"
     if home.startswith("applications."):  # Keras does not export their layers
         return f"keras.src.{home}", cls.__name__, cls.__name__
-    return "keras" if cls.__name__ in ("Sequential", "DTypePolicy") else f"keras.{home}", cls.__name__, None
+    name = _EXPORTED.get(cls.__name__, cls.__name__)
+    return "keras" if name in ("Sequential", "DTypePolicy") else f"keras.{home}", name, None
 
 
 def _home(module: str) -> str | None:

@@ -35,6 +35,7 @@ _PASSED_OVER = frozenset(
 # Where the properties of all layers, models and optimizers are: they lead to nothing else than attributes do.
 _BASES = (
     "builtins",
+    "oxiconv.layers.building",
     "oxiconv.layers.configurable",
     "oxiconv.layers.layer",
     "oxiconv.layers.state",

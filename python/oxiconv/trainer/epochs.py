@@ -6,6 +6,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator
 
+from oxiconv import config
 from oxiconv.trainer.arrays import Batch
 from oxiconv.trainer.batches import Batches
 from oxiconv.utils.argument_validation import is_whole
@@ -17,6 +18,10 @@ class Epochs:
     def __init__(self, batches: Batches, steps: int | None, count: Callable[[], int] = lambda: 0) -> None:
         if steps is not None and not is_whole(steps):
             raise ValueError(f"Expected a positive number of steps, got {steps!r}.")
+        bound, known = config.max_steps_per_epoch(), steps or batches.steps
+        if bound is not None and (known is None or bound < known):
+            warnings.warn(f"config.max_steps_per_epoch: {bound} steps per epoch are run.", stacklevel=3)
+            steps = bound
         self._batches = batches
         self._steps = steps
         self._running: Iterator[Batch] | None = None
@@ -26,6 +31,11 @@ class Epochs:
         self._passes, self._position, self._count = 0, 0, count
         self._counted: int | None = None
         self.exhausted = False
+
+    @property
+    def partial(self) -> bool:
+        """Whether an epoch is a number of steps rather than a pass."""
+        return self._steps is not None
 
     @property
     def steps(self) -> int | None:

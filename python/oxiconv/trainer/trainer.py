@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from oxiconv import tree
+from oxiconv import config, tree
 from oxiconv.callbacks import CallbackList, History
 from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split
 from oxiconv.trainer.batches import ArrayBatches, Batches, Permutation, SourceBatches
@@ -88,6 +88,10 @@ class Trainer(Compiling):
             (['loss'], 2)
         """
         state = self._require_compiled("fit")
+        bound = config.max_epochs()
+        if bound is not None and bound < epochs:
+            warnings.warn(f"config.max_epochs: {bound} of {epochs} epochs are run.", stacklevel=2)
+            epochs = bound
         if validation_split and validation_data is not None:
             raise ValueError("fit: expected validation_split or validation_data, got both.")
         if shuffle not in (True, False, "batch"):
@@ -117,7 +121,7 @@ class Trainer(Compiling):
                 model=self,
                 epochs=epochs,
                 steps=epochs_of_training.steps,
-                verbose=1 if verbose == "auto" else verbose,
+                verbose=_verbosity(verbose),
             )
         self.stop_training = False
         run = self._runner("train", source)
@@ -251,7 +255,7 @@ class Trainer(Compiling):
         callbacks = self._callbacks(callbacks, verbose, epochs)
         run = self._runner("predict", source)
         whole = source.whole
-        predictions = Predictions(None if whole is None or steps is not None else count_samples(*whole))
+        predictions = Predictions(None if whole is None or epochs.partial else count_samples(*whole))
         self.stop_predicting = False
         callbacks.on_predict_begin()
         batches = epochs.epoch()
@@ -373,7 +377,7 @@ class Trainer(Compiling):
     def _callbacks(self, callbacks: Any, verbose: int | str, epochs: Epochs) -> CallbackList:
         if isinstance(callbacks, CallbackList):
             return callbacks
-        verbose = 1 if verbose == "auto" else verbose
+        verbose = _verbosity(verbose)
         return CallbackList(
             callbacks, add_progbar=verbose != 0, model=self, epochs=1, steps=epochs.steps, verbose=verbose
         )
@@ -390,6 +394,11 @@ def _batch_size(batch_size: int | None, data: Batch, steps: int | None) -> int:
     if not is_whole(batch_size):
         raise ValueError(f"batch_size: expected a positive integer, got {batch_size!r}.")
     return int(batch_size)
+
+
+def _verbosity(verbose: int | str) -> Any:
+    """A number: 'auto' is a bar where the terminal is read, else a line per epoch."""
+    return (1 if config.is_interactive_logging_enabled() else 2) if verbose == "auto" else verbose
 
 
 def _due(epoch: int, validation_freq: int | Sequence[int]) -> bool:

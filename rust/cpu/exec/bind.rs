@@ -63,11 +63,14 @@ const PIECE: usize = 16 << 10;
 /// Most pieces: as many as a batch has tasks.
 const MAX_PIECES: usize = 16;
 
+/// What decides how a kernel is packed: the value under its type, and the product that reads it.
+type PackedBy = (ValueId, Type, Form, Seat, Option<Window>);
+
 /// The packed kernels of a stage, and how many floats all kernels so far have. Steps of one form share what they have
 /// packed of one value: the recurrent kernel of a sequence serves all its steps, from one place in the cache.
 #[derive(Default)]
 pub(super) struct Packed {
-    stage: HashMap<(ValueId, Type, Form, Seat, Option<Window>), Range<usize>>,
+    stage: HashMap<PackedBy, Range<usize>>,
     pub(super) len: usize,
 }
 

@@ -265,7 +265,8 @@ fn only_what_lies_side_by_side_is_joined() -> Result<()> {
     let cut = |graph: &mut Graph, x: NodeId, start: [usize; 2], stop: [usize; 2]| {
         graph.emit(Op::Slice { start: start.into(), stop: stop.into(), step: vec![1; 2] }, &[x])
     };
-    let cases: [(&[([usize; 2], [usize; 2])], usize, usize); 3] = [
+    type Slice = ([usize; 2], [usize; 2]);
+    let cases: [(&[Slice], usize, usize); 3] = [
         (&[([0, 1], [4, 3]), ([0, 5], [4, 6])], 1, 0),
         (&[([0, 1], [4, 4]), ([0, 3], [4, 6])], 0, 2),
         (&[([0, 1], [4, 3]), ([1, 0], [2, 8])], 0, 2),

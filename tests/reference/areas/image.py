@@ -30,6 +30,14 @@ def resize(k: Library, options: dict[str, Any]) -> Mapping[str, Array]:
     return k.gradients(lambda x: k.keras.ops.image.resize(x, **options), k.normal((2, 6, 5, 3)))
 
 
+# TensorFlow rounds positions to 1/1024 here: off by 2^-11, by which the four weights together change by no more than
+# 3.2 * 2^-11 along each of two axes.
+@case(tolerance=3.2e-3)
+def resize_bicubic_to_any_size(k: Library) -> Mapping[str, Array]:
+    x = k.normal((2, 6, 5, 3))
+    return k.gradients(lambda x: k.keras.ops.image.resize(x, (10, 7), interpolation="bicubic"), x)
+
+
 @case
 def resize_area(k: Library) -> Mapping[str, Array]:
     return {"result": k.array(k.keras.ops.image.resize(k.normal((2, 6, 5, 3)), (4, 2), interpolation="area"))}

@@ -7,17 +7,10 @@ from typing import Any, ClassVar
 
 from oxiconv import ops, random
 from oxiconv.layers.layer import Layer
-from oxiconv.layers.preprocessing.coloring import (
-    AutoContrast,
-    RandomBrightness,
-    RandomColorDegeneration,
-    RandomContrast,
-    RandomPosterization,
-    RandomSharpness,
-    Solarization,
-)
+from oxiconv.layers.preprocessing.coloring import RandomBrightness, RandomColorDegeneration, RandomContrast
 from oxiconv.layers.preprocessing.histograms import Equalization
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer, Factor, value_range_of
+from oxiconv.layers.preprocessing.levels import AutoContrast, RandomPosterization, RandomSharpness, Solarization
 from oxiconv.layers.preprocessing.warping import RandomRotation, RandomShear, RandomTranslation
 from oxiconv.tensor import Tensor, TensorLike
 
