@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from oxiconv import FileFormatError, config
+from oxiconv import FileFormatError, _core, config
 from oxiconv.images import Image, load_batch, read_image, write_image
 from oxiconv.images.files import encode_image
 from reference.jpeg_files import JPEG_FILES
@@ -254,15 +254,31 @@ def test_a_batch_is_the_same_for_any_number_of_threads_and_names_the_first_bad_f
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"size": (0, 4)}, "size: expected two positive numbers"),
-        ({"channels": 2}, "channels: expected 1, 3 or 4, got 2"),
+        ({"size": (0, 4)}, r"load_batch: expected a size of at least \(1, 1\) and 1, 3 or 4 channels, got \(0, 4\), 3"),
+        ({"channels": 2}, r"load_batch: expected .*, got \(4, 4\), 2"),
         ({"interpolation": "cubic"}, 'interpolation: expected one of bilinear, nearest, .*, got "cubic"'),
         ({"fit": "squeeze"}, 'fit: expected one of stretch, crop, pad, got "squeeze"'),
     ],
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=f"load_images: {message}"):
+    with pytest.raises(ValueError, match=message):
         load_batch([], **{"size": (4, 4), **arguments})
+
+
+@pytest.mark.parametrize(
+    "out",
+    [
+        np.zeros((1, 4, 4, 3)),
+        np.zeros((1, 4, 4), np.float32),
+        np.zeros((2, 4, 4, 3), np.float32),
+        np.zeros((1, 4, 4, 2), np.float32),
+        np.zeros((1, 8, 4, 3), np.float32)[:, ::2],
+        np.broadcast_to(np.zeros((1, 4, 4, 3), np.float32), (1, 4, 4, 3)),
+    ],
+)
+def test_the_core_writes_to_fitting_arrays_alone(out: NDArray[Any]) -> None:
+    with pytest.raises(ValueError, match="load_images: out: expected a writable float32 array"):
+        _core.load_images(["a"], out, "bilinear", "stretch", False)
 
 
 # What Pillow 13 makes of `picture(mode)` with each filter, resized to 3 x 4 (width x height) from the box (1, 0, 7, 5).

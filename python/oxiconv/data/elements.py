@@ -59,7 +59,8 @@ def to_tensor(leaf: Any) -> Any:
         return leaf
     if leaf.dtype.kind not in "biuf":
         return leaf.item() if leaf.ndim == 0 else leaf
-    return convert(leaf)
+    # Nothing writes to an array that waits.
+    return convert(leaf, copy=False)
 
 
 def stack(elements: Sequence[Any]) -> Any:
