@@ -266,7 +266,5 @@ def resample_image(
 ) -> NDArray[Any]:
     """The part (top, left, height, width) of a picture, resized as Pillow does."""
 
-def load_images(
-    paths: Sequence[str], size: tuple[int, int], channels: int, interpolation: str, fit: str, channels_first: bool
-) -> NDArray[Any]:
-    """Files decoded, converted and resized as TensorFlow does: float32 [files, height, width, channels]."""
+def load_images(paths: Sequence[str], out: NDArray[Any], interpolation: str, fit: str, channels_first: bool) -> None:
+    """Files decoded, converted and resized as TensorFlow does, to a float32 array [files, height, width, channels]."""

@@ -47,16 +47,15 @@ impl Loading {
         let picture = decode(&read(path)?, self.channels)?.converted(self.channels, Conventions::TensorFlow);
         let Samples::U8(samples) = &picture.samples else { unreachable!("TensorFlow's pictures have 8 bits") };
         let (source, to, at) = self.windows(picture.height, picture.width);
-        let resized = resize(samples, picture.width * self.channels, self.channels, source, to, self.method);
-        let (plane, channels) = (self.height * self.width, self.channels);
-        let whole = to == (self.height, self.width);
-        if whole && !self.channels_first {
-            target.copy_from_slice(&resized);
+        let (row, channels) = (picture.width * self.channels, self.channels);
+        if to == (self.height, self.width) && !self.channels_first {
+            resize(samples, row, channels, source, to, self.method, target);
             return Ok(());
         }
-        if !whole {
-            target.fill(0.0);
-        }
+        let mut resized = vec![0.0; to.0 * to.1 * channels];
+        resize(samples, row, channels, source, to, self.method, &mut resized);
+        let plane = self.height * self.width;
+        target.fill(0.0);
         for (y, row) in resized.chunks_exact(to.1 * channels).enumerate() {
             for (x, pixel) in row.chunks_exact(channels).enumerate() {
                 let place = (at.0 + y) * self.width + at.1 + x;

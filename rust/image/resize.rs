@@ -140,7 +140,8 @@ fn mitchell(x: f32) -> f32 {
     }
 }
 
-/// Resizes the window of a picture `[height, width, C]`, whose rows have `row` samples, to `[to.0, to.1, C]`.
+/// Resizes the window of a picture `[height, width, channels]`, whose rows have `row` samples, to `target`, which is
+/// `[to.0, to.1, channels]`.
 ///
 /// # Panics
 /// If the window is empty, or not within the picture, or `channels` is not 1 to 4.
@@ -151,12 +152,13 @@ pub fn resize(
     window: Window,
     to: (usize, usize),
     method: Method,
-) -> Vec<f32> {
+    target: &mut [f32],
+) {
     match channels {
-        1 => resize_channels::<1>(picture, row, window, to, method),
-        2 => resize_channels::<2>(picture, row, window, to, method),
-        3 => resize_channels::<3>(picture, row, window, to, method),
-        4 => resize_channels::<4>(picture, row, window, to, method),
+        1 => resize_channels::<1>(picture, row, window, to, method, target),
+        2 => resize_channels::<2>(picture, row, window, to, method, target),
+        3 => resize_channels::<3>(picture, row, window, to, method, target),
+        4 => resize_channels::<4>(picture, row, window, to, method, target),
         _ => panic!("{channels} channels"),
     }
 }
@@ -167,50 +169,39 @@ fn resize_channels<const C: usize>(
     window: Window,
     to: (usize, usize),
     method: Method,
-) -> Vec<f32> {
+    target: &mut [f32],
+) {
     let (down, across) = (Taps::of(method, window.height, to.0), Taps::of(method, window.width, to.1));
-    let width = to.1 * C;
-    // Source rows already as wide as the target; source row y is in place y % span. The next to come is `made`.
-    let mut ring = vec![0.0f32; down.span * width];
-    let mut made = 0;
-    let mut out = Vec::with_capacity(to.0 * width);
-    for (first, weights) in down.each() {
-        for y in made.max(first)..first + down.span {
-            let start = (window.top + y) * row + window.left * C;
-            let (source, place) = (&picture[start..start + window.width * C], y % down.span * width);
-            let target = &mut ring[place..place + width];
-            match across.span {
-                // The usual case, with loops of known length.
-                2 => narrow::<C, 2>(source, &across, target),
-                _ => narrow::<C, 0>(source, &across, target),
+    let mut blended = vec![0.0f32; window.width * C];
+    for ((first, weights), target) in down.each().zip(target.chunks_exact_mut(to.1 * C)) {
+        let source = |y: usize| &picture[(window.top + y) * row + window.left * C..][..window.width * C];
+        let base = source(first);
+        blended.iter_mut().zip(base).for_each(|(sum, &b)| *sum = f32::from(b));
+        for (k, &w) in weights.iter().enumerate().skip(1).filter(|&(_, &w)| w != 0.0) {
+            // From the first row on, not from 0: exact where all are equal.
+            for ((sum, &v), &b) in blended.iter_mut().zip(source(first + k)).zip(base) {
+                *sum += w * (f32::from(v) - f32::from(b));
             }
         }
-        made = first + down.span;
-        let made_row = |y: usize| &ring[y % down.span * width..][..width];
-        let base = made_row(first);
-        let start = out.len();
-        out.extend_from_slice(base);
-        for (k, &w) in weights.iter().enumerate().skip(1) {
-            for ((sum, &v), &b) in out[start..].iter_mut().zip(made_row(first + k)).zip(base) {
-                *sum += w * (v - b);
-            }
+        match across.span {
+            // The usual case, with loops of known length.
+            2 => narrow::<C, 2>(&blended, &across, target),
+            _ => narrow::<C, 0>(&blended, &across, target),
         }
     }
-    out
 }
 
 /// Resizes one row; `SPAN` is the number of taps, or 0 if it is not known when compiling.
-fn narrow<const C: usize, const SPAN: usize>(source: &[u8], across: &Taps, target: &mut [f32]) {
+fn narrow<const C: usize, const SPAN: usize>(source: &[f32], across: &Taps, target: &mut [f32]) {
     let span = if SPAN == 0 { across.span } else { SPAN };
     let (source, _) = source.as_chunks::<C>();
     for ((first, weights), pixel) in across.each().zip(target.as_chunks_mut::<C>().0) {
         let (taps, weights) = (&source[first..first + span], &weights[..span]);
-        let base = taps[0].map(f32::from);
+        let base = taps[0];
         *pixel = base;
         for (tap, &w) in taps.iter().zip(weights).skip(1) {
             for c in 0..C {
-                // From the first sample on: exact where all are equal.
-                pixel[c] += w * (f32::from(tap[c]) - base[c]);
+                pixel[c] += w * (tap[c] - base[c]);
             }
         }
     }
@@ -252,11 +243,14 @@ mod tests {
         let picture: Vec<u8> = (0..4 * 6 * 3).map(|i| (i * 37 % 256) as u8).collect();
         let all = Window { top: 0, left: 0, height: 4, width: 6 };
         for method in [Method::Nearest, Method::Bilinear, Method::Bicubic, Method::Area] {
-            let same = resize(&picture, 18, 3, all, (4, 6), method);
+            let mut same = [0.0; 4 * 6 * 3];
+            resize(&picture, 18, 3, all, (4, 6), method, &mut same);
             assert!(same.iter().zip(&picture).all(|(&a, &b)| a == f32::from(b)), "{method:?}");
         }
         for method in METHODS {
-            let flat = resize(&[201; 35 * 3], 15, 3, Window { top: 1, left: 2, height: 5, width: 3 }, (3, 8), method);
+            let mut flat = [0.0; 3 * 8 * 3];
+            let part = Window { top: 1, left: 2, height: 5, width: 3 };
+            resize(&[201; 35 * 3], 15, 3, part, (3, 8), method, &mut flat);
             assert!(flat.iter().all(|&v| v == 201.0), "{method:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::errors::{detached, file_to_python, to_python};
 use numpy::ndarray::ArrayView3;
-use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArray4, PyArrayDyn, PyArrayMethods, PyUntypedArrayMethods};
 use oxiconv::image::{self, Conventions, Filter, Fit, Format, Loading, Method, Picture, Samples};
 use oxiconv::ir::Error;
 use oxiconv::weights::FileError;
@@ -157,17 +157,16 @@ fn check_size(py: Python<'_>, op: &str, size: (usize, usize), samples: usize) ->
     }
 }
 
-/// Decodes and resizes files on the threads that runs use: float32 `[files, height, width, channels]`.
+/// Decodes and resizes files on the threads that runs use, to a float32 array `[files, height, width, channels]`.
 #[pyfunction]
-pub(crate) fn load_images<'py>(
-    py: Python<'py>,
+pub(crate) fn load_images(
+    py: Python<'_>,
     paths: Vec<PathBuf>,
-    size: (usize, usize),
-    channels: usize,
+    out: &Bound<'_, PyAny>,
     interpolation: &str,
     fit: &str,
     channels_first: bool,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<()> {
     let methods = [
         ("bilinear", Method::Bilinear),
         ("nearest", Method::Nearest),
@@ -180,25 +179,27 @@ pub(crate) fn load_images<'py>(
     ];
     let fits = [("stretch", Fit::Stretch), ("crop", Fit::Crop), ("pad", Fit::Pad)];
     let op = "load_images";
-    check_channels(py, op, channels)?;
-    check_size(py, op, size, channels * paths.len())?;
-    let how = Loading {
-        height: size.0,
-        width: size.1,
-        channels,
-        method: choose(py, op, "interpolation", interpolation, &methods)?,
-        fit: choose(py, op, "fit", fit, &fits)?,
-        channels_first,
+    let (method, fit) = (choose(py, op, "interpolation", interpolation, &methods)?, choose(py, op, "fit", fit, &fits)?);
+    let bad = |given: String| {
+        let want = "out: expected a writable float32 array with an axis of files, two of pixels and one of channels";
+        to_python(py, &Error::value(op, format!("{want}, got {given}")))
     };
-    let mut shape = vec![paths.len(), how.height, how.width, channels];
-    if channels_first {
-        shape[1..].rotate_right(1);
+    let mut out = out
+        .cast::<PyArray4<f32>>()
+        .map_err(|_| bad(out.get_type().to_string()))?
+        .try_readwrite()
+        .map_err(|e| bad(e.to_string()))?;
+    let shape = out.shape().to_vec();
+    let ((&[files, channels, height, width], true) | (&[files, height, width, channels], false)) =
+        (shape.as_slice(), channels_first)
+    else {
+        return Err(bad(format!("shape {shape:?}")));
+    };
+    if files != paths.len() || height == 0 || width == 0 || !matches!(channels, 1 | 3 | 4) {
+        return Err(bad(format!("shape {shape:?} for {} files", paths.len())));
     }
-    let loaded = detached(py, || {
-        let mut out = vec![0.0f32; paths.len() * how.size()];
-        let threads = oxiconv::device::num_threads();
-        image::load_batch(&paths, &how, threads, &mut out).map(|()| out)
-    })?;
-    let out = loaded.map_err(|(path, error)| failed(py, &path, error))?;
-    Ok(PyArray1::from_vec(py, out).reshape(shape)?.into_any())
+    let how = Loading { height, width, channels, method, fit, channels_first };
+    let target = out.as_slice_mut().map_err(|e| bad(e.to_string()))?;
+    detached(py, || image::load_batch(&paths, &how, oxiconv::device::num_threads(), target))?
+        .map_err(|(path, error)| failed(py, &path, error))
 }

@@ -82,11 +82,13 @@ def record(folder: Path, chosen: list[str]) -> None:
         model = small(keras.applications, name)
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
-                values = [rng.uniform(0.7, 1.3, w.shape) for w in layer.get_weights()]
-                offsets = [w.name in ("beta", "moving_mean") for w in layer.weights]
                 # What blocks add to their shortcuts stays small: deep networks of random weights are chaotic else.
-                small_part = 0.3 if layer.name.endswith("project_bn") else 1.0
-                layer.set_weights([v - 1 if o else v * small_part for v, o in zip(values, offsets, strict=True)])
+                scale = 0.3 if layer.name.endswith("project_bn") else 1.0
+                change = {"gamma": (scale, 0.0), "beta": (1.0, -1.0), "moving_mean": (1.0, -1.0)}
+                factors = [change.get(w.name, (1.0, 0.0)) for w in layer.weights]
+                layer.set_weights(
+                    [rng.uniform(0.7, 1.3, w.shape) * a + b for w, (a, b) in zip(layer.weights, factors, strict=True)]
+                )
             if type(layer).__name__ == "LayerScale":
                 layer.set_weights([rng.uniform(0.1, 0.3, w.shape) for w in layer.get_weights()])
         model.save_weights(folder / f"{name}.weights.h5")

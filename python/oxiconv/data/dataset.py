@@ -5,15 +5,15 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oxiconv.data.elements import leaves, map_leaves, rows, spec_of, stack, to_numpy, to_tensor
-from oxiconv.data.streams import Cache, chunked, prefetched, repeated, shuffled
+from oxiconv.data.elements import leaves, map_leaves, own, rows, spec_of, stack, to_numpy, to_tensor
+from oxiconv.data.streams import Cache, chunked, overlapped, prefetched, repeated, shuffled
 
 AUTOTUNE: Final = -1
 INFINITE_CARDINALITY: Final = -1
@@ -30,18 +30,19 @@ class Rows:
     order: Callable[[], Iterator[int]]
     fetch: Callable[[NDArray[np.intp]], Any]
     """The rows of these numbers as one element with a first axis."""
+    ahead: int = 0
+    """Fetches made ahead of their use, by as many threads."""
 
     def elements(self) -> Iterator[Any]:
         """The rows, one by one."""
-        for chunk in chunked(self.order(), _READ_AHEAD):
-            fetched = self.fetch(np.array(chunk, np.intp))
-            for k in range(len(chunk)):
+        for fetched in self.batches(_READ_AHEAD):
+            for k in range(rows(fetched)):
                 yield map_leaves(partial(_row, k), fetched)
 
     def batches(self, size: int) -> Iterator[Any]:
         """The rows, `size` at a time."""
-        for chunk in chunked(self.order(), size):
-            yield self.fetch(np.array(chunk, np.intp))
+        calls = (partial(self.fetch, np.array(chunk, np.intp)) for chunk in chunked(self.order(), size))
+        return overlapped(calls, self.ahead, self.ahead) if self.ahead else (call() for call in calls)
 
 
 def _row(k: int, leaf: Any) -> Any:
@@ -92,9 +93,12 @@ class Dataset:
     # Sources.
 
     @classmethod
-    def from_rows(cls, count: int, fetch: Callable[[NDArray[np.intp]], Any]) -> Dataset:
-        """`count` elements, fetched many at a time: `fetch(numbers)` gives those rows with a first axis."""
-        table = Rows(lambda: iter(range(count)), fetch)
+    def from_rows(cls, count: int, fetch: Callable[[NDArray[np.intp]], Any], ahead: int = 0) -> Dataset:
+        """`count` elements, fetched many at a time: `fetch(numbers)` gives those rows with a first axis.
+
+        `ahead` fetches are made ahead of their use, by as many threads.
+        """
+        table = Rows(lambda: iter(range(count)), fetch, ahead)
         return cls(table.elements, count, rows=table)
 
     @classmethod
@@ -106,7 +110,7 @@ class Dataset:
     @classmethod
     def from_tensors(cls, tensors: Any, name: str | None = None) -> Dataset:
         """One element."""
-        element = map_leaves(to_numpy, tensors)
+        element = map_leaves(own, tensors)
         return cls(lambda: iter([element]), 1)
 
     @classmethod
@@ -122,7 +126,7 @@ class Dataset:
         """What a callable's iterator yields; types and shapes are those of what is yielded."""
         if not callable(generator):
             raise TypeError(f"from_generator: expected a callable, got {type(generator).__name__}.")
-        return cls(lambda: (map_leaves(to_numpy, element) for element in generator(*(args or ()))))
+        return cls(lambda: (map_leaves(own, element) for element in generator(*(args or ()))))
 
     @classmethod
     def range(cls, *args: int, output_type: Any = "int32", name: str | None = None) -> Dataset:
@@ -202,7 +206,7 @@ class Dataset:
     def _reordered(self, change: Callable[[Callable[[], Iterator[Any]]], Iterator[Any]], cardinality: int) -> Dataset:
         """The dataset with `change` of its stream; of the row numbers alone where elements are rows of a table."""
         if self._rows is not None:
-            table = Rows(partial(change, self._rows.order), self._rows.fetch)
+            table = replace(self._rows, order=partial(change, self._rows.order))
             return Dataset(table.elements, cardinality, rows=table)
         return self._like(partial(change, self._elements), cardinality)
 
@@ -291,9 +295,7 @@ class Dataset:
         name: str | None = None,
     ) -> Dataset:
         """`map_func` of each element; the parts of a tuple are separate arguments, tensors all."""
-        return self._like(
-            lambda: (map_leaves(to_numpy, _call(map_func, e)) for e in self._elements()), self._cardinality
-        )
+        return self._like(lambda: (map_leaves(own, _call(map_func, e)) for e in self._elements()), self._cardinality)
 
     def batch(
         self,

@@ -53,13 +53,20 @@ def to_numpy(leaf: Any) -> Any:
     return array
 
 
+def own(leaf: Any) -> Any:
+    """`to_numpy`, of an array a copy: whoever made it may fill it anew while it waits."""
+    array = to_numpy(leaf)
+    return array.copy() if array is leaf and isinstance(array, np.ndarray) else array
+
+
 def to_tensor(leaf: Any) -> Any:
     """A leaf as users see it: a tensor, or text as it is."""
     if not isinstance(leaf, np.ndarray | np.generic):
         return leaf
     if leaf.dtype.kind not in "biuf":
         return leaf.item() if leaf.ndim == 0 else leaf
-    return convert(leaf)
+    # Nothing writes to an array that waits.
+    return convert(leaf, copy=False)
 
 
 def stack(elements: Sequence[Any]) -> Any:

@@ -6,7 +6,8 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from functools import partial
+from itertools import islice, repeat, takewhile
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -44,17 +45,25 @@ def chunked(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield chunk
 
 
-def prefetched(source: Source[T], depth: int) -> Iterator[T]:
-    """The items, made up to `depth` ahead of their use by a thread."""
-    executor = ThreadPoolExecutor(1, thread_name_prefix="oxiconv-prefetch")
-    items = source()
-    ahead: deque[Future[T]] = deque(executor.submit(next, items, _END) for _ in range(depth))
+def overlapped(calls: Iterator[Callable[[], T]], depth: int, threads: int) -> Iterator[T]:
+    """The results of calls, in order, `depth` of them made ahead of their use by `threads` threads."""
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="oxiconv-prefetch")
+    ahead: deque[Future[T]] = deque()
     try:
-        while (item := ahead.popleft().result()) is not _END:
-            ahead.append(executor.submit(next, items, _END))
-            yield item
+        for call in calls:
+            ahead.append(executor.submit(call))
+            if len(ahead) > depth:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+def prefetched(source: Source[T], depth: int) -> Iterator[T]:
+    """The items, made up to `depth` ahead of their use by a thread."""
+    step = partial(next, source(), _END)
+    yield from takewhile(lambda item: item is not _END, overlapped(repeat(step), depth, 1))
 
 
 class Cache:

@@ -97,5 +97,13 @@ def load_batch(
 
     Raises:
         OSError: a file cannot be read; FileFormatError: it is no picture or a damaged one. Both name the file.
+        ValueError: other arguments.
     """
-    return _core.load_images(paths, size, channels, interpolation, fit, channels_first)
+    if channels not in (1, 3, 4) or min(size) < 1:
+        raise ValueError(
+            f"load_batch: expected a size of at least (1, 1) and 1, 3 or 4 channels, got {size}, {channels}."
+        )
+    # Uninitialized: every value is written.
+    out = np.empty((len(paths), channels, *size) if channels_first else (len(paths), *size, channels), np.float32)
+    _core.load_images(paths, out, interpolation, fit, channels_first)
+    return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -163,7 +164,13 @@ class Group:
     def _attribute(self, name: str) -> Any:
         if name not in self._group.attrs:
             return None
+        import h5py
+
         described = self._group.attrs.get_id(name)
+        # Other types, converted by HDF5's library, are where damage makes it crash.
+        plain = h5py.h5t.TypeStringID | h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID
+        if not isinstance(described.get_type(), plain):
+            raise self._fail(f"@{name}", f"expected text or numbers, got {described.dtype}")
         if math.prod(described.shape or ()) * described.dtype.itemsize > self._size:
             raise self._fail(f"@{name}", f"declares more than the file has (shape {described.shape})")
         return self._group.attrs[name]
@@ -198,6 +205,7 @@ def reading(source: str | bytes, label: str) -> Iterator[Group]:
     """
     h5py = require_h5py("Reading an HDF5 file (.keras, .h5)")
     size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+    _check_heaps(source, label)
     try:
         with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:
             yield Group(file, label, "", size)
@@ -205,6 +213,35 @@ def reading(source: str | bytes, label: str) -> Iterator[Group]:
         raise
     except (OSError, KeyError, RuntimeError, UnicodeError, MemoryError, OverflowError) as error:
         raise FileFormatError(f"{label}: damaged or not an HDF5 file: {error}") from error
+
+
+def _check_heaps(source: str | bytes, label: str) -> None:
+    """Walks the heaps of texts: HDF5's library never returns from one whose free space has no size.
+
+    A collection is `GCOL`, a version, its size, then objects: number, count, size, data up to a multiple of 8. Number 0
+    is the free space at the end, whose size includes its head (HDF5 File Format Specification, III.E).
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, str):
+            file = stack.enter_context(open(source, "rb"))
+            empty = os.fstat(file.fileno()).st_size == 0
+            data: Any = b"" if empty else stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        else:
+            data = source
+        start = data.find(b"GCOL\x01")
+        while start >= 0:
+            at, end = start + 16, start + int.from_bytes(data[start + 8 : start + 16], "little")
+            while at + 16 <= end and start % 8 == 0:
+                number, size = (
+                    int.from_bytes(data[at : at + 2], "little"),
+                    int.from_bytes(data[at + 8 : at + 16], "little"),
+                )
+                if end > len(data) or size > end - at or (number == 0 and size < 16):
+                    raise FileFormatError(
+                        f"{label}: damaged: a heap of texts at {start} has an object of {size} bytes."
+                    )
+                at += size if number == 0 else 16 + -(-size // 8) * 8
+            start = data.find(b"GCOL\x01", start + 1)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ INTERPOLATIONS: Final = (
     "gaussian",
     "mitchellcubic",
 )
+_AHEAD: Final = 2  # batches read ahead, at once, so that no thread waits for the end of a batch
 _CHANNELS: Final = {"rgb": 3, "rgba": 4, "grayscale": 1}
 
 
@@ -51,9 +52,9 @@ def image_dataset_from_directory(
 ) -> Any:
     """A dataset of the JPEG, PNG, BMP and GIF images in the subfolders of a folder, one subfolder per class.
 
-    Images are decoded and resized on as many threads as `config.num_threads()`, two batches ahead of their use. The
-    split into training and validation, and the order without shuffling, are those of Keras for the same seed; with
-    `shuffle` each pass has another order of all images, the same in each run with the same seed.
+    Two batches are read ahead of their use, each on as many threads as `config.num_threads()`. The split into training
+    and validation, and the order without shuffling, are those of Keras for the same seed; with `shuffle` each pass has
+    another order of all images, the same in each run with the same seed.
 
     Args:
         directory: the folder.
@@ -144,10 +145,10 @@ def image_dataset_from_directory(
             images = load(list(paths[numbers]))
             return images if targets is None else (images, targets[numbers])
 
-        made = Dataset.from_rows(len(paths), fetch)
+        made = Dataset.from_rows(len(paths), fetch, _AHEAD)
         if shuffled:
             made = made.shuffle(len(paths), seed)
-        made = (made if batch_size is None else made.batch(batch_size)).prefetch()
+        made = made if batch_size is None else made.batch(batch_size)
         made.class_names, made.file_paths = part.class_names, part.paths
         return made
 
