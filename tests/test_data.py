@@ -202,6 +202,20 @@ def test_cache_keeps_whole_passes() -> None:
         cached.cache("file")
 
 
+@pytest.mark.parametrize("keep", ["batch", "prefetch", "cache"])
+def test_a_generator_may_use_one_buffer_again(keep: str) -> None:
+    def source() -> Iterator[Any]:
+        buffer = np.zeros(2, np.float32)
+        for i in range(4):
+            buffer[:] = i
+            yield buffer
+
+    made = Dataset.from_generator(source)
+    kept = {"batch": made.batch(4).unbatch(), "prefetch": made.prefetch(3), "cache": made.cache()}[keep]
+    list(kept)
+    assert values(kept) == [[float(i)] * 2 for i in range(4)]
+
+
 def threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("oxiconv-prefetch")]
 

@@ -119,7 +119,8 @@ def refuse(module: str, name: str) -> NoReturn:
         AttributeError: Keras has it not either.
     """
     known = module.removeprefix("oxiconv").removeprefix(".")
-    why = None if name.startswith("__") else reason(known, name) or reason(known.rpartition(".")[0], name)
+    # Python and pytest look for names of theirs in every module.
+    why = None if name.startswith(("__", "pytest")) else reason(known, name) or reason(known.rpartition(".")[0], name)
     if why is None:
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
     raise AbsentError(f"{module}.{name}: {why}.")

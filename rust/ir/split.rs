@@ -94,7 +94,9 @@ impl Split {
         let mut found = vec![];
         let adopted = self.is_adoptable(graph, id, &mut found);
         if adopted {
-            found.iter().for_each(|a| self.class[a.index()] = Class::Shard);
+            for a in found {
+                self.class[a.index()] = Class::Shard;
+            }
         }
         adopted
     }

@@ -190,9 +190,10 @@ pub(crate) fn load_images(
         .try_readwrite()
         .map_err(|e| bad(e.to_string()))?;
     let shape = out.shape().to_vec();
-    let [files, height, width, channels] = match (shape.as_slice(), channels_first) {
-        (&[n, c, h, w], true) | (&[n, h, w, c], false) => [n, h, w, c],
-        _ => return Err(bad(format!("shape {shape:?}"))),
+    let ((&[files, channels, height, width], true) | (&[files, height, width, channels], false)) =
+        (shape.as_slice(), channels_first)
+    else {
+        return Err(bad(format!("shape {shape:?}")));
     };
     if files != paths.len() || height == 0 || width == 0 || !matches!(channels, 1 | 3 | 4) {
         return Err(bad(format!("shape {shape:?} for {} files", paths.len())));

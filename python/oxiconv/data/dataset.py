@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from oxiconv.data.elements import leaves, map_leaves, rows, spec_of, stack, to_numpy, to_tensor
+from oxiconv.data.elements import leaves, map_leaves, own, rows, spec_of, stack, to_numpy, to_tensor
 from oxiconv.data.streams import Cache, chunked, overlapped, prefetched, repeated, shuffled
 
 AUTOTUNE: Final = -1
@@ -110,7 +110,7 @@ class Dataset:
     @classmethod
     def from_tensors(cls, tensors: Any, name: str | None = None) -> Dataset:
         """One element."""
-        element = map_leaves(to_numpy, tensors)
+        element = map_leaves(own, tensors)
         return cls(lambda: iter([element]), 1)
 
     @classmethod
@@ -126,7 +126,7 @@ class Dataset:
         """What a callable's iterator yields; types and shapes are those of what is yielded."""
         if not callable(generator):
             raise TypeError(f"from_generator: expected a callable, got {type(generator).__name__}.")
-        return cls(lambda: (map_leaves(to_numpy, element) for element in generator(*(args or ()))))
+        return cls(lambda: (map_leaves(own, element) for element in generator(*(args or ()))))
 
     @classmethod
     def range(cls, *args: int, output_type: Any = "int32", name: str | None = None) -> Dataset:
@@ -295,9 +295,7 @@ class Dataset:
         name: str | None = None,
     ) -> Dataset:
         """`map_func` of each element; the parts of a tuple are separate arguments, tensors all."""
-        return self._like(
-            lambda: (map_leaves(to_numpy, _call(map_func, e)) for e in self._elements()), self._cardinality
-        )
+        return self._like(lambda: (map_leaves(own, _call(map_func, e)) for e in self._elements()), self._cardinality)
 
     def batch(
         self,

@@ -53,6 +53,12 @@ def to_numpy(leaf: Any) -> Any:
     return array
 
 
+def own(leaf: Any) -> Any:
+    """`to_numpy`, of an array a copy: whoever made it may fill it anew while it waits."""
+    array = to_numpy(leaf)
+    return array.copy() if array is leaf and isinstance(array, np.ndarray) else array
+
+
 def to_tensor(leaf: Any) -> Any:
     """A leaf as users see it: a tensor, or text as it is."""
     if not isinstance(leaf, np.ndarray | np.generic):

@@ -96,11 +96,11 @@ METHODS = ["bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "ga
 @case(each=METHODS, tolerance=3e-5)
 def resizing(k: Library, interpolation: str) -> Mapping[str, Array]:
     files = {f"{h}x{w}.png": png(noise(k, (h, w, 1))) for h, w in SIZES}
-    found = {}
+    found: dict[str, Array] = {}
     for fit in ("", "crop", "pad"):
         if fit == "crop" and interpolation in ("gaussian", "mitchellcubic"):
             continue  # Keras refuses these
-        options = {f"{fit}_to_aspect_ratio": True} if fit else {}
+        options: dict[str, Any] = {f"{fit}_to_aspect_ratio": True} if fit else {}
         options |= {"color_mode": "grayscale", "image_size": (6, 9), "interpolation": interpolation}
         found |= {f"{fit}{name}": image for name, image in pictures(k, files, **options).items()}
     return found
@@ -165,11 +165,12 @@ def listed_labels(k: Library) -> Mapping[str, Array]:
 def split_dataset(k: Library, shuffle: bool) -> Mapping[str, Array]:
     x, y = k.normal((13, 2)), k.integers((13,), 5)
     found = {}
-    for name, sizes in {
+    ways: dict[str, dict[str, Any]] = {
         "left": {"left_size": 0.7},
         "right": {"right_size": 4},
         "both": {"left_size": 5, "right_size": 0.3},
-    }.items():
+    }
+    for name, sizes in ways.items():
         parts = k.keras.utils.split_dataset((x, y), shuffle=shuffle, seed=3, **sizes)
         for i, part in enumerate(parts):
             pairs = [(np.asarray(a), np.asarray(b)) for a, b in part]
