@@ -98,6 +98,43 @@ def test_sequential_is_built_by_its_first_call() -> None:
     assert layers.Dense(1)(built(oxiconv.Input((3,)))).shape == (None, 1)
 
 
+@pytest.mark.parametrize("declared", [False, True])
+def test_sequential_takes_inputs_of_other_sizes(declared: bool) -> None:
+    """Where its layers do; the sizes that built it are an example."""
+    first = [oxiconv.Input((4,))] if declared else []
+    model = Sequential([*first, layers.Embedding(10, 3, mask_zero=True), layers.LSTM(2)])
+    x = np.array([[1, 2, 0, 0], [3, 4, 5, 0]])
+    padded = model(x).numpy()
+    # The same steps are computed either way: what the mask leaves out changes no bit.
+    np.testing.assert_array_equal(model(x[:, :3]).numpy(), padded)
+    np.testing.assert_array_equal(model.predict(x[:, :3], verbose=0), padded)
+    with pytest.raises(ShapeError, match="expected shape"):
+        model(x[0])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Dense(2),
+        layers.BatchNormalization(),
+        layers.LayerNormalization(),
+        layers.PReLU(),
+        layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 1.0, 1.0]),
+        layers.EinsumDense("ab,bc->ac", 2),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_in_a_sequential_refuse_other_sizes_than_their_weights(layer: layers.Layer) -> None:
+    model = Sequential([oxiconv.Input((3,)), layer])
+    with pytest.raises(ShapeError, match=type(layer).__name__):
+        model(np.ones((2, 1)))
+
+
+def test_an_error_names_its_layer_once() -> None:
+    with pytest.raises(ShapeError, match=r"^Conv2D 'image': expected at least 4 axes, got shape \(4, 4, 1\)$"):
+        layers.Conv2D(2, 3, name="image")(np.ones((4, 4, 1)))
+
+
 def test_sequential_add_and_pop() -> None:
     model = Sequential(name="stack")
     model.add(oxiconv.Input((4,)))
@@ -222,7 +259,7 @@ def test_inputs_are_converted() -> None:
     wanted = model(x[..., None].astype(np.float32)).numpy()
     np.testing.assert_array_equal(model(x[..., None].astype(np.uint8)).numpy(), wanted)
     np.testing.assert_array_equal(model(x).numpy(), wanted)
-    with pytest.raises(ShapeError, match=r"Sequential 'sequential': expected shape \(None, 3, 1\) .*got \(4, 5\)"):
+    with pytest.raises(ShapeError, match=r"Dense 'dense': expected size 3 of axis -1, got shape \(4, 5\)"):
         model(np.zeros((4, 5)))
     with pytest.raises(ValueError, match="expected 2 inputs, got 1"):
         two_ends()([np.zeros((1, 4))])

@@ -90,7 +90,7 @@ class EinsumDense(Layer):
     def build(self, input_shape: Any) -> None:
         """Makes kernel and bias."""
         axes = Axes(self.equation, self.partial_output_shape, input_shape, self._label)
-        self.input_spec = InputSpec(ndim=len(input_shape))
+        self.input_spec = InputSpec(ndim=len(input_shape), axes=axes.shared)
         self._kernel = self.add_weight(
             axes.kernel_shape,
             self._kernel_initializer(axes),
@@ -185,6 +185,8 @@ class Axes:
                 raise ShapeError(f"{self.label}: expected {shared} for {letter!r}, as the inputs have, got {size}")
             self.sizes[letter] = shared if size is None else size
         self.output_shape = tuple(self.sizes.values())
+        # The sizes of the inputs that the kernel has too.
+        self.shared = {axis: size for axis, (c, size) in enumerate(inputs.items()) if c in kernel}
         self.kernel_shape = []
         self.kernel_inputs: list[int] = []
         self.kernel_outputs: list[int] = []

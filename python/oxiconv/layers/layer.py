@@ -361,7 +361,8 @@ class Layer(Building):
     def _named(self, error: OxiconvError) -> OxiconvError:
         """The error with the layer's name before it, unless a layer within has put its own."""
         if not getattr(error, "layer", None):
-            error.args = (f"{self._label}: {error}",)
+            if not str(error).startswith(f"{self._label}: "):
+                error.args = (f"{self._label}: {error}",)
             error.layer = self.name  # type: ignore[attr-defined]
         return error
 

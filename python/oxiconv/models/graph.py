@@ -14,12 +14,18 @@ from oxiconv.tensor import ShapeError, Tensor, convert
 class FunctionGraph:
     """The operations that make `outputs` of `inputs`, both structures of symbolic tensors.
 
+    Args:
+        inputs: symbolic tensors.
+        outputs: symbolic tensors.
+        fixed: whether values must have the sizes of the inputs; else the layers judge for themselves.
+
     Raises:
         TypeError: something else than symbolic tensors.
         ValueError: outputs that do not follow from the inputs, or names that occur twice.
     """
 
-    def __init__(self, inputs: Any, outputs: Any) -> None:
+    def __init__(self, inputs: Any, outputs: Any, fixed: bool = True) -> None:
+        self._fixed = fixed
         self.inputs_structure = inputs
         self.outputs_structure = outputs
         self.inputs: list[KerasTensor] = _symbolic(inputs, "inputs")
@@ -111,14 +117,14 @@ class FunctionGraph:
             flat = tree.flatten(inputs)
         if len(flat) != len(self.inputs):
             raise ValueError(f"{label}: expected {len(self.inputs)} inputs, got {len(flat)}")
-        return [_fit(value, wanted) for value, wanted in zip(flat, self.inputs, strict=True)]
+        return [_fit(value, wanted, self._fixed) for value, wanted in zip(flat, self.inputs, strict=True)]
 
     def names(self, tensors: list[KerasTensor]) -> list[str]:
         """The names of the operations that make tensors."""
         return [t.name if t.node is None else t.node.operation.name for t in tensors]
 
 
-def _fit(value: Any, wanted: KerasTensor) -> Any:
+def _fit(value: Any, wanted: KerasTensor, fixed: bool) -> Any:
     """A value of an input in its declared type, with a last axis of 1 added or taken away as declared."""
     if value is None:
         return None
@@ -129,7 +135,7 @@ def _fit(value: Any, wanted: KerasTensor) -> Any:
     elif x.ndim == len(wanted.shape) - 1 and wanted.shape[-1] == 1:
         x = ops.expand_dims(x, -1)
     pairs = zip(wanted.shape[1:], x.shape[1:], strict=False)
-    if x.ndim != len(wanted.shape) or any(n not in (None, m) for n, m in pairs):
+    if x.ndim != len(wanted.shape) or (fixed and any(n not in (None, m) for n, m in pairs)):
         raise ShapeError(f"expected shape {wanted.shape} for input {wanted.name!r}, got {given.shape}")
     if mask is not None and x is not value:
         masks.set_keras_mask(x, mask)

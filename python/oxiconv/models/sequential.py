@@ -19,6 +19,8 @@ from oxiconv.tensor import ShapeError
 class Sequential(Model):
     """Layers one after another. With an `Input` first, weights exist at once; else they are made by the first call.
 
+    As in Keras, the sizes of the input are no more than an example: others go through where the layers take them.
+
     Args:
         layers: to add.
         trainable: whether training changes the weights.
@@ -93,7 +95,7 @@ class Sequential(Model):
 
     def _finish(self) -> None:
         built = len(self._tensors) > 1
-        self._graph = FunctionGraph(self._tensors[0], self._tensors[-1]) if built else None
+        self._graph = FunctionGraph(self._tensors[0], self._tensors[-1], fixed=False) if built else None
         self.built = built
         self._build_shapes = {"input_shape": self._tensors[0].shape} if built else None
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from oxiconv import ops
 from oxiconv.config import epsilon
+from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
 from oxiconv.tensor import ShapeError, Tensor
 from oxiconv.variable import Variable
@@ -66,6 +67,8 @@ class Normalization(Layer):
         sizes = tuple(input_shape[a] for a in self._kept)
         if None in sizes:
             raise ShapeError(f"{self._label}: expected known sizes along {self.axis}, got shape {tuple(input_shape)}")
+        # Counted from the end: an input without the batch axis goes through, as in Keras.
+        self.input_spec = InputSpec(axes={a - rank: input_shape[a] for a in self._kept})
         if self.input_mean is None:
             self.adapt_mean = self.add_weight(sizes, "zeros", trainable=False, name="mean")
             self.adapt_variance = self.add_weight(sizes, "ones", trainable=False, name="variance")
