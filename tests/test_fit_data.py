@@ -162,6 +162,7 @@ def test_vectors_as_inputs_of_one_feature() -> None:
         (X, Y, {"validation_data": (X,)}, "validation_data"),
         (X, Y, {"shuffle": "often"}, "shuffle"),
         (X, Y, {"class_weight": {"a": 1.0}}, "integers as classes"),
+        (X, Y, {"class_weight": [1.0, 2.0, 1.0]}, "class_weight: expected a dict"),
         (X, Y, {"steps_per_epoch": 0}, "number of steps"),
         (X, Y, {"callbacks": [3]}, "expected Callback instances"),
         (iter([]), Y, {}, "must be part of the batches"),
@@ -174,6 +175,22 @@ def test_wrong_arguments(x: Any, y: Any, kwargs: dict[str, Any], message: str) -
     with pytest.raises((ValueError, TypeError), match=message):
         model.fit(x, y, verbose=0, **kwargs)
     assert digest(model) == before
+
+
+def test_endless_datasets_need_a_number_of_steps() -> None:
+    model, endless = classifier(), keras.data.Dataset.from_tensor_slices((X, Y)).batch(16).repeat()
+    for run in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(ValueError, match="endless: expected a number of steps"):
+            run(endless, verbose=0)
+    with pytest.raises(ValueError, match="validation_steps"):
+        model.fit(X, Y, validation_data=endless, verbose=0)
+    model.fit(endless, steps_per_epoch=5, validation_data=endless, validation_steps=2, verbose=0)
+    assert int(model.optimizer.iterations) == 5
+
+
+def test_an_unknown_verbosity_is_refused() -> None:
+    with pytest.raises(ValueError, match="verbose: expected 'auto', 0, 1 or 2, got 'loud'"):
+        classifier().predict(X, verbose="loud")
 
 
 def test_labels_of_a_generator_are_checked() -> None:

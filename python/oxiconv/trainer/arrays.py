@@ -121,6 +121,8 @@ def class_weights(y: Any, class_weight: Mapping[Any, float], sample_weight: Any 
         raise ValueError("class_weight: expected sample_weight with one weight per sample, or none.")
     labels = np.argmax(y, axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
     weights = np.ones(labels.shape, np.float32) if sample_weight is None else sample_weight.astype(np.float32)
+    if not isinstance(class_weight, Mapping):
+        raise ValueError(f"class_weight: expected a dict of class to weight, got {class_weight!r}.")
     for key, weight in class_weight.items():
         if isinstance(key, bool) or not isinstance(key, int | np.integer):
             raise ValueError(f"class_weight: expected integers as classes, got {key!r}.")

@@ -20,6 +20,9 @@ Permutation = Callable[[int], NDArray[np.intp]]
 # of a step, less than what a thread that did it ahead would take from the step's own threads.
 CHUNK = 1 << 20
 
+# The cardinality of a dataset that repeats for ever, in `oxiconv.data` as in tf.data.
+ENDLESS = -1
+
 
 class Batches(Protocol):
     """A source of batches `(x, y, sample_weight)` of arrays; y and sample_weight may be None."""
@@ -35,6 +38,10 @@ class Batches(Protocol):
     @property
     def once(self) -> bool:
         """Whether it is an iterator, which cannot start over."""
+
+    @property
+    def endless(self) -> bool:
+        """Whether a pass is known never to end."""
 
     def run(self, start: int = 0) -> Iterator[Batch]:
         """One pass over the data, from batch `start` on. The arrays of a batch are valid until the next."""
@@ -57,6 +64,7 @@ class ArrayBatches:
     """
 
     once = False
+    endless = False
 
     def __init__(self, data: Batch, batch_size: int, shuffle: bool | str, permutation: Permutation | None) -> None:
         self._data = data
@@ -167,6 +175,11 @@ class SourceBatches:
     def once(self) -> bool:
         """Whether the source is an iterator, which cannot start over."""
         return hasattr(self._source, "__next__")
+
+    @property
+    def endless(self) -> bool:
+        """Whether the source says so, as `Dataset.repeat` and TensorFlow's datasets do."""
+        return hasattr(self._source, "cardinality") and int(self._source.cardinality()) == ENDLESS
 
     def sample(self) -> Batch | None:
         """The first."""

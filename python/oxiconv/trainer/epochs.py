@@ -19,6 +19,11 @@ class Epochs:
         if steps is not None and not is_whole(steps):
             raise ValueError(f"Expected a positive number of steps, got {steps!r}.")
         bound, known = config.max_steps_per_epoch(), steps or batches.steps
+        if known is None and bound is None and batches.endless:
+            raise ValueError(
+                "The dataset is endless: expected a number of steps for an epoch (steps_per_epoch, validation_steps or "
+                "steps), got none."
+            )
         if bound is not None and (known is None or bound < known):
             warnings.warn(f"config.max_steps_per_epoch: {bound} steps per epoch are run.", stacklevel=3)
             steps = bound

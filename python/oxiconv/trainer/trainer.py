@@ -398,7 +398,11 @@ def _batch_size(batch_size: int | None, data: Batch, steps: int | None) -> int:
 
 def _verbosity(verbose: int | str) -> Any:
     """A number: 'auto' is a bar where the terminal is read, else a line per epoch."""
-    return (1 if config.is_interactive_logging_enabled() else 2) if verbose == "auto" else verbose
+    if verbose == "auto":
+        return 1 if config.is_interactive_logging_enabled() else 2
+    if not isinstance(verbose, int):
+        raise ValueError(f"verbose: expected 'auto', 0, 1 or 2, got {verbose!r}.")
+    return verbose
 
 
 def _due(epoch: int, validation_freq: int | Sequence[int]) -> bool:
