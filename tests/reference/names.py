@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import inspect
 import re
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from reference.record_names import FILE, parameter
@@ -86,10 +88,15 @@ class Finding:
 
 def compare(name: Name) -> Finding:
     """How oxiconv's object of a name compares with Keras's."""
-    from oxiconv.absent import AbsentError
+    from oxiconv.absent import AbsentError, refuse
 
     try:
         value = resolve(name)
+        if isinstance(value, ModuleType):
+            # An attribute as soon as somebody has imported it, also where all that it has is absent.
+            parent, _, last = value.__name__.rpartition(".")
+            with contextlib.suppress(AttributeError):
+                refuse(parent, last)
     except AbsentError as error:
         return Finding("absent", str(error))
     except (AttributeError, ImportError):

@@ -7,6 +7,7 @@
 mod bind;
 mod combine;
 mod heavy;
+mod indexing;
 mod light;
 
 use crate::arena::Buffer;
