@@ -142,6 +142,13 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
             pieces(outs[0].len()).min(outs[0].dims[0]).max(1)
         }
         Kind::Combine if !sharded => pieces(outs[0].len()),
+        // Entries of axis 0 on their own; stacks of matrices and gradients of kernels stay whole.
+        Kind::Product { form, solve: solve @ (Seat::Output | Seat::Input), .. }
+            if !sharded && (*form != Form::MatMul || outs[0].rank() == 2) =>
+        {
+            let entries = types[usize::from(*solve == Seat::Input)].dims[0];
+            (nanoseconds(step, &types, &outs) / SMALL).clamp(1, MAX_PIECES).min(entries.max(1))
+        }
         Kind::Op(Op::ArgSort) if !sharded => {
             let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();
             pieces(outs[0].len() * SORT).min(rows).max(1)

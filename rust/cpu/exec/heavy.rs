@@ -110,6 +110,25 @@ impl Product {
         }
     }
 
+    /// Moves operands and results to entry `first` of axis 0: a piece of a step of a whole stage, which is not a stack
+    /// of matrices and not a gradient of the kernel.
+    fn skip(&self, first: usize, inputs: &mut [*const u8], outputs: &mut [*mut u8; 2]) {
+        let batched = batched(self.solve);
+        inputs[batched] = inputs[batched].wrapping_add(first * self.entry[batched] * size_of::<f32>());
+        outputs[0] = outputs[0].wrapping_add(first * self.entry[2] * size_of::<f32>());
+        match &self.tail {
+            // Positions of maxima in small windows are bytes.
+            Tail::Direct { .. } => outputs[1] = outputs[1].wrapping_add(first * self.entry[2]),
+            Tail::Map { others, pool, .. } => {
+                for (input, other) in inputs[2..].iter_mut().zip(others) {
+                    *input = input.wrapping_add(first * other.bytes);
+                }
+                let index = pool.as_ref().map_or(1, |(_, w, _)| w.index_dtype().size());
+                outputs[1] = outputs[1].wrapping_add(first * self.entry[2] * index);
+            }
+        }
+    }
+
     /// Matrix products one by one, each with its own kernel, then the tail.
     unsafe fn stacked(&self, stack: &Stack, n: usize, inputs: &[*const u8], out: *mut f32, scratch: &mut [f32]) {
         let count = n * stack.per_entry;
@@ -186,8 +205,16 @@ unsafe fn slice<'a>(p: *const u8, from: usize, len: usize) -> &'a [f32] {
 
 impl Kernel for Product {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
-        let n = call.rows(self.entries);
+        let rows = call.piece(call.rows(self.entries));
+        let (first, n) = (rows.start, rows.len());
         let Call { inputs, outputs, packed, scratch, .. } = call;
+        let (mut given, mut made) = ([std::ptr::null(); super::MAX_OPERANDS], [std::ptr::null_mut(); 2]);
+        given[..inputs.len()].copy_from_slice(inputs);
+        made[..outputs.len()].copy_from_slice(outputs);
+        if first > 0 {
+            self.skip(first, &mut given, &mut made);
+        }
+        let (inputs, outputs) = (&given[..inputs.len()], &made[..outputs.len()]);
         let out = outputs[0].cast::<f32>();
         if let Some(stack) = &self.stack {
             // SAFETY: forwarded.

@@ -380,6 +380,34 @@ fn products() -> Result<()> {
     c.check(&results, 1e-5)
 }
 
+/// Products of whole stages are shared among workers by entries of axis 0: plain, with an expression, pooled both ways.
+#[test]
+fn products_of_whole_stages_in_pieces() -> Result<()> {
+    let mut c = Case::new();
+    let (x, k, b) = (c.f32(&[13, 12, 12, 8], false)?, c.f32(&[3, 3, 8, 16], false)?, c.f32(&[16], false)?);
+    let (a, m) = (c.f32(&[130, 64], false)?, c.f32(&[64, 96], false)?);
+    let g = &mut c.graph;
+    let conv = Op::conv(&g.ty(&x), &g.ty(&k), &[1, 1], &[1, 1], &[1, 1], &[1, 1], 1)?;
+    let y = g.emit(conv, &[x, k])?;
+    let bias = g.emit(Op::Broadcast { dims: vec![13, 12, 12, 16], axes: vec![0, 1, 2] }, &[b])?;
+    let shifted = g.add(&y, &bias)?;
+    let positive = g.map(relu(), DType::F32, &[shifted])?;
+    let w = window(&[12, 12], 2, 2);
+    let index = g.emit(Op::WindowArgMax(w.clone()), &[positive])?;
+    let best = g.emit(Op::WindowTake(w.clone()), &[positive, index])?;
+    let curved = g.unary(Unary::Tanh, &shifted)?;
+    let curved_index = g.emit(Op::WindowArgMax(w.clone()), &[curved])?;
+    let curved_best = g.emit(Op::WindowTake(w), &[curved, curved_index])?;
+    let product = g.emit(Op::Product { form: Form::MatMul, solve: Seat::Output }, &[a, m])?;
+    let wave = g.unary(Unary::Sin, &product)?;
+    let totals = [best, curved_best, wave].map(|v| g.emit(Op::Sum((0..g.ty(&v).rank()).collect()), &[v]));
+    let mut results = vec![best, curved_best, wave];
+    for total in totals {
+        results.extend(g.grad(total?, &[x, k, a, m])?.into_iter().flatten());
+    }
+    c.check(&results, 1e-5)
+}
+
 /// An index past the end stops the run with an error that names it.
 #[test]
 fn a_bad_index_is_an_error() -> Result<()> {
