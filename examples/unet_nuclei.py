@@ -19,7 +19,7 @@ layers = keras.layers
 
 parser = argparse.ArgumentParser(description="Trains a U-Net on pictures of cell nuclei.")
 parser.add_argument("--quick", action="store_true", help="8 small pictures, one epoch")
-parser.add_argument("--epochs", type=int, default=10)
+parser.add_argument("--epochs", type=int, default=15)
 options = parser.parse_args()
 keras.utils.set_random_seed(3)
 NUCLEI = Path(os.environ.get("OXICONV_DATA_DIR", "")) / "nuclei"
