@@ -115,8 +115,8 @@ def class_weights(y: Any, class_weight: Mapping[Any, float], sample_weight: Any 
     """
     if sample_weight is not None:
         raise ValueError(
-            "class_weight and sample_weight cannot be given at the same time: multiply the samples' weights by those of "
-            "their classes, and pass sample_weight alone."
+            "class_weight and sample_weight cannot be given at the same time: multiply the weights of samples by those "
+            "of their classes, and pass sample_weight alone."
         )
     if not isinstance(y, np.ndarray):
         raise ValueError("class_weight: expected a model with one output and its targets as one array.")
