@@ -12,8 +12,11 @@ use oxiconv_ir::{Conv, Seat, Window};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-/// Multiply-adds of one call, about a millisecond, if that makes 4 to 64 samples.
+/// Multiply-adds of one call, about a millisecond, if that makes at most 64 samples.
 const MACS: usize = 50_000_000;
+
+/// Bytes of the tensors with samples, if that makes a sample: those of a step's samples stay in cache.
+const BYTES: usize = 768 << 10;
 
 /// Time for one row of the table.
 const BUDGET: Duration = Duration::from_millis(60);
@@ -57,6 +60,8 @@ fn layers() -> Vec<Layer> {
         layer("pointwise 256", [256, 8, 256, 1, 1, 0], false),
         layer("odd 20-50", [20, 24, 50, 5, 1, 0], true),
         ("depthwise 64", [64, 32, 64, 3, 1, 1], 64, false),
+        ("depthwise 256", [256, 8, 256, 3, 1, 1], 256, false),
+        ("depthwise 96", [96, 14, 96, 5, 1, 2], 96, false),
         ("depthwise 128 down", [128, 16, 128, 3, 2, 1], 128, false),
         // A transposed convolution is the input pass of this one.
         layer("transposed 64-32", [32, 48, 64, 2, 2, 0], false),
@@ -267,7 +272,9 @@ fn main() {
                     continue;
                 }
                 let macs = layer.conv.macs();
-                let n = if smoke { 1 } else { (MACS / macs).clamp(4, 64) };
+                let len = |seat| layer.conv.dims(seat, 1).iter().product::<usize>();
+                let bytes = (len(Seat::Input) + len(Seat::Output)) * size_of::<f32>();
+                let n = if smoke { 1 } else { (MACS / macs).min(BYTES / bytes).clamp(1, 64) };
                 if let Some((seconds, plan)) = measure(&layer, pass, *isa, n, smoke) {
                     let speed = 2.0 * (macs * n) as f64 / seconds / 1e9;
                     println!("{row} {speed:.1} | {:.0} % | {plan} |", 100.0 * speed / peak);

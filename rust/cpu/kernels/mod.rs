@@ -1,5 +1,6 @@
 //! Kernels: one family per module, each generic over the instruction set.
 
+mod depthwise;
 pub mod direct;
 mod element;
 pub mod gather;
