@@ -10,6 +10,7 @@ use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
 use oxiconv_cpu::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{Conv, Seat, Window};
 use std::hint::black_box;
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
 /// Multiply-adds of one call, about a millisecond, if that makes at most 64 samples.
@@ -130,17 +131,46 @@ fn fastest(smoke: bool, mut call: impl FnMut()) -> f64 {
     best
 }
 
+/// Memory aligned to cache lines, as that of programs is.
+struct Aligned<T> {
+    memory: Vec<T>,
+    first: usize,
+    len: usize,
+}
+
+impl<T: Copy> Aligned<T> {
+    fn new(len: usize, value: T) -> Self {
+        let memory = vec![value; len + 64];
+        let first = memory.as_ptr().align_offset(64);
+        Self { memory, first, len }
+    }
+}
+
+impl<T> Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.memory[self.first..][..self.len]
+    }
+}
+
+impl<T> DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.memory[self.first..][..self.len]
+    }
+}
+
 /// Values in [-1, 1) that depend on `seed` alone.
-fn values(len: usize, seed: u32) -> Vec<f32> {
+fn values(len: usize, seed: u32) -> Aligned<f32> {
     let mut s = seed.wrapping_mul(2654435761) | 1;
-    (0..len)
-        .map(|_| {
-            s ^= s << 13;
-            s ^= s >> 17;
-            s ^= s << 5;
-            s as f32 / 2147483648.0 - 1.0
-        })
-        .collect()
+    let mut values = Aligned::new(len, 0.0);
+    for v in values.iter_mut() {
+        s ^= s << 13;
+        s ^= s >> 17;
+        s ^= s << 5;
+        *v = s as f32 / 2147483648.0 - 1.0;
+    }
+    values
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -202,25 +232,25 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
                 _ => (Seat::Kernel, &x, kernel.len()),
             };
             let plan = ConvPlan::new(isa, conv, solve);
-            let mut packed = vec![0.0; plan.packed_len()];
+            let mut packed = Aligned::new(plan.packed_len(), 0.0);
             let b = if pass == Pass::Kernel {
                 &y
             } else {
                 plan.pack(&kernel, &mut packed);
                 &packed
             };
-            let (mut out, mut scratch) = (vec![0.0; out], vec![0.0; plan.scratch_len()]);
+            let (mut out, mut scratch) = (Aligned::new(out, 0.0), Aligned::new(plan.scratch_len(), 0.0));
             let seconds = fastest(smoke, || plan.run(n, a, b, &mut out, &Epilogue::default(), &mut scratch));
             Some((seconds, plan.describe()))
         }
         Pass::Pooled => {
             let plan = ConvPlan::pooled(isa, conv, &window);
-            let mut packed = vec![0.0; plan.packed_len()];
+            let mut packed = Aligned::new(plan.packed_len(), 0.0);
             plan.pack(&kernel, &mut packed);
             let bias = values(conv.cout, 4);
             let epilogue = Epilogue { bias: Some(&bias), relu: true };
-            let (mut out, mut index) = (vec![0.0; pooled], vec![0; pooled]);
-            let mut scratch = vec![0.0; plan.scratch_len()];
+            let (mut out, mut index) = (Aligned::new(pooled, 0.0), Aligned::new(pooled, 0));
+            let mut scratch = Aligned::new(plan.scratch_len(), 0.0);
             let seconds =
                 fastest(smoke, || plan.run_pooled(n, &x, &packed, &mut out, &mut index, &epilogue, &mut scratch));
             Some((seconds, plan.describe()))
@@ -228,17 +258,17 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
         Pass::Sparse(solve, half) => {
             let plan = SparsePlan::new(isa, conv, &window, solve)?;
             let alive = values(pooled, 5);
-            let g: Vec<f32> =
-                values(pooled, 6).iter().zip(&alive).map(|(g, a)| if half && *a < 0.0 { 0.0 } else { *g }).collect();
-            let index: Vec<u8> = values(pooled, 7).iter().map(|v| ((v + 1.0) * 2.0) as u8 % 4).collect();
-            let mut packed = vec![0.0; plan.packed_len()];
+            let (mut g, mut index) = (values(pooled, 6), Aligned::new(pooled, 0));
+            g.iter_mut().zip(alive.iter()).filter(|(_, a)| half && **a < 0.0).for_each(|(g, _)| *g = 0.0);
+            index.iter_mut().zip(values(pooled, 7).iter()).for_each(|(i, v)| *i = ((v + 1.0) * 2.0) as u8 % 4);
+            let mut packed = Aligned::new(plan.packed_len(), 0.0);
             let (a, out) = if solve == Seat::Input {
                 plan.pack(&kernel, &mut packed);
                 (&packed, x.len())
             } else {
                 (&x, kernel.len())
             };
-            let (mut out, mut scratch) = (vec![0.0; out], vec![0.0; plan.scratch_len()]);
+            let (mut out, mut scratch) = (Aligned::new(out, 0.0), Aligned::new(plan.scratch_len(), 0.0));
             let seconds = fastest(smoke, || plan.run(n, a, &g, &index, &mut out, &mut scratch));
             Some((seconds, plan.describe()))
         }

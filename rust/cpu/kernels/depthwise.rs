@@ -54,11 +54,11 @@ struct Row {
 /// A kernel row over a source row.
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Floats before the source row.
-    source: usize,
     /// Source column of the first tap at the first result; negative in the padding.
     column: isize,
-    /// Number of the first tap in packed order.
+    /// Floats before it in the sample, if it were there.
+    source: isize,
+    /// Floats of packed weights before the first tap.
     tap: usize,
 }
 
@@ -140,12 +140,13 @@ impl Grid {
 }
 
 impl Columns {
-    /// Whether no line leaves the sample for `count` results from `first`.
-    #[inline(always)]
-    fn inside(&self, first: usize, count: usize) -> bool {
-        let [left, right] = self.range;
-        let at = |result: usize| (self.step * result) as isize;
-        left + at(first) >= 0 && right + at(first + count - 1) < self.count as isize
+    /// Of `width` results, those at either end for which some line leaves the sample.
+    fn edges(&self, width: usize) -> [usize; 2] {
+        let [leftmost, rightmost] = self.range;
+        let left = (leftmost.min(0).unsigned_abs()).div_ceil(self.step).min(width);
+        // Results whose rightmost column is inside.
+        let inside = self.count.saturating_add_signed(-rightmost).div_ceil(self.step);
+        [left, width.saturating_sub(inside).min(width - left)]
     }
 }
 
@@ -158,8 +159,9 @@ impl Phase {
             for h in 0..pass.size[1] {
                 let first = lines.len();
                 lines.extend((0..grid.at.len()).filter_map(|i| {
-                    let source = grid.source(halo, pass, i, [d, h])?;
-                    Some(Line { source, column: grid.column(halo, i), tap: i * grid.shape.taps })
+                    let (row, column) = (grid.source(halo, pass, i, [d, h])?, grid.column(halo, i));
+                    let source = row as isize + column * halo.channels as isize;
+                    Some(Line { column, source, tap: i * grid.shape.taps * halo.channels })
                 }));
                 let [d, h, w]: [usize; 3] = std::array::from_fn(|a| pass.origin[a] + pass.stride[a] * [d, h, 0][a]);
                 let result = ((d * geometry.result[1] + h) * geometry.result[2] + w) * halo.channels;
@@ -229,6 +231,7 @@ impl Depthwise {
                     bias: epilogue.bias,
                     relu: epilogue.relu,
                     result: result.as_mut_ptr(),
+                    edges: phase.grid.columns.edges(phase.width),
                 };
                 // SAFETY: lines start at rows of the sample, rows of results and their pitch come from the same
                 // geometry, and the slices have the lengths of their tensors; there is a vector of channels.

@@ -4,12 +4,9 @@
 //! A tile holds the sums of all taps of some lines in registers, over every position of a band of samples: a few
 //! neighbours of `dy` are loaded, then every column of `x` once per line.
 
-use super::tile::{ZEROS, each_column};
-use super::{Geometry, Grid, Shape, fitting};
+use super::tile::each_column;
+use super::{Columns, Geometry, Grid, Shape, fitting};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
-
-/// Neighbours of `dy` in registers.
-const WIDE: usize = 4;
 
 /// Positions, if there are as many, that are summed in registers before memory.
 const BAND: usize = 256;
@@ -52,7 +49,7 @@ impl<const TAPS: usize, const STEP: usize, const LINES: usize> Kernel for Tile<'
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // Instances that this instruction set cannot hold are never chosen: compile none.
-        if const { TAPS * LINES + WIDE + 1 <= S::REGISTERS } {
+        if const { TAPS * LINES + 3 < S::REGISTERS } {
             let Job { plan, out, line, add, .. } = *self.0;
             let channels = plan.channels;
             for vector in 0..channels.div_ceil(S::LANES) {
@@ -88,32 +85,38 @@ unsafe fn sweep<S: Simd, const TAPS: usize, const STEP: usize, const LINES: usiz
 ) -> [[S::F; TAPS]; LINES] {
     let plan = job.plan;
     let (lines, columns) = (plan.columns.len(), &plan.grid.columns);
+    let [left, right] = columns.edges(plan.width);
     let mut sums = [[s.splat(0.0); TAPS]; LINES];
     for sample in 0..job.samples {
         for row in 0..plan.rows {
-            let sources = &plan.sources[row * lines + job.line..][..LINES];
-            let whole = sources.iter().all(Option::is_some);
-            let mut first = [Source { column: std::ptr::null(), at: 0, count: 0 }; LINES];
+            let mut sources = [Source { row: job.x, column: 0, inside: false }; LINES];
             for l in 0..LINES {
-                // A line that misses the sample has no columns.
-                let (source, count) = sources[l].map_or((0, 0), |source| (source, columns.count));
-                let at = plan.columns[job.line + l];
-                let column = job.x.wrapping_add(sample * plan.source_len + source + channel);
-                first[l] = Source { column: column.wrapping_offset(at * columns.channels as isize), at, count };
+                if let Some(source) = plan.sources[row * lines + job.line + l] {
+                    let column = plan.columns[job.line + l];
+                    let row = job.x.wrapping_add(sample * plan.source_len + source + channel);
+                    let row = row.wrapping_offset(column * columns.channels as isize);
+                    sources[l] = Source { row, column, inside: true };
+                }
             }
-            let mut at = 0;
-            while at < plan.width {
-                // SAFETY: by contract.
-                unsafe {
-                    let dy = ((sample * plan.rows + row) * plan.width + at) * plan.channels + channel;
-                    let dy = job.dy.add(dy);
-                    if whole && at + WIDE <= plan.width && columns.inside(at, WIDE) {
-                        tile::<S, TAPS, STEP, LINES, WIDE, false>(s, plan, &mut sums, &first, dy, at);
-                        at += WIDE;
-                    } else {
-                        tile::<S, TAPS, STEP, LINES, 1, true>(s, plan, &mut sums, &first, dy, at);
-                        at += 1;
-                    }
+            let dy = job.dy.wrapping_add((sample * plan.rows + row) * plan.width * plan.channels + channel);
+            // SAFETY: by contract.
+            unsafe {
+                for at in (0..left).chain(plan.width - right..plan.width) {
+                    tile::<S, TAPS, STEP, LINES, 1, true>(s, columns, &mut sums, &sources, dy, at);
+                }
+                let (mut at, end) = (left, plan.width - right);
+                macro_rules! tiles {
+                    ($($n:literal)+) => {
+                        $(while at + $n <= end {
+                            tile::<S, TAPS, STEP, LINES, $n, false>(s, columns, &mut sums, &sources, dy, at);
+                            at += $n;
+                        })+
+                    };
+                }
+                if const { S::REGISTERS >= 32 } {
+                    tiles!(4 1);
+                } else {
+                    tiles!(2 1);
                 }
             }
         }
@@ -124,14 +127,14 @@ unsafe fn sweep<S: Simd, const TAPS: usize, const STEP: usize, const LINES: usiz
 /// The source row of a line.
 #[derive(Clone, Copy)]
 struct Source {
-    /// Column that the first tap reads at the first position, and its number.
-    column: *const f32,
-    at: isize,
-    /// Columns of the sample.
-    count: usize,
+    /// Column that the first tap reads at the first position, where it would be, and its number.
+    row: *const f32,
+    column: isize,
+    /// Whether the row is inside the sample.
+    inside: bool,
 }
 
-/// Adds the products of `N` positions from `at`. Where `EDGE`, columns outside the sample count as zeros.
+/// Adds the products of `N` positions from `at`. Where `EDGE`, columns outside the sample are left out.
 ///
 /// # Safety
 /// A vector is readable at each position of `dy`, and at every column that the tile meets, or every one inside the
@@ -139,29 +142,31 @@ struct Source {
 #[inline(always)]
 unsafe fn tile<S: Simd, const TAPS: usize, const STEP: usize, const LINES: usize, const N: usize, const EDGE: bool>(
     s: S,
-    plan: &Gradient,
+    columns: &Columns,
     sums: &mut [[S::F; TAPS]; LINES],
     sources: &[Source; LINES],
     dy: *const f32,
     at: usize,
 ) {
-    let columns = &plan.grid.columns;
+    let pitch = columns.unit * columns.channels;
     let mut g = [s.splat(0.0); N];
     for i in 0..N {
         // SAFETY: by contract.
-        g[i] = unsafe { s.load(dy.add(i * columns.channels)) };
+        g[i] = unsafe { s.load(dy.add((at + i) * columns.channels)) };
     }
     for l in 0..LINES {
-        let source = sources[l];
-        let x = source.column.wrapping_add(at * columns.step * columns.channels);
-        let column = source.at + (at * columns.step) as isize;
+        let Source { row, column, inside } = sources[l];
+        // As good as free: it goes the same way for a whole row.
+        if !inside {
+            continue;
+        }
+        let x = row.wrapping_add(at * columns.step * columns.channels);
+        let column = column + (at * columns.step) as isize;
         each_column!(C => {
-            if C < (N - 1) * STEP + TAPS {
-                let column = column + (C * columns.unit) as isize;
-                let x = x.wrapping_add(C * columns.unit * columns.channels);
-                let x = if EDGE && column as usize >= source.count { ZEROS.as_ptr() } else { x };
-                // SAFETY: by contract, or a vector of zeros.
-                let x = unsafe { s.load(x) };
+            let inside = ((column + (C * columns.unit) as isize) as usize) < columns.count;
+            if C < (N - 1) * STEP + TAPS && (inside || !EDGE) {
+                // SAFETY: by contract.
+                let x = unsafe { s.load(x.wrapping_add(C * pitch)) };
                 for t in 0..TAPS {
                     if C >= t && (C - t).is_multiple_of(STEP) && (C - t) / STEP < N {
                         sums[l][t] = s.fma(x, g[(C - t) / STEP], sums[l][t]);
@@ -267,7 +272,7 @@ impl Kernel for Registers {
 /// # Safety
 /// The job's tensors have the plan's samples; there are as many channels as `isa` has lanes.
 unsafe fn enter(isa: Isa, shape: Shape, job: &Job<'_>) -> usize {
-    let most = ((dispatch(isa, Registers) - WIDE - 1) / shape.taps).min(job.plan.grid.at.len() - job.line);
+    let most = ((dispatch(isa, Registers) - 4) / shape.taps).min(job.plan.grid.at.len() - job.line);
     macro_rules! tiles {
         ($($taps:literal / $step:literal x [$($lines:literal)+],)+) => {
             match (shape.taps, shape.step) {

@@ -1,14 +1,7 @@
 //! The tile of the forward convolution and the input gradient.
 
-use super::{Columns, Line, Phase};
+use super::{Columns, Line, Phase, Row};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
-
-/// Results of a tile, and of the tile that finishes a row with few left.
-const WIDE: usize = 8;
-const NARROW: usize = 4;
-
-/// What columns in the padding are read from.
-pub(super) static ZEROS: [f32; 16] = [0.0; 16];
 
 /// Runs the block for every column of the widest tile: a loop of this length is not sure to be unrolled, and must be
 /// for sums to stay in registers.
@@ -25,6 +18,9 @@ macro_rules! each_column {
 }
 pub(super) use each_column;
 
+/// What columns in the padding are read from.
+static ZEROS: [f32; 16] = [0.0; 16];
+
 /// One phase of one sample.
 pub(super) struct Job<'a> {
     pub(super) phase: &'a Phase,
@@ -35,6 +31,8 @@ pub(super) struct Job<'a> {
     pub(super) bias: Option<&'a [f32]>,
     pub(super) relu: bool,
     pub(super) result: *mut f32,
+    /// Results at either end of a row for which some line leaves the sample.
+    pub(super) edges: [usize; 2],
 }
 
 struct Rows<'a, const TAPS: usize, const STEP: usize>(&'a Job<'a>);
@@ -45,66 +43,67 @@ impl<const TAPS: usize, const STEP: usize> Kernel for Rows<'_, TAPS, STEP> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let job = self.0;
-        let Phase { grid, rows, lines, width, pitch } = job.phase;
         let vectors = job.channels.div_ceil(S::LANES);
         for first in (0..vectors).step_by(job.block) {
-            for row in rows {
+            for row in &job.phase.rows {
                 for vector in first..vectors.min(first + job.block) {
                     // The last vector overlaps the one before if channels are left over.
                     let channel = (vector * S::LANES).min(job.channels - S::LANES);
-                    let lines = &lines[row.first..row.end];
                     // SAFETY: by the contract of `enter`; `channel` has a vector of channels.
-                    unsafe {
-                        let start = job.bias.map_or(s.splat(0.0), |b| s.load(b.as_ptr().add(channel)));
-                        let (source, weights) = (job.source.add(channel), job.weights.add(channel));
-                        let result = job.result.add(row.result + channel);
-                        let mut at = 0;
-                        while at < *width {
-                            let left = width - at;
-                            let to = result.add(at * pitch);
-                            if left >= WIDE && grid.columns.inside(at, WIDE) {
-                                let sums = tile::<S, TAPS, STEP, WIDE, false>(
-                                    s,
-                                    start,
-                                    lines,
-                                    source,
-                                    weights,
-                                    &grid.columns,
-                                    at,
-                                );
-                                store(s, sums, to, *pitch, WIDE, job.relu);
-                                at += WIDE;
-                            } else if left > NARROW {
-                                let sums = tile::<S, TAPS, STEP, WIDE, true>(
-                                    s,
-                                    start,
-                                    lines,
-                                    source,
-                                    weights,
-                                    &grid.columns,
-                                    at,
-                                );
-                                store(s, sums, to, *pitch, left, job.relu);
-                                at += WIDE;
-                            } else {
-                                let sums = tile::<S, TAPS, STEP, NARROW, true>(
-                                    s,
-                                    start,
-                                    lines,
-                                    source,
-                                    weights,
-                                    &grid.columns,
-                                    at,
-                                );
-                                store(s, sums, to, *pitch, left, job.relu);
-                                at += NARROW;
-                            }
-                        }
-                    }
+                    unsafe { results::<S, TAPS, STEP>(s, job, row, channel) }
                 }
             }
         }
     }
+}
+
+/// A vector of channels of a row of results.
+///
+/// # Safety
+/// As for [`enter`]; a vector of channels starts at `channel`.
+#[inline(always)]
+unsafe fn results<S: Simd, const TAPS: usize, const STEP: usize>(s: S, job: &Job<'_>, row: &Row, channel: usize) {
+    let Phase { grid, lines, width, pitch, .. } = job.phase;
+    // SAFETY: by contract.
+    unsafe {
+        let reads = Reads {
+            start: job.bias.map_or(s.splat(0.0), |b| s.load(b.as_ptr().add(channel))),
+            lines: &lines[row.first..row.end],
+            source: job.source.add(channel),
+            weights: job.weights.add(channel),
+            columns: &grid.columns,
+        };
+        let result = job.result.add(row.result + channel);
+        let [left, right] = job.edges;
+        macro_rules! tiles {
+            ($n:literal) => {
+                for at in (0..*width).step_by($n) {
+                    let to = result.add(at * pitch);
+                    if at >= left && at + $n <= width - right {
+                        store(s, tile::<S, TAPS, STEP, $n, false>(s, &reads, at), to, *pitch, $n, job.relu);
+                    } else {
+                        store(s, tile::<S, TAPS, STEP, $n, true>(s, &reads, at), to, *pitch, width - at, job.relu);
+                    }
+                }
+            };
+        }
+        // The compiler loads the columns of a kernel row ahead: all of them must fit the registers.
+        if const { S::REGISTERS >= 32 } {
+            tiles!(8);
+        } else {
+            tiles!(4);
+        }
+    }
+}
+
+/// What the tiles of a row read.
+struct Reads<'a, S: Simd> {
+    /// Start of the sums.
+    start: S::F,
+    lines: &'a [Line],
+    source: *const f32,
+    weights: *const f32,
+    columns: &'a Columns,
 }
 
 /// `N` results from result `at` of a row. Where `EDGE`, columns outside the sample count as zeros.
@@ -115,27 +114,25 @@ impl<const TAPS: usize, const STEP: usize> Kernel for Rows<'_, TAPS, STEP> {
 #[inline(always)]
 unsafe fn tile<S: Simd, const TAPS: usize, const STEP: usize, const N: usize, const EDGE: bool>(
     s: S,
-    start: S::F,
-    lines: &[Line],
-    source: *const f32,
-    weights: *const f32,
-    columns: &Columns,
+    reads: &Reads<'_, S>,
     at: usize,
 ) -> [S::F; N] {
+    let Reads { start, lines, source, weights, columns } = *reads;
     let mut sums = [start; N];
+    let (channels, pitch) = (columns.channels, columns.unit * columns.channels);
+    let from = at * columns.step;
     for line in lines {
-        let column = line.column + (at * columns.step) as isize;
         let mut w = [start; TAPS];
         for t in 0..TAPS {
             // SAFETY: by contract.
-            w[t] = unsafe { s.load(weights.add((line.tap + t) * columns.channels)) };
+            w[t] = unsafe { s.load(weights.add(line.tap + t * channels)) };
         }
-        let source = source.wrapping_add(line.source).wrapping_offset(column * columns.channels as isize);
+        let column = line.column + from as isize;
+        let source = source.wrapping_offset(line.source).wrapping_add(from * channels);
         each_column!(C => {
             if C < (N - 1) * STEP + TAPS {
-                let column = column + (C * columns.unit) as isize;
-                let x = source.wrapping_add(C * columns.unit * columns.channels);
-                let x = if EDGE && column as usize >= columns.count { ZEROS.as_ptr() } else { x };
+                let inside = ((column + (C * columns.unit) as isize) as usize) < columns.count;
+                let x = if inside || !EDGE { source.wrapping_add(C * pitch) } else { ZEROS.as_ptr() };
                 // SAFETY: by contract, or a vector of zeros.
                 let x = unsafe { s.load(x) };
                 for t in 0..TAPS {
