@@ -10,7 +10,6 @@ use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
 use oxiconv_cpu::peak::gigaflops;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Seat, Window};
-use std::hint::black_box;
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 

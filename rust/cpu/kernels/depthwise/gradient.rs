@@ -107,7 +107,7 @@ unsafe fn sweep<S: Simd, const TAPS: usize, const STEP: usize, const LINES: usiz
                 let (mut at, end) = (left, plan.width - right);
                 macro_rules! tiles {
                     ($($n:literal)+) => {
-                        $(while at + $n <= end {
+                        $(while end - at >= $n {
                             tile::<S, TAPS, STEP, LINES, $n, false>(s, columns, &mut sums, &sources, dy, at);
                             at += $n;
                         })+
