@@ -65,7 +65,10 @@ fn compile(op: &Op, types: &[Type]) -> Result<Executable> {
     let args: Vec<NodeId> =
         types.iter().enumerate().map(|(i, ty)| graph.arg(i, ty.clone())).collect::<Result<Vec<_>>>()?;
     let out = graph.emit(op.clone(), &args)?;
-    Executable::new(&graph, &Request { results: vec![out], batched: batched(op, types), updates: vec![] })
+    Executable::new(
+        &graph,
+        &Request { results: vec![out], batched: batched(op, types), updates: vec![], fixed: vec![] },
+    )
 }
 
 /// Arguments of fewer bytes are not worth a second worker's attention (about 10 µs of elementwise work).
