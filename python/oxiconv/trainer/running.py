@@ -172,8 +172,9 @@ class Running(Steps):
 
     def _recent(self, x: Any) -> CompiledStep | None:
         """The compiled step for a batch like this array, if it can be told from a few comparisons."""
-        recent = self._prediction_steps().recent
-        return None if recent is None or self.run_eagerly else recent.find(x)
+        state, recent = self._compiled_state, self._prediction_steps().recent
+        eager = state is not None and state.run_eagerly
+        return None if recent is None or eager else recent.find(x)
 
     def _keep_recent(self, x: Any, step: CompiledStep | None) -> None:
         """Keeps what has just run on a batch for `_recent`."""
