@@ -15,7 +15,9 @@ pub trait Target {
     fn sparse(&self, conv: &Conv, window: &Window, solve: Seat) -> bool;
     /// Which operand of a step is read in a packed copy alone, made before the step's stage: the operand's own memory
     /// may then serve others.
-    fn packs(&self, kind: &Kind, operands: &[&Type]) -> Option<usize>;
+    fn packs(&self, _kind: &Kind, _operands: &[&Type]) -> Option<usize> {
+        None
+    }
 }
 
 /// What a step reads: the bytes of a node, under a type of its own.
