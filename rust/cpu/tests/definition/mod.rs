@@ -3,7 +3,7 @@
 use oxiconv_ir::{Conv, Seat, Window};
 
 /// Values in [-1, 1) that look random.
-pub fn values(len: usize, seed: u64) -> Vec<f32> {
+pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let next = || {
         state ^= state << 13;
@@ -15,12 +15,12 @@ pub fn values(len: usize, seed: u64) -> Vec<f32> {
 }
 
 /// Elements.
-pub fn len(dims: &[usize]) -> usize {
+pub(crate) fn len(dims: &[usize]) -> usize {
     dims.iter().product()
 }
 
 /// Row-major coordinates of `flat` in `dims`.
-pub fn coordinates(mut flat: usize, dims: &[usize]) -> Vec<usize> {
+pub(crate) fn coordinates(mut flat: usize, dims: &[usize]) -> Vec<usize> {
     let mut at = vec![0; dims.len()];
     for a in (0..dims.len()).rev() {
         at[a] = flat % dims[a];
@@ -30,12 +30,12 @@ pub fn coordinates(mut flat: usize, dims: &[usize]) -> Vec<usize> {
 }
 
 /// The inverse of [`coordinates`].
-pub fn flatten(at: &[usize], dims: &[usize]) -> usize {
+pub(crate) fn flatten(at: &[usize], dims: &[usize]) -> usize {
     at.iter().zip(dims).fold(0, |flat, (i, d)| flat * d + i)
 }
 
 /// Calls `visit(x offset, kernel offset, y offset)` for every product of the convolution of `n` samples.
-pub fn products(conv: &Conv, n: usize, mut visit: impl FnMut(usize, usize, usize)) {
+pub(crate) fn products(conv: &Conv, n: usize, mut visit: impl FnMut(usize, usize, usize)) {
     let output = conv.output();
     let (cin, cout) = (conv.cin / conv.groups, conv.cout / conv.groups);
     for sample in 0..n {
@@ -70,7 +70,7 @@ pub fn products(conv: &Conv, n: usize, mut visit: impl FnMut(usize, usize, usize
 
 /// Each element of the result of `solve`, the sum of its products' sizes, and their number. `a` is `x`, or `y` for
 /// `Seat::Input`; `b` is the kernel, or `y` for `Seat::Kernel`.
-pub fn reference(conv: &Conv, solve: Seat, n: usize, a: &[f32], b: &[f32]) -> Vec<(f64, f64, usize)> {
+pub(crate) fn reference(conv: &Conv, solve: Seat, n: usize, a: &[f32], b: &[f32]) -> Vec<(f64, f64, usize)> {
     let mut result = vec![(0.0, 0.0, 0); len(&conv.dims(solve, n))];
     products(conv, n, |x, k, y| {
         let (left, right, to) = match solve {
@@ -86,7 +86,7 @@ pub fn reference(conv: &Conv, solve: Seat, n: usize, a: &[f32], b: &[f32]) -> Ve
 }
 
 /// The maximum of each window of `y` (`[n, spatial.., channels]`) and its position: the first of equals, NaN wins.
-pub fn pool(y: &[f32], n: usize, channels: usize, window: &Window) -> (Vec<f32>, Vec<u8>) {
+pub(crate) fn pool(y: &[f32], n: usize, channels: usize, window: &Window) -> (Vec<f32>, Vec<u8>) {
     let (mut values, mut index) = (vec![], vec![]);
     let output = window.output();
     for sample in 0..n {
@@ -119,7 +119,7 @@ pub fn pool(y: &[f32], n: usize, channels: usize, window: &Window) -> (Vec<f32>,
 }
 
 /// A square convolution of one group.
-pub fn square(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout: usize) -> Conv {
+pub(crate) fn square(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout: usize) -> Conv {
     Conv {
         input: vec![size; 2],
         kernel: vec![kernel; 2],
@@ -134,6 +134,6 @@ pub fn square(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize,
 }
 
 /// Square windows over a convolution's output.
-pub fn window2(conv: &Conv, size: usize, stride: usize, pad: usize) -> Window {
+pub(crate) fn window2(conv: &Conv, size: usize, stride: usize, pad: usize) -> Window {
     Window { input: conv.output(), size: vec![size; 2], stride: vec![stride; 2], low: vec![pad; 2], high: vec![pad; 2] }
 }
