@@ -303,7 +303,7 @@ class Trainer(Compiling):
         return tree.map_structure(lambda t: np.array(t), outputs)
 
     def explain_plan(self, print_fn: Callable[[str], Any] = print) -> None:
-        """Prints the compiled steps: what runs, by which kernels, and in how much memory.
+        """Prints the compiled steps: what runs, by which kernels, with how many operations, and in how much memory.
 
         Args:
             print_fn: called with the text.
