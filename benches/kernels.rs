@@ -166,8 +166,8 @@ fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke:
     let pooled = n * window.output().iter().product::<usize>() * conv.cout;
     let plan = |solve, window: Option<&Window>| match (winograd, window) {
         (true, window) => WinogradPlan::new(isa, conv, solve, window).map(Convolution::Winograd),
-        (false, Some(window)) => Some(Convolution::Direct(ConvPlan::pooled(isa, conv, window))),
-        (false, None) => Some(Convolution::Direct(ConvPlan::new(isa, conv, solve))),
+        (false, Some(window)) => Some(Convolution::Direct(Box::new(ConvPlan::pooled(isa, conv, window)))),
+        (false, None) => Some(Convolution::Direct(Box::new(ConvPlan::new(isa, conv, solve)))),
     };
     match pass {
         Pass::Output | Pass::Input | Pass::Kernel => {

@@ -71,7 +71,7 @@ impl Product {
             Form::Conv(conv) => (Convolution::new(isa, conv, solve, pooled), None),
             Form::MatMul => {
                 let (plan, stack) = matmul(isa, solve, operands, out);
-                (Convolution::Direct(plan), stack)
+                (Convolution::Direct(Box::new(plan)), stack)
             }
         };
         let entries = operands[batched(solve)].dims[0];

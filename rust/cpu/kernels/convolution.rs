@@ -9,7 +9,7 @@ use oxiconv_ir::{Conv, Seat, Window};
 #[derive(Debug)]
 pub enum Convolution {
     /// Sums over taps.
-    Direct(ConvPlan),
+    Direct(Box<ConvPlan>),
     /// Tiles of 4x4 results.
     Winograd(WinogradPlan),
 }
@@ -19,8 +19,8 @@ impl Convolution {
     pub fn new(isa: Isa, conv: &Conv, solve: Seat, window: Option<&Window>) -> Self {
         match (WinogradPlan::new(isa, conv, solve, window).filter(WinogradPlan::pays), window) {
             (Some(plan), _) => Self::Winograd(plan),
-            (None, Some(window)) => Self::Direct(ConvPlan::pooled(isa, conv, window)),
-            (None, None) => Self::Direct(ConvPlan::new(isa, conv, solve)),
+            (None, Some(window)) => Self::Direct(Box::new(ConvPlan::pooled(isa, conv, window))),
+            (None, None) => Self::Direct(Box::new(ConvPlan::new(isa, conv, solve))),
         }
     }
 
