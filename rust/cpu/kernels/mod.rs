@@ -1,6 +1,7 @@
 //! Kernels: one family per module, each generic over the instruction set.
 
 pub mod convolution;
+mod depthwise;
 pub mod direct;
 mod element;
 pub mod gather;

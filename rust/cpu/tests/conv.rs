@@ -129,6 +129,42 @@ fn depthwise_and_other_groups_in_both_directions() {
     }
 }
 
+/// Rows of taps with tiles of their own (2, 3, 5, 7 at stride 1 and 2) and without, rows shorter than a tile, all
+/// padding, dilation; one, two and three axes; channels in whole vectors, with some left over, and below a vector.
+#[test]
+fn depthwise_in_every_shape() {
+    let check = |axes: &[[usize; 6]], channels: usize| {
+        let pick = |i: usize| axes.iter().map(|a| a[i]).collect::<Vec<_>>();
+        let conv = Conv {
+            input: pick(0),
+            kernel: pick(1),
+            stride: pick(2),
+            dilation: pick(3),
+            low: pick(4),
+            high: pick(5),
+            cin: channels,
+            cout: channels,
+            groups: channels,
+        };
+        Case::new(&conv, Seat::Output, 2).check();
+        Case::new(&conv, Seat::Input, 2).check();
+    };
+    for channels in [8, 13, 16, 40, 67] {
+        for kernel in 1..=8 {
+            for stride in 1..=3 {
+                let (low, high) = (kernel / 2, (kernel - 1) / 2);
+                check(&[[11, kernel, stride, 1, low, high], [19, kernel, stride, 1, low, high]], channels);
+                check(&[[8, 3, stride, 1, 1, 0], [8 + kernel, kernel, stride, 1, 0, 0]], channels);
+            }
+        }
+        check(&[[9, 3, 1, 2, 2, 2], [17, 3, 1, 2, 2, 2]], channels);
+        check(&[[9, 3, 2, 3, 3, 3], [17, 5, 2, 2, 4, 1]], channels);
+        check(&[[37, 3, 1, 1, 1, 1]], channels);
+        check(&[[5, 3, 1, 1, 2, 2], [1, 3, 1, 1, 5, 5]], channels);
+        check(&[[4, 3, 2, 1, 1, 1], [5, 3, 1, 1, 1, 1], [9, 3, 1, 1, 1, 1]], channels);
+    }
+}
+
 #[test]
 fn weights_larger_than_the_caches_are_shared_by_a_round_of_samples() {
     // 9·128·96 weights: several samples per round, the last one short.
@@ -295,6 +331,8 @@ fn plans_say_what_they_are() {
     assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Output).describe(), "direct 16x1 avx512");
     assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "direct 16x1 avx512 in 4 phases");
     assert_eq!(ConvPlan::matmul(Isa::Avx2, 64, 64, Seat::Output).describe(), "pointwise 6x2 avx2");
+    let conv = Conv { groups: 16, ..conv };
+    assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "depthwise avx512 in 4 phases");
 }
 
 #[test]
@@ -309,6 +347,13 @@ proptest! {
 
     #[test]
     fn any_convolution_in_both_directions(conv in any_conv(), n in 1usize..4) {
+        Case::new(&conv, Seat::Output, n).check();
+        Case::new(&conv, Seat::Input, n).check();
+    }
+
+    #[test]
+    fn any_depthwise_convolution(conv in any_conv(), channels in 8usize..40, n in 1usize..4) {
+        let conv = Conv { cin: channels, cout: channels, groups: channels, ..conv };
         Case::new(&conv, Seat::Output, n).check();
         Case::new(&conv, Seat::Input, n).check();
     }
