@@ -9,9 +9,12 @@ use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Seat};
 use proptest::prelude::*;
 
+/// The transforms of the source, of the kernel and of the result.
+type Matrices = ([[f64; 6]; 6], [[f64; 3]; 6], [[f64; 6]; 4]);
+
 /// Sizes of the entries of the three transforms at the points 0, ±5/8, ±3/2, ∞: of the source, of the kernel and of the
 /// result.
-fn matrices() -> ([[f64; 6]; 6], [[f64; 3]; 6], [[f64; 6]; 4]) {
+fn matrices() -> Matrices {
     let points = [0.0f64, 0.625, -0.625, 1.5, -1.5];
     let (mut source, mut kernel, mut result) = ([[0.0; 6]; 6], [[0.0; 3]; 6], [[0.0; 6]; 4]);
     for (i, p) in points.iter().enumerate() {
