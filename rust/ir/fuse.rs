@@ -58,7 +58,8 @@ const CHEAP_NODES: usize = 5;
 pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target) -> Vec<Fused> {
     let mut fuser =
         Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
-    for id in graph.ids() {
+    let live = graph.live(roots);
+    for id in graph.ids().filter(|id| live[id.index()]) {
         for a in &graph.node(id).args {
             fuser.uses[a.index()] += 1;
         }
@@ -205,7 +206,7 @@ impl Fuser<'_> {
                 let fits = nodes + e.nodes().len() <= MAX_NODES
                     && inputs.len() + reads.len() + args.len() <= MAX_INPUTS
                     && (own.is_none() || settled.is_none() || own == settled)
-                    && self.may_inline(arg, reader, e, own);
+                    && self.may_inline(arg, reader, e, reads, own);
                 if fits {
                     settled = settled.or(own);
                 }
@@ -226,7 +227,7 @@ impl Fuser<'_> {
     }
 
     /// Whether the map `inner` is computed inside `reader` instead of being stored.
-    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, own: Option<Arithmetic>) -> bool {
+    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, reads: &[Read], own: Option<Arithmetic>) -> bool {
         // A stored value is converted to its dtype; only where that changes nothing can storing be skipped.
         let exact = match self.ty(inner).dtype {
             DType::F32 => true,
@@ -243,7 +244,22 @@ impl Fuser<'_> {
                 // Results of a whole stage that build on each other (optimizer slots, then the weight) meet again in
                 // `merge_maps`, where what they share is computed once.
                 || (self.class(reader) == Class::Whole && matches!(self.graph.node(reader).op, Op::Map { .. }))
-                || (e.nodes().len() <= CHEAP_NODES && !e.nodes().iter().any(|n| is_costly(*n))))
+                || (e.nodes().len() <= CHEAP_NODES
+                    && !e.nodes().iter().any(|n| is_costly(*n))
+                    && !self.is_epilogue(inner, reads)))
+    }
+
+    /// Whether a fused map can be the epilogue of a product that nothing else reads: then the product is not stored, and
+    /// reading the map's result costs its readers no more than reading the product would.
+    fn is_epilogue(&self, map: NodeId, reads: &[Read]) -> bool {
+        reads.iter().any(|r| {
+            let product = matches!(self.graph.node(r.node).op, Op::Product { solve: Seat::Output | Seat::Input, .. });
+            product
+                && self.uses[r.node.index()] == 1
+                && self.split.time[r.node.index()] == self.split.time[map.index()]
+                && r.repeat.is_empty()
+                && r.ty.dims == self.ty(map).dims
+        })
     }
 
     /// A convolution gradient whose cotangent is a max-pool's, read in compact form if the target can.
@@ -439,7 +455,8 @@ fn is_predicate(e: &Expr) -> bool {
     }
 }
 
-fn is_costly(n: expr::Node) -> bool {
+/// Whether a function takes many times as long as an addition.
+pub(crate) fn is_costly(n: expr::Node) -> bool {
     use crate::Unary as U;
     match n {
         expr::Node::Unary(op, _) => !matches!(op, U::Neg | U::Abs | U::Not | U::IsNan | U::Sign),

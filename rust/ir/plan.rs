@@ -1,8 +1,10 @@
 //! Memory: lifetimes become offsets, fused steps become a [`Program`].
 
+use crate::factor::factor;
 use crate::fuse::{Fused, Target, fuse};
 use crate::graph::{Graph, NodeId};
 use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step, Value, ValueId};
+use crate::recompute::recompute;
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
 use crate::sums::join;
@@ -38,7 +40,9 @@ const PARTIAL_BYTES: usize = 256 << 20;
 pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Program> {
     let (graph, roots) = join(graph, &request.results)?;
     let (graph, roots) = rewrite(&graph, &roots)?;
+    let (graph, roots) = factor(&graph, &roots)?;
     let split = Split::new(&graph, &request.batched);
+    let (graph, split, roots) = recompute(&graph, &split, &roots);
     let steps = fuse(&graph, &split, &roots, target);
     Ok(Planner::new(&graph, &split, steps, request, &roots).finish())
 }
