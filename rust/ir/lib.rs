@@ -7,6 +7,7 @@ pub mod emit;
 pub mod error;
 pub mod expr;
 pub mod factor;
+pub mod fold;
 pub mod fuse;
 pub mod grad;
 pub mod graph;
