@@ -322,7 +322,7 @@ fn normalized() -> Result<(Graph, Request)> {
     let squares = g.mul(&y, &y)?;
     let loss = g.emit(Op::Sum(vec![0, 1, 2, 3]), &[squares])?;
     let results = g.grad(loss, &kernels)?.into_iter().map(|d| d.expect("connected")).collect();
-    Ok((g, Request { results, batched: vec![true, false, false], updates: vec![] }))
+    Ok((g, Request { results, batched: vec![true, false, false], updates: vec![], fixed: vec![] }))
 }
 
 /// What elementwise work makes of a convolution's result is computed again in each stage that reads it: only products'
@@ -350,7 +350,7 @@ fn a_map_of_several_readers_is_an_epilogue() -> Result<()> {
     let zero = g.zeros(&Type::f32([8, 6]))?;
     let relu = g.binary(Binary::Max, &y, &zero)?;
     let (a, b) = (g.emit(Op::Sum(vec![1]), &[relu])?, g.unary(Unary::Exp, &relu)?);
-    let request = Request { results: vec![a, b], batched: vec![true, false], updates: vec![] };
+    let request = Request { results: vec![a, b], batched: vec![true, false], updates: vec![], fixed: vec![] };
     let program = plan(&g, &request, &Everything)?;
     check(&program);
     assert!(program.to_string().contains("matmul output → max(in0, 0)"), "{program}");
