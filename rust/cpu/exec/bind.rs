@@ -170,14 +170,10 @@ fn nanoseconds(step: &Step, types: &[Type], outs: &[Type]) -> usize {
     let elements = types.iter().chain(outs).map(Type::len).max().unwrap_or(0);
     match &step.kind {
         Kind::Map { expr, .. } | Kind::Reduce { expr, .. } => elements * expr.nodes().len() / 8,
-        Kind::Product { form: Form::Conv(c), solve, .. } | Kind::SparseProduct { form: Form::Conv(c), solve, .. } => {
-            types[usize::from(*solve == Seat::Input)].dims[0] * c.macs() / 50
-        }
-        // Rows times columns times what they share.
-        Kind::Product { .. } | Kind::SparseProduct { .. } => {
-            let (a, b, y) = (types[0].len(), types[1].len(), outs[0].len());
-            (a as f64 * b as f64 * y as f64).sqrt() as usize / 50
-        }
+        Kind::Product { form, solve, .. } => form.macs(*solve, &types[..2], &outs[0]) / 50,
+        // Its last operand has positions of the maxima; the batch is in axis 0 of both.
+        Kind::SparseProduct { form: Form::Conv(c), .. } => types[1].dims[0] * c.macs() / 50,
+        Kind::SparseProduct { form: Form::MatMul, .. } => unreachable!("a matrix product is not pooled"),
         Kind::Op(Op::ArgSort) => elements * SORT / 2,
         Kind::MaxPool(_) | Kind::Combine | Kind::Copy | Kind::Op(_) => elements / 2,
     }
