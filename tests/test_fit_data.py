@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -259,6 +260,19 @@ class Batched(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         self.hooks.append("end")
+
+
+def test_shuffled_batches_of_a_view_do_not_copy_all_of_it() -> None:
+    parts = np.arange(1024 * 4096 * 2, dtype="float32").reshape(1024, 4096, 2)
+    view = parts[..., 1]
+    batches = ArrayBatches((view, None, None), 8, True, lambda n: np.arange(n)[::-1])
+    tracemalloc.start()
+    try:
+        for i, (x, _, _) in enumerate(batches.run()):
+            assert np.array_equal(x, view[::-1][8 * i : 8 * i + 8])
+        assert tracemalloc.get_traced_memory()[1] < view.nbytes / 2
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

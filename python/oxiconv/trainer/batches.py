@@ -113,8 +113,7 @@ class ArrayBatches:
         for first in starts[:: self._chunk]:
             index = order[first : first + rows]
             for array, buffer in zip(self._flat, buffers, strict=True):
-                # Indices are in range; "clip" lets NumPy write to `out` without a copy in between.
-                np.take(array, index, axis=0, out=buffer[: len(index)], mode="clip")
+                _gather(array, index, buffer[: len(index)])
             for i in range(0, len(index), self._size):
                 yield self._pack([b[i : min(i + self._size, len(index))] for b in buffers])
 
@@ -225,6 +224,15 @@ class SourceBatches:
         if self._class_weight is not None:
             w = class_weights(y, self._class_weight, w)
         return _contiguous((x, y, w))
+
+
+def _gather(array: NDArray[Any], index: NDArray[np.intp], out: NDArray[Any]) -> None:
+    """Rows of an array. `np.take` is the faster, but copies the whole of an array that is not contiguous first."""
+    if array.flags.c_contiguous:
+        # Indices are in range; "clip" lets NumPy write to `out` without a copy in between.
+        np.take(array, index, axis=0, out=out, mode="clip")
+    else:
+        out[...] = array[index]
 
 
 def _contiguous(data: Batch) -> Batch:
