@@ -72,7 +72,9 @@ impl Split {
         for id in graph.ids() {
             let node = graph.node(id);
             if let Op::Arg { index, ty } = &node.op {
-                let shard = batched.get(*index).copied().unwrap_or(false) && ty.dims.first() == Some(&self.samples);
+                // A batch of one is not cut: its steps are whole, and shared one by one.
+                let cut = self.samples > 1 && ty.dims.first() == Some(&self.samples);
+                let shard = cut && batched.get(*index).copied().unwrap_or(false);
                 self.class[id.index()] = if shard { Class::Shard } else { Class::Whole };
                 continue;
             }

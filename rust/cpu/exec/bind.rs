@@ -1,5 +1,6 @@
 //! Which kernel runs a step: written rules on kinds and shapes.
 
+use super::bands::Banded;
 use super::combine::Combine;
 use super::heavy::{Product, Sparse};
 use super::light;
@@ -108,6 +109,10 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
     assert!(step.inputs.len().max(step.outputs.len()) <= MAX_OPERANDS, "too many operands: {}", step.kind);
     let types: Vec<Type> = step.inputs.iter().map(|o| o.ty.clone()).collect();
     let outs: Vec<Type> = step.outputs.iter().map(|o| program.values[*o].ty.clone()).collect();
+    let nanoseconds = nanoseconds(step, &types, &outs);
+    // How many workers can have 15 microseconds each.
+    let worth = (nanoseconds / SMALL).clamp(1, MAX_PIECES);
+    let mut bands = None;
     let kernel: Box<dyn Kernel> = match &step.kind {
         Kind::Product { form, solve, epilogue, window } => {
             let others = &step.inputs[2..];
@@ -116,13 +121,26 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
                 Form::MatMul => outs[0].rank(),
             };
             let operands: Vec<Operand> = others.iter().map(|o| operand(o, rank)).collect();
-            let epilogue = epilogue.as_ref().map(|e| (&e.expr, &operands[..], &types[2..]));
-            Box::new(Product::new(isa, form, *solve, &types[..2], &outs[0], epilogue, window.as_ref()))
+            let entries = types[usize::from(*solve == Seat::Input)].dims[0];
+            let banded = match form {
+                Form::Conv(conv) if !sharded && entries < worth => {
+                    let epilogue = epilogue.as_ref().map(|e| (&e.expr, &operands[..]));
+                    Banded::new(isa, conv, *solve, (&types, &outs), epilogue, window.as_ref(), worth)
+                }
+                _ => None,
+            };
+            if let Some(banded) = banded {
+                bands = Some(banded.pieces());
+                Box::new(banded)
+            } else {
+                let epilogue = epilogue.as_ref().map(|e| (&e.expr, &operands[..], &types[2..]));
+                Box::new(Product::new(isa, form, *solve, &types[..2], &outs[0], epilogue, window.as_ref()))
+            }
         }
         Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
         Kind::Map { expr, dims } => {
             let operands: Vec<Operand> = step.inputs.iter().map(|o| operand(o, dims.len())).collect();
-            Box::new(light::Map::new(isa, expr, &operands, &types, &outs, dims))
+            Box::new(light::Map::new(isa, expr, &operands, &outs, dims))
         }
         Kind::Reduce { max, expr, dims, axes } => {
             let operands: Vec<Operand> = step.inputs.iter().map(|o| operand(o, dims.len())).collect();
@@ -137,7 +155,7 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
     };
     let (range, packs) = packed.place(step, kernel.packed_operand(), kernel.packed_len());
     let pieces = match &step.kind {
-        Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),
+        Kind::Map { .. } if !sharded => pieces(outs[0].len()),
         Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) if !sharded => {
             pieces(outs[0].len()).min(outs[0].dims[0]).max(1)
         }
@@ -147,7 +165,7 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
             if !sharded && (*form != Form::MatMul || outs[0].rank() == 2) =>
         {
             let entries = types[usize::from(*solve == Seat::Input)].dims[0];
-            (nanoseconds(step, &types, &outs) / SMALL).clamp(1, MAX_PIECES).min(entries.max(1))
+            bands.unwrap_or(worth.min(entries.max(1)))
         }
         Kind::Op(Op::ArgSort) if !sharded => {
             let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();
@@ -155,7 +173,6 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
         }
         _ => 1,
     };
-    let nanoseconds = nanoseconds(step, &types, &outs);
     let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
     let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
     Bound { scratch: kernel.scratch_len(), kernel, inputs, outputs, packed: range, packs, pieces, nanoseconds }

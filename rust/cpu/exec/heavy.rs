@@ -95,6 +95,11 @@ impl Product {
         Self { plan, solve, is_matmul: *form == Form::MatMul, stack, entry, entries, kernel_len, channels, tail }
     }
 
+    /// Whether the two can read the same packed kernel.
+    pub(super) fn packs_like(&self, other: &Self) -> bool {
+        self.plan.packs_like(&other.plan)
+    }
+
     /// Elements of one sample of the convolution's result, where it is pooled after an expression.
     fn unpooled(&self) -> usize {
         match &self.tail {

@@ -39,52 +39,32 @@ pub(super) struct Map {
     kernel: MapKernel,
     text: String,
     rows: usize,
-    /// Bytes per row of each operand and output; 0 where rows share the operand.
-    input_row: Vec<usize>,
-    output_row: Vec<usize>,
+    /// Elements per row.
+    row: usize,
 }
 
+/// Elements that pieces of a map are made of: whole cache lines of every element type.
+const LINE: usize = 64;
+
 impl Map {
-    pub(super) fn new(
-        isa: Isa,
-        expr: &Expr,
-        operands: &[Operand],
-        types: &[Type],
-        outs: &[Type],
-        dims: &[usize],
-    ) -> Self {
+    pub(super) fn new(isa: Isa, expr: &Expr, operands: &[Operand], outs: &[Type], dims: &[usize]) -> Self {
         let dtypes: Vec<DType> = outs.iter().map(|t| t.dtype).collect();
-        let row = |t: &Type| entry(t) * t.dtype.size();
-        let shared = |o: &Operand| o.repeat.first().copied().unwrap_or(true);
         Self {
             kernel: MapKernel::new(isa, expr, operands, &dtypes, dims),
             text: format!("map {expr}"),
             rows: dims.first().copied().unwrap_or(1),
-            input_row: operands.iter().zip(types).map(|(o, t)| if shared(o) { 0 } else { row(t) }).collect(),
-            output_row: outs.iter().map(row).collect(),
+            row: dims.iter().skip(1).product(),
         }
     }
 }
 
 impl Kernel for Map {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
-        let rows = call.piece(call.rows(self.rows));
-        if call.piece == (0, 1) {
-            // SAFETY: forwarded.
-            unsafe { self.kernel.run(rows.len(), call.inputs, call.outputs, call.scratch) };
-            return Ok(());
-        }
-        let mut inputs = [std::ptr::null::<u8>(); super::MAX_OPERANDS];
-        for (to, (from, row)) in inputs.iter_mut().zip(call.inputs.iter().zip(&self.input_row)) {
-            *to = from.wrapping_add(rows.start * row);
-        }
-        let mut outputs = [std::ptr::null_mut::<u8>(); super::MAX_OPERANDS];
-        for (to, (from, row)) in outputs.iter_mut().zip(call.outputs.iter().zip(&self.output_row)) {
-            *to = from.wrapping_add(rows.start * row);
-        }
-        let (inputs, outputs) = (&inputs[..call.inputs.len()], &outputs[..call.outputs.len()]);
-        // SAFETY: forwarded; pieces have disjoint rows.
-        unsafe { self.kernel.run(rows.len(), inputs, outputs, call.scratch) };
+        let len = call.rows(self.rows) * self.row;
+        let lines = call.piece(len.div_ceil(LINE));
+        let (start, end) = ((lines.start * LINE).min(len), (lines.end * LINE).min(len));
+        // SAFETY: forwarded; pieces have disjoint elements.
+        unsafe { self.kernel.run_part(start, end - start, call.inputs, call.outputs, call.scratch) };
         Ok(())
     }
 

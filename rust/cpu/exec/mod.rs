@@ -4,6 +4,7 @@
 //! collide is the planner's promise (tested there): values alive together have disjoint memory, shards write disjoint
 //! slices, tasks have partial sums and workers have scratch of their own.
 
+mod bands;
 mod bind;
 mod combine;
 mod heavy;

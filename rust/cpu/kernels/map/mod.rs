@@ -82,19 +82,54 @@ impl MapKernel {
     /// an input of equal dtype that is not repeated, and else overlaps nothing.
     pub unsafe fn run(&self, n: usize, inputs: &[*const u8], outputs: &[*mut u8], scratch: &mut [f32]) {
         // SAFETY: passed on.
-        unsafe { self.run_range(0, n * self.row, inputs, outputs, scratch) }
+        unsafe { self.run_part(0, n * self.row, inputs, outputs, scratch) }
+    }
+
+    /// Computes elements `start..start + len` of the flattened result, in their places.
+    ///
+    /// # Safety
+    /// As [`Self::run`].
+    pub unsafe fn run_part(
+        &self,
+        start: usize,
+        len: usize,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        scratch: &mut [f32],
+    ) {
+        let mut places = [std::ptr::null_mut(); MAX_OUTPUTS];
+        for (place, (output, plan)) in places.iter_mut().zip(outputs.iter().zip(&self.program.results)) {
+            *place = output.wrapping_add(start * plan.dtype.size());
+        }
+        let replaces = |input: *const u8, k: usize| std::ptr::eq(input, outputs[k]);
+        // SAFETY: passed on.
+        unsafe { self.run_blocks(start, len, inputs, &places[..outputs.len()], replaces, scratch) }
     }
 
     /// Computes elements `start..start + len` of the flattened result into the first `len` places of the outputs.
     ///
     /// # Safety
-    /// As [`Self::run`]; inputs are those of the whole result, outputs hold `len` elements.
+    /// As [`Self::run`]; inputs are those of the whole result, outputs hold `len` elements and are no inputs.
     pub(crate) unsafe fn run_range(
         &self,
         start: usize,
         len: usize,
         inputs: &[*const u8],
         outputs: &[*mut u8],
+        scratch: &mut [f32],
+    ) {
+        // SAFETY: passed on.
+        unsafe { self.run_blocks(start, len, inputs, outputs, |_, _| false, scratch) }
+    }
+
+    /// [`Self::run_range`], where `replaces` says whether the memory of an input is that of a result.
+    unsafe fn run_blocks(
+        &self,
+        start: usize,
+        len: usize,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        replaces: impl Fn(*const u8, usize) -> bool,
         scratch: &mut [f32],
     ) {
         assert!(inputs.len() == self.program.last_read.len() && outputs.len() == self.program.results.len());
@@ -115,9 +150,10 @@ impl MapKernel {
         for (k, plan) in p.results.iter().enumerate() {
             // The result's memory may serve as its block unless a later step still reads that memory as an input.
             in_place[k] = plan.dtype == word_of(self.arithmetic)
-                && !inputs.iter().zip(&p.last_read).any(|(&input, &last)| {
-                    std::ptr::eq(input, outputs[k]) && last.is_some_and(|last| last > plan.step)
-                });
+                && !inputs
+                    .iter()
+                    .zip(&p.last_read)
+                    .any(|(&input, &last)| replaces(input, k) && last.is_some_and(|last| last > plan.step));
         }
         dispatch(self.isa, Run { kernel: self, start, len, inputs, outputs, slots, in_place: &in_place });
     }
