@@ -7,7 +7,8 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
-use oxiconv_cpu::simd::{Isa, Kernel, Simd, dispatch};
+use oxiconv_cpu::peak::gigaflops;
+use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Seat, Window};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -80,35 +81,6 @@ fn layers() -> Vec<Layer> {
             pool,
         })
         .collect()
-}
-
-/// Independent multiply-adds, in registers only.
-struct Peak(usize);
-
-impl Kernel for Peak {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f32 {
-        let (factor, term) = (s.splat(black_box(0.5)), s.splat(black_box(0.1)));
-        let mut acc = [s.splat(0.0); 12];
-        for _ in 0..self.0 {
-            for a in &mut acc {
-                *a = s.fma(*a, factor, term);
-            }
-        }
-        acc.into_iter().map(|a| s.reduce_add(a)).sum()
-    }
-}
-
-/// GFLOP/s of multiply-adds that touch no memory.
-fn peak(isa: Isa, smoke: bool) -> f64 {
-    let rounds = 100_000;
-    let flops = 2 * 12 * rounds * isa.lanes();
-    let seconds = fastest(smoke, || {
-        black_box(dispatch(isa, Peak(rounds)));
-    });
-    flops as f64 / seconds / 1e9
 }
 
 /// Seconds of the fastest call.
@@ -249,7 +221,7 @@ fn main() {
     if isas.len() > 1 && !smoke {
         isas.retain(|i| *i != Isa::Scalar);
     }
-    let peaks: Vec<f64> = isas.iter().map(|isa| peak(*isa, smoke)).collect();
+    let peaks: Vec<f64> = isas.iter().map(|isa| gigaflops(*isa)).collect();
     for (isa, peak) in isas.iter().zip(&peaks) {
         println!("Multiply-adds in registers, {}: {peak:.1} GFLOP/s", isa.name());
     }

@@ -132,6 +132,14 @@ impl Step {
         Ok(Self { arguments, results, outputs, stores, cells, turn: Turn::default(), program, memory, listing })
     }
 
+    /// Says what it is, for profiles.
+    #[must_use]
+    pub fn titled(mut self, title: &str) -> Self {
+        let program = self.program.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.program = Mutex::new(program.titled(title));
+        self
+    }
+
     /// Runs once. On an error no cell is changed.
     pub fn run(&self, inputs: &[Input<'_>]) -> Result<Vec<Tensor>> {
         let inputs = self.check(inputs)?;

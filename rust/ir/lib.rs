@@ -19,6 +19,7 @@ pub mod rewrite;
 pub mod split;
 pub mod sums;
 pub mod window;
+pub mod work;
 
 pub use dtype::{DType, Type};
 pub use emit::{Compose, Emit};

@@ -44,16 +44,19 @@ impl PyGraph {
         call(py, || self.0.grad(&target.0, &sources)).map(wrap)
     }
 
-    /// A program that computes `outputs` and stores `updates` into their cells, all after all reads.
+    /// A program that computes `outputs` and stores `updates` into their cells, all after all reads. `title` is what
+    /// profiles call it.
+    #[pyo3(signature = (outputs, updates, title=""))]
     fn compile(
         &self,
         py: Python<'_>,
         outputs: Vec<Py<PyTensor>>,
         updates: Vec<(Py<PyCell>, Py<PyTensor>)>,
+        title: &str,
     ) -> PyResult<PyStep> {
         let outputs: Vec<&Value> = outputs.iter().map(|o| &o.get().0).collect();
         let updates: Vec<_> = updates.iter().map(|(cell, value)| (cell.get().0.clone(), &value.get().0)).collect();
-        call(py, || self.0.compile(&outputs, &updates)).map(PyStep)
+        call(py, || self.0.compile(&outputs, &updates)).map(|step| PyStep(step.titled(title)))
     }
 
     fn __str__(&self) -> String {

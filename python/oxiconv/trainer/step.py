@@ -36,7 +36,7 @@ class CompiledStep:
             ]
             results = function(*tree.pack_sequence_as(batch, inputs))
             flat = tree.flatten(results)
-            self.step: Step = trace.compile([r for r in flat if _traced(r)])
+            self.step: Step = trace.compile([r for r in flat if _traced(r)], self.title)
         # Results that have no data in a trace are filled in at each run; others, such as None, stay.
         self._flat = [_FILLED if _traced(r) else r for r in flat]
         self._structure = tree.pack_sequence_as(results, self._flat)

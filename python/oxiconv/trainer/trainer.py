@@ -11,12 +11,14 @@ import numpy as np
 
 from oxiconv import config, tree
 from oxiconv.callbacks import CallbackList, History
+from oxiconv.profiler import Profile
 from oxiconv.trainer.arrays import Batch, as_arrays, class_weights, count_samples, is_data, split
 from oxiconv.trainer.batches import ArrayBatches, Batches, Permutation, SourceBatches
 from oxiconv.trainer.compile_metrics import CompileMetrics
 from oxiconv.trainer.compiling import Compiling
 from oxiconv.trainer.epochs import Epochs
 from oxiconv.trainer.predictions import Predictions
+from oxiconv.trainer.profiling import profile_step
 from oxiconv.trainer.progress import Progress
 from oxiconv.trainer.running import Runner
 from oxiconv.utils.argument_validation import is_whole
@@ -314,6 +316,60 @@ class Trainer(Compiling):
         if not len(steps):
             raise ValueError("explain_plan: no step has been compiled yet; call fit, evaluate or predict first.")
         print_fn(str(steps))
+
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        steps: int = 10,
+        mode: str | None = None,
+    ) -> Profile:
+        """Where the time of a step goes, kernel by kernel.
+
+        Args:
+            x: inputs `[n, ..]`, or a source of batches, as in `fit`.
+            y: targets.
+            batch_size: samples of the batch, 32 by default. The first batch of the data is used.
+            steps: how often it runs, after once to compile and to warm up.
+            mode: 'train', 'test' or 'predict'; by default 'train' if there are targets, else 'predict'.
+
+        Returns:
+            A `Profile`: print it for a table; `table`, `to_json` and `trace` give more.
+
+        Raises:
+            ValueError: `steps` is not a positive integer; another `mode`; training or testing a model that is not
+                compiled.
+
+        The model is left as it was: weights, optimizer, metrics and random numbers are put back. To profile a whole
+        `fit` or anything else, use `oxiconv.profiler.Profile`.
+
+        Example:
+            >>> import numpy as np, oxiconv
+            >>> model = oxiconv.Sequential([oxiconv.Input((2,)), oxiconv.layers.Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> profile = model.profile(np.ones((8, 2)), np.ones((8, 1)), batch_size=4, steps=5)
+            >>> [(p.title, p.runs) for p in profile.programs]
+            [('train step for batches of float32[4, 2], float32[4, 1]', 5)]
+        """
+        if not is_whole(steps):
+            raise ValueError(f"profile: steps must be a positive integer, got {steps!r}.")
+        if mode not in (None, "train", "test", "predict"):
+            raise ValueError(f"profile: mode must be 'train', 'test' or 'predict', got {mode!r}.")
+        if is_data(x):
+            data = self._arrays(x, y, None)
+            source: Batches = ArrayBatches(data, _batch_size(batch_size, data, None), False, None)
+        else:
+            source = self._source("profile", x, y)
+        batch = source.sample()
+        if batch is None:
+            raise ValueError("profile: expected at least one batch, got none.")
+        kind = mode or ("predict" if batch[1] is None else "train")
+        if kind == "predict":
+            batch = (batch[0], None, None)
+        else:
+            self._require_compiled("profile")
+        return profile_step(self, self._runner(kind, source), batch, steps)
 
     def _on_batch(self, kind: str, batch: Batch, return_dict: bool) -> Any:
         batch = _contiguous(batch)

@@ -15,6 +15,8 @@ use std::ops::Range;
 
 /// A step's kernel, and where its operands are.
 pub(super) struct Bound {
+    /// Which of the program's steps this is.
+    pub(super) index: usize,
     pub(super) kernel: Box<dyn Kernel>,
     /// The kernel's scratch, in floats.
     pub(super) scratch: usize,
@@ -105,7 +107,14 @@ impl Packed {
     }
 }
 
-pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, packed: &mut Packed) -> Bound {
+pub(super) fn bind(
+    isa: Isa,
+    program: &Program,
+    sharded: bool,
+    step: &Step,
+    index: usize,
+    packed: &mut Packed,
+) -> Bound {
     assert!(step.inputs.len().max(step.outputs.len()) <= MAX_OPERANDS, "too many operands: {}", step.kind);
     let types: Vec<Type> = step.inputs.iter().map(|o| o.ty.clone()).collect();
     let outs: Vec<Type> = step.outputs.iter().map(|o| program.values[*o].ty.clone()).collect();
@@ -175,7 +184,7 @@ pub(super) fn bind(isa: Isa, program: &Program, sharded: bool, step: &Step, pack
     };
     let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
     let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
-    Bound { scratch: kernel.scratch_len(), kernel, inputs, outputs, packed: range, packs, pieces, nanoseconds }
+    Bound { index, scratch: kernel.scratch_len(), kernel, inputs, outputs, packed: range, packs, pieces, nanoseconds }
 }
 
 /// What sorting an element costs, compared with a map: 10 to 40 nanoseconds, with the length of the rows.

@@ -14,11 +14,13 @@ mod light;
 use crate::arena::Buffer;
 use crate::float_mode::FlushSubnormals;
 use crate::pool::Pool;
+use crate::profile::{self, Activity, ProgramFacts, Recorder, StepFacts};
 use crate::simd::Isa;
 use crate::threads::num_threads;
 use bind::{Bound, Packed, Slot, bind};
 use oxiconv_ir::plan::{Request, plan};
 use oxiconv_ir::program::{ALIGN, Place, Program, Step};
+use oxiconv_ir::work::Work;
 use oxiconv_ir::{Error, Graph, Result};
 use std::fmt;
 use std::sync::Mutex;
@@ -41,6 +43,9 @@ pub struct Executable {
     packs: Vec<Vec<usize>>,
     /// Per stage: whether waking a second worker costs more than it brings.
     small: Vec<bool>,
+    /// What it is, in profiles.
+    title: String,
+    profiled: profile::Place,
 }
 
 /// What a kernel is given for one call.
@@ -117,11 +122,12 @@ impl Executable {
         let isa = Isa::active();
         let mut packed = Packed::default();
         let mut bound = Vec::with_capacity(program.stages.len());
+        let mut index = 0..;
         for stage in &program.stages {
             let mut steps = Vec::with_capacity(stage.steps.len());
             packed.next_stage();
-            for step in &stage.steps {
-                steps.push(bind(isa, &program, stage.sharded, step, &mut packed));
+            for (step, index) in stage.steps.iter().zip(&mut index) {
+                steps.push(bind(isa, &program, stage.sharded, step, index, &mut packed));
             }
             bound.push(steps);
         }
@@ -137,7 +143,15 @@ impl Executable {
             packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs).collect()).collect(),
             bound,
             program,
+            title: String::new(),
+            profiled: profile::Place::default(),
         })
+    }
+
+    /// Says what it is, for profiles.
+    #[must_use]
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..self }
     }
 
     /// Bytes of planned memory: arena, packed kernels, and scratch for the current number of threads.
@@ -169,6 +183,9 @@ impl Executable {
         while self.scratch.len() < threads {
             self.scratch.push(Buffer::zeroed(self.scratch_bytes, "a worker's scratch")?);
         }
+        let recorder = if profile::is_open() { self.recorder() } else { None };
+        let _run = recorder.as_ref().map(|r| r.span(Activity::Run, 0, 0));
+        let recorder = recorder.as_ref();
         let memory = Memory {
             program: &self.program,
             args,
@@ -179,13 +196,39 @@ impl Executable {
         };
         let (bound, packs, small, updates) = (&self.bound, &self.packs, &self.small, self.updates);
         let (stop, error) = (AtomicBool::new(false), Mutex::new(None));
-        let run = Run { memory, bound, packs, small, updates, stop, error, interrupt };
+        let run = Run { memory, bound, packs, small, updates, stop, error, interrupt, recorder };
         for stage in 0..self.program.stages.len() {
             // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
             unsafe { run.stage(stage)? };
         }
         Ok(())
     }
+
+    fn recorder(&mut self) -> Option<Recorder> {
+        let (program, bound, title) = (&self.program, &self.bound, &self.title);
+        self.profiled.recorder(|| {
+            let facts = |(stage, step, b): (usize, &Step, &Bound)| StepFacts {
+                stage,
+                sharded: program.stages[stage].sharded,
+                operation: step.kind.to_string(),
+                kernel: b.kernel.describe(),
+                work: program.work(step),
+            };
+            let sharding = program.sharding;
+            let (samples, tasks) = (sharding.samples, sharding.tasks());
+            ProgramFacts { title: title.clone(), samples, tasks, steps: steps(program, bound).map(facts).collect() }
+        })
+    }
+}
+
+/// Every step with its stage and its kernel, in the order of [`Bound::index`].
+fn steps<'a>(program: &'a Program, bound: &'a [Vec<Bound>]) -> impl Iterator<Item = (usize, &'a Step, &'a Bound)> {
+    program
+        .stages
+        .iter()
+        .zip(bound)
+        .enumerate()
+        .flat_map(|(i, (stage, b))| stage.steps.iter().zip(b).map(move |(s, b)| (i, s, b)))
 }
 
 /// Turns places into pointers.
@@ -240,6 +283,8 @@ struct Run<'a> {
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
     interrupt: &'a (dyn Fn() -> bool + Sync),
+    /// Takes the times, while a profile is made.
+    recorder: Option<&'a Recorder>,
 }
 
 // SAFETY: the pointers in `memory` are used by several threads, each for the pieces the plan gives it: see the module.
@@ -306,6 +351,7 @@ impl Run<'_> {
     }
 
     unsafe fn step(&self, step: &Step, bound: &Bound, place: Where) -> Result<()> {
+        let _call = self.recorder.map(|r| r.span(Activity::Call, bound.index, place.task.max(place.piece.0)));
         let m = &self.memory;
         let mut inputs = [std::ptr::null(); MAX_OPERANDS];
         for (p, slot) in inputs.iter_mut().zip(&bound.inputs) {
@@ -350,6 +396,7 @@ impl Run<'_> {
 
     unsafe fn pack(&self, bound: &Bound, place: Where) {
         if let (true, Some(range), Some(operand)) = (bound.packs, &bound.packed, bound.kernel.packed_operand()) {
+            let _pack = self.recorder.map(|r| r.span(Activity::Pack, bound.index, 0));
             // SAFETY: the range lies in the packed buffer and belongs to this step.
             let packed = unsafe { std::slice::from_raw_parts_mut(self.memory.packed.add(range.start), range.len()) };
             // SAFETY: the operand is complete before the stage, and valid for its type.
@@ -381,8 +428,9 @@ impl fmt::Display for Executable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.program)?;
         for (stage, bound) in self.bound.iter().enumerate() {
-            for (step, b) in bound.iter().enumerate() {
-                writeln!(f, "stage {stage} step {step}: {}", b.kernel.describe())?;
+            for (i, (step, b)) in self.program.stages[stage].steps.iter().zip(bound).enumerate() {
+                let Work { flops, bytes } = self.program.work(step);
+                writeln!(f, "stage {stage} step {i}: {} ({flops} operations, {bytes} bytes)", b.kernel.describe())?;
             }
         }
         Ok(())
