@@ -83,15 +83,16 @@ impl Band {
             (Seat::Output, None) => (conv.output(), ROWS),
             // The phases of a stride are the same in every band.
             (Seat::Input, _) => (conv.input.clone(), ROWS.next_multiple_of(conv.stride[0])),
-            (Seat::Kernel, _) => return None,
+            // Bands of the output, each with its term of the gradient.
+            (Seat::Kernel, _) => (conv.output(), ROWS),
         };
         let (rows, others) = (result[0], result[1..].iter().product::<usize>().max(1));
         let each = rows.div_ceil(count).max(POSITIONS.div_ceil(others)).next_multiple_of(unit);
         let bands = (0..rows).step_by(each).map(|first| first..(first + each).min(rows));
         bands
             .map(|rows| match solve {
-                Seat::Output => Self::forward(conv, window, rows),
-                _ => Self::backward(conv, rows),
+                Seat::Output | Seat::Kernel => Self::forward(conv, window, rows),
+                Seat::Input => Self::backward(conv, rows),
             })
             .collect()
     }
@@ -164,9 +165,10 @@ impl Banded {
         if entries == 0 || all.len() < 2 {
             return None;
         }
+        let seats = solve.others();
         let inputs: Vec<Meets> = (0..types.len())
             .map(|i| match (i, epilogue) {
-                (0 | 1, _) => Meets { image: i == batched, row: i == batched },
+                (0 | 1, _) => Meets { image: seats[i] != Seat::Kernel, row: seats[i] != Seat::Kernel },
                 (_, Some((_, operands))) => {
                     let repeat = &operands[i - 2].repeat;
                     Meets { image: !repeat[0], row: !repeat[1] }
@@ -174,10 +176,13 @@ impl Banded {
                 (_, None) => unreachable!("a product without epilogue has two operands"),
             })
             .collect();
-        let whole = Meets { image: true, row: true };
+        let whole = Meets { image: solve != Seat::Kernel, row: solve != Seat::Kernel };
         let (mut kernels, mut shapes, mut bands) = (Vec::<Product>::new(), Vec::<Band>::new(), Vec::new());
         for band in all {
-            let rows = |i: usize| if i < 2 { &band.source } else { &band.inner };
+            let rows = |i: usize| match (i, solve) {
+                (0, _) | (1, Seat::Output | Seat::Input) => &band.source,
+                (1, Seat::Kernel) | (2.., _) => &band.inner,
+            };
             let kernel = shapes.iter().position(|b| b.is_like(&band)).unwrap_or(shapes.len());
             let offsets = Offsets {
                 inputs: (0..types.len()).map(|i| inputs[i].bytes(&types[i]).1 * rows(i).start).collect(),
@@ -192,10 +197,6 @@ impl Banded {
             let form = Form::Conv(band.conv.clone());
             let tail = epilogue.map(|(expr, operands)| (expr, operands, &cut[2..]));
             let product = Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref());
-            // One packed kernel serves all.
-            if kernels.first().is_some_and(|first| !first.packs_like(&product)) {
-                return None;
-            }
             kernels.push(product);
             shapes.push(band);
         }
@@ -204,6 +205,11 @@ impl Banded {
             outputs: outs.iter().map(|t| whole.bytes(t).0).collect(),
         };
         Some(Self { kernels, bands, images, entries })
+    }
+
+    /// Whether the packed kernel of `product` serves all.
+    pub(super) fn packs_like(&self, product: &Product) -> bool {
+        self.kernels.iter().all(|k| k.packs_like(product))
     }
 
     /// How many workers can have a part of their own.
@@ -286,7 +292,7 @@ mod tests {
             (57, 3, 2, 1, 1),
             (112, 7, 2, 1, 3),
             (40, 3, 1, 2, 2),
-            (33, 2, 2, 1, 0),
+            (34, 2, 2, 1, 0),
             (31, 1, 1, 1, 0),
         ] {
             let conv = image(rows, kernel, stride, dilation, pad);

@@ -95,6 +95,16 @@ impl Product {
         Self { plan, solve, is_matmul: *form == Form::MatMul, stack, entry, entries, kernel_len, channels, tail }
     }
 
+    /// In how many pieces it can work: entries of axis 0 on their own.
+    pub(super) fn pieces(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether pieces make terms of the result.
+    pub(super) fn sums(&self) -> bool {
+        self.solve == Seat::Kernel && self.stack.is_none()
+    }
+
     /// Whether the two can read the same packed kernel.
     pub(super) fn packs_like(&self, other: &Self) -> bool {
         self.plan.packs_like(&other.plan)
@@ -115,11 +125,16 @@ impl Product {
         }
     }
 
-    /// Moves operands and results to entry `first` of axis 0: a piece of a step of a whole stage, which is not a stack
-    /// of matrices and not a gradient of the kernel.
+    /// Moves operands and results to entry `first` of axis 0: a piece of a step of a whole stage.
     fn skip(&self, first: usize, inputs: &mut [*const u8], outputs: &mut [*mut u8; 2]) {
-        let batched = batched(self.solve);
-        inputs[batched] = inputs[batched].wrapping_add(first * self.entry[batched] * size_of::<f32>());
+        for (i, seat) in self.solve.others().into_iter().enumerate() {
+            if seat != Seat::Kernel || self.stack.is_some() {
+                inputs[i] = inputs[i].wrapping_add(first * self.entry[i] * size_of::<f32>());
+            }
+        }
+        if self.sums() {
+            return;
+        }
         outputs[0] = outputs[0].wrapping_add(first * self.entry[2] * size_of::<f32>());
         match &self.tail {
             // Positions of maxima in small windows are bytes.
