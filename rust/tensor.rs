@@ -122,6 +122,15 @@ impl Tensor {
         self.id
     }
 
+    /// A number that no tensor with other bytes ever has; none for memory of someone else, which may be written after
+    /// all.
+    pub(crate) fn version(&self) -> Option<u64> {
+        match *self.storage {
+            Storage::Owned(_) => Some(self.id),
+            Storage::Foreign { .. } => None,
+        }
+    }
+
     /// The elements' bytes: native byte order, row-major.
     pub fn bytes(&self) -> &[u8] {
         self.storage.bytes()

@@ -13,6 +13,11 @@ pub trait Target {
     fn pools(&self, conv: &Conv, window: &Window) -> bool;
     /// Whether this gradient of a max-pooled convolution is better read in compact form.
     fn sparse(&self, conv: &Conv, window: &Window, solve: Seat) -> bool;
+    /// Which operand of a step is read in a packed copy alone, made before the step's stage: the operand's own memory
+    /// may then serve others.
+    fn packs(&self, _kind: &Kind, _operands: &[&Type]) -> Option<usize> {
+        None
+    }
 }
 
 /// What a step reads: the bytes of a node, under a type of its own.
@@ -43,6 +48,8 @@ pub struct Fused {
     pub term: bool,
     /// See [`Step`](crate::program::Step).
     pub temp: Option<usize>,
+    /// The operand of which the target reads a packed copy alone.
+    pub packed: Option<usize>,
     /// Steps of equal time run in ascending order.
     order: usize,
 }
@@ -76,6 +83,10 @@ pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target)
     fuser.pools(&mut steps);
     let mut steps: Vec<Fused> = steps.into_iter().flatten().collect();
     fuser.merge_maps(&mut steps);
+    for s in &mut steps {
+        let operands: Vec<&Type> = s.reads.iter().map(|r| &r.ty).collect();
+        s.packed = target.packs(&s.kind, &operands);
+    }
     steps.sort_by_key(|s| (s.time, s.order));
     steps
 }
@@ -133,6 +144,7 @@ impl Fuser<'_> {
                     time: self.split.time[id.index()],
                     term: self.class(id) == Class::Sum,
                     temp: None,
+                    packed: None,
                     order: id.index(),
                 });
             }
@@ -210,7 +222,7 @@ impl Fuser<'_> {
                 let fits = nodes + e.nodes().len() <= MAX_NODES
                     && inputs.len() + reads.len() + args.len() <= MAX_INPUTS
                     && (own.is_none() || settled.is_none() || own == settled)
-                    && self.may_inline(arg, reader, e, own);
+                    && self.may_inline(arg, reader, e, reads, own);
                 if fits {
                     settled = settled.or(own);
                 }
@@ -230,8 +242,8 @@ impl Fuser<'_> {
         (outer.substitute(inputs.len(), &feeds), inputs)
     }
 
-    /// Whether the map `inner` is computed inside `reader` instead of being stored.
-    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, own: Option<Arithmetic>) -> bool {
+    /// Whether the map `inner`, fused into `e` of `reads`, is computed inside `reader` instead of being stored.
+    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, reads: &[Read], own: Option<Arithmetic>) -> bool {
         // A stored value is converted to its dtype; only where that changes nothing can storing be skipped.
         let exact = match self.ty(inner).dtype {
             DType::F32 => true,
@@ -249,7 +261,16 @@ impl Fuser<'_> {
                 // `merge_maps`, where what they share is computed once. What a product or another op reads is stored
                 // in any case, and read from there.
                 || (self.class(reader) == Class::Whole && self.mapped[inner.index()])
-                || (e.nodes().len() <= CHEAP_NODES && !e.nodes().iter().any(|n| is_costly(*n))))
+                || (e.nodes().len() <= CHEAP_NODES
+                    && !e.nodes().iter().any(|n| is_costly(*n))
+                    && !reads.iter().any(|r| self.is_epilogue(r.node))))
+    }
+
+    /// Whether a node is a product with one reader: that map costs nothing behind it, but much if several readers each
+    /// compute it, and keep the product's own values for that.
+    fn is_epilogue(&self, id: NodeId) -> bool {
+        let op = &self.graph.node(id).op;
+        self.uses[id.index()] == 1 && matches!(op, Op::Product { solve: Seat::Output | Seat::Input, .. })
     }
 
     /// A convolution gradient whose cotangent is a max-pool's, read in compact form if the target can.

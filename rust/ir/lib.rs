@@ -6,6 +6,7 @@ pub mod dtype;
 pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod fold;
 pub mod fuse;
 pub mod grad;
 pub mod graph;

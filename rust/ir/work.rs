@@ -54,8 +54,9 @@ impl Program {
             Kind::Op(op) => match op {
                 Op::WindowSum(w) | Op::WindowArgMax(w) => w.volume() * made.len(),
                 Op::WindowSpread(w) => w.volume() * read(0).len(),
-                Op::WindowPut(_) | Op::ScatterAdd { .. } | Op::ScatterEach { .. } => read(0).len(),
-                Op::Sum(_) | Op::Max(_) => read(0).len(),
+                Op::Sum(_) | Op::Max(_) | Op::WindowPut(_) | Op::ScatterAdd { .. } | Op::ScatterEach { .. } => {
+                    read(0).len()
+                }
                 Op::Map { expr, .. } => operations(expr) * made.len(),
                 Op::Product { form, solve } => 2 * multiply_adds(form, *solve, [read(0), read(1)], made),
                 Op::Arg { .. }

@@ -10,6 +10,8 @@ use pyo3::types::PyBytes;
 type StepRow = (usize, bool, String, String, u64, u64, u64, u64, u64, u64);
 /// Title, samples, tasks, runs with nanoseconds, and the steps.
 type ProgramRow = (String, usize, usize, u64, u64, Vec<StepRow>);
+/// Programs, names of threads, events, and how many found no room.
+type ReportRow<'py> = (Vec<ProgramRow>, Vec<String>, Bound<'py, PyBytes>, usize);
 
 /// Opens the profile of this process, with room for this many events.
 #[pyfunction]
@@ -20,7 +22,7 @@ pub(crate) fn profile_start(py: Python<'_>, events: usize) -> PyResult<()> {
 /// Closes it. Returns programs, names of threads, events and how many found no room. An event is seven uint64: activity
 /// (0 a run, 1 a kernel's call, 2 a packing), program, step, task, thread, start and end in nanoseconds.
 #[pyfunction]
-pub(crate) fn profile_stop(py: Python<'_>) -> PyResult<(Vec<ProgramRow>, Vec<String>, Bound<'_, PyBytes>, usize)> {
+pub(crate) fn profile_stop(py: Python<'_>) -> PyResult<ReportRow<'_>> {
     let report = call(py, profile::stop)?;
     let words = |e: &Event| {
         [e.activity as u64, e.program.into(), e.step.into(), e.task.into(), e.thread.into(), e.start, e.end]

@@ -12,12 +12,12 @@ from oxiconv.profiler.report import ProgramProfile
 
 # What a row of an event's numbers says; times are nanoseconds.
 ACTIVITY, PROGRAM, STEP, TASK, THREAD, START, END = range(7)
-_RUN, _CALL, _PACK = range(3)
+RUN, CALL, PACK = range(3)
 # The two groups of tracks.
 _PROGRAMS, _KERNELS = 0, 1
 
 
-def trace(programs: tuple[ProgramProfile, ...], threads: list[str], events: NDArray[np.uint64]) -> str:
+def trace(programs: tuple[ProgramProfile, ...], threads: list[str], events: NDArray[np.int64]) -> str:
     """JSON: a track for each thread, a slice for each call of a kernel; tracks of their own for runs of programs."""
     found = [
         _name("process_name", _PROGRAMS, 0, "programs"),
@@ -38,10 +38,10 @@ def _slice(programs: tuple[ProgramProfile, ...], event: list[int]) -> dict[str, 
     program = programs[event[PROGRAM]]
     # Microseconds are the format's unit.
     times = {"ts": event[START] / 1e3, "dur": (event[END] - event[START]) / 1e3}
-    if event[ACTIVITY] == _RUN:
+    if event[ACTIVITY] == RUN:
         return {"ph": "X", "cat": "run", "name": program.title, "pid": _PROGRAMS, "tid": event[THREAD], **times}
     step = program.steps[event[STEP]]
-    packs = event[ACTIVITY] == _PACK
+    packs = event[ACTIVITY] == PACK
     return {
         "ph": "X",
         "cat": "packing" if packs else "kernel",

@@ -48,7 +48,7 @@ class Profile:
             raise ValueError(f"Profile: events must be a number of at least 0, got {events!r}.")
         self._room = events
         self._begun = False
-        self._result: tuple[tuple[ProgramProfile, ...], list[str], NDArray[np.uint64], int] | None = None
+        self._result: tuple[tuple[ProgramProfile, ...], list[str], NDArray[np.int64], int] | None = None
 
     def __enter__(self) -> Self:
         if self._begun:
@@ -62,11 +62,13 @@ class Profile:
     ) -> None:
         rows, threads, events, dropped = _core.profile_stop()
         peak = _core.peak_gigaflops() * 1e9
-        programs = tuple(_program(row, _core.num_threads(), peak) for row in rows)
-        self._result = programs, threads, np.frombuffer(events, "<u8").reshape(-1, 7), dropped
+        table = np.frombuffer(events, "<u8").reshape(-1, 7).astype(np.int64)
+        calls = _calls(table, len(rows))
+        programs = tuple(_program(row, of, _core.num_threads(), peak) for row, of in zip(rows, calls, strict=True))
+        self._result = programs, threads, table, dropped
 
     @property
-    def _finished(self) -> tuple[tuple[ProgramProfile, ...], list[str], NDArray[np.uint64], int]:
+    def _finished(self) -> tuple[tuple[ProgramProfile, ...], list[str], NDArray[np.int64], int]:
         if self._result is None:
             raise RuntimeError("Profile: there are no results before the end of the `with` block.")
         return self._result
@@ -85,14 +87,15 @@ class Profile:
         """A table of each program's steps, the program that took longest first, then one of ops on their own.
 
         Args:
-            sort: 'time' for the longest steps first, 'program' for the order in which they run.
+            sort: 'time' for the longest steps first, 'least' for the longest in their fastest calls, 'program' for the
+                order in which they run.
             limit: lines of a table at the most; what is left out is summed up in one more line.
 
         Raises:
             ValueError: another `sort`, or a `limit` below 1.
         """
-        if sort not in ("time", "program"):
-            raise ValueError(f"table: sort must be 'time' or 'program', got {sort!r}.")
+        if sort not in ("time", "least", "program"):
+            raise ValueError(f"table: sort must be 'time', 'least' or 'program', got {sort!r}.")
         if limit is not None and not is_whole(limit):
             raise ValueError(f"table: limit must be None or a number of at least 1, got {limit!r}.")
         return report(self.programs, sort, limit)
@@ -125,8 +128,30 @@ def _written(text: str, path: str | os.PathLike[str] | None) -> str:
     return text
 
 
-def _program(row: _Program, threads: int, peak: float) -> ProgramProfile:
+def _calls(events: NDArray[np.int64], programs: int) -> list[NDArray[np.int64]]:
+    """The kernel calls of each program, in order of time."""
+    calls = events[events[:, chrome.ACTIVITY] == chrome.CALL]
+    calls = calls[np.lexsort((calls[:, chrome.START], calls[:, chrome.PROGRAM]))]
+    return np.split(calls, np.searchsorted(calls[:, chrome.PROGRAM], np.arange(1, programs)))[:programs]
+
+
+def _least(calls: NDArray[np.int64], count: int, runs: int) -> float | None:
+    """Seconds of one run of a step, each of its calls in the run in which it was fastest."""
+    if len(calls) != count or not runs:
+        return None
+    # A task's shards follow one another, so that the n-th call of each run is the same work.
+    tasks = calls[np.argsort(calls[:, chrome.TASK], kind="stable")]
+    spent = tasks[:, chrome.END] - tasks[:, chrome.START]
+    parts = np.split(spent, np.flatnonzero(np.diff(tasks[:, chrome.TASK])) + 1)
+    if any(len(part) % runs for part in parts):
+        return None
+    return sum(int(part.reshape(runs, -1).min(axis=0).sum()) for part in parts) / 1e9
+
+
+def _program(row: _Program, events: NDArray[np.int64], threads: int, peak: float) -> ProgramProfile:
     title, samples, tasks, runs, nanoseconds, steps = row
+    # A program that was still running when the profile ended has no whole run yet.
+    of_all = 1e9 * max(runs, 1)
     busy = sum(step[7] + step[9] for step in steps) or 1
     stages = [step[0] for step in steps]
     found = tuple(
@@ -134,14 +159,15 @@ def _program(row: _Program, threads: int, peak: float) -> ProgramProfile:
             index=(stage, i - stages.index(stage)),
             operation=operation,
             kernel=kernel,
-            calls=calls,
-            seconds=spent / 1e9,
-            packing_seconds=packing / 1e9,
+            calls=calls / max(runs, 1),
+            seconds=spent / of_all,
+            least_seconds=_least(events[events[:, chrome.STEP] == i], calls, runs),
+            packing_seconds=packing / of_all,
             share=spent / busy,
-            flops=flops * runs,
-            bytes=size * runs,
+            flops=flops,
+            bytes=size,
             peak=peak,
         )
         for i, (stage, _, operation, kernel, flops, size, calls, spent, _, packing) in enumerate(steps)
     )
-    return ProgramProfile(title, samples, tasks, runs, nanoseconds / 1e9, threads, found)
+    return ProgramProfile(title, samples, tasks, runs, nanoseconds / of_all, threads, found)

@@ -11,8 +11,6 @@ use std::ops::Range;
 
 /// Rows are cut in multiples of it: tiles of several rows fit.
 const ROWS: usize = 4;
-/// Positions of the result that a band has at least: all bands read the whole kernel.
-const POSITIONS: usize = 24;
 
 /// Rows `rows` of what a window slides over to, and what it needs: rows of the input, and the padding before and after
 /// them. None if some of `rows` see padding alone.
@@ -76,8 +74,8 @@ impl Band {
         agree.then_some(Self { conv: band, window: None, source: first..last, inner: rows.clone(), result: rows })
     }
 
-    /// At most `count` bands, or one: as equal as can be.
-    fn all(conv: &Conv, window: Option<&Window>, solve: Seat, count: usize) -> Option<Vec<Self>> {
+    /// At most `count` bands, or one, of at least so many positions of the result: all bands read the whole kernel.
+    fn all(conv: &Conv, window: Option<&Window>, solve: Seat, count: usize, positions: usize) -> Option<Vec<Self>> {
         let (result, unit) = match (solve, window) {
             (Seat::Output, Some(w)) => (w.output(), ROWS),
             (Seat::Output, None) => (conv.output(), ROWS),
@@ -87,7 +85,7 @@ impl Band {
             (Seat::Kernel, _) => (conv.output(), ROWS),
         };
         let (rows, others) = (result[0], result[1..].iter().product::<usize>().max(1));
-        let each = rows.div_ceil(count).max(POSITIONS.div_ceil(others)).next_multiple_of(unit);
+        let each = rows.div_ceil(count).max(positions.div_ceil(others)).next_multiple_of(unit);
         let bands = (0..rows).step_by(each).map(|first| first..(first + each).min(rows));
         bands
             .map(|rows| match solve {
@@ -157,11 +155,12 @@ impl Banded {
         (types, outs): (&[Type], &[Type]),
         epilogue: Option<(&Expr, &[Operand])>,
         window: Option<&Window>,
+        product: &Product,
         pieces: usize,
     ) -> Option<Self> {
         let batched = usize::from(solve == Seat::Input);
         let entries = types[batched].dims[0];
-        let all = Band::all(conv, window, solve, pieces.div_ceil(entries.max(1)))?;
+        let all = Band::all(conv, window, solve, pieces.div_ceil(entries.max(1)), product.least_positions())?;
         if entries == 0 || all.len() < 2 {
             return None;
         }
@@ -196,8 +195,8 @@ impl Banded {
             let out = whole.cut(&outs[0], band.result.len());
             let form = Form::Conv(band.conv.clone());
             let tail = epilogue.map(|(expr, operands)| (expr, operands, &cut[2..]));
-            let product = Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref());
-            kernels.push(product);
+            let part = Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref(), Some(product))?;
+            kernels.push(part);
             shapes.push(band);
         }
         let images = Offsets {
@@ -205,11 +204,6 @@ impl Banded {
             outputs: outs.iter().map(|t| whole.bytes(t).0).collect(),
         };
         Some(Self { kernels, bands, images, entries })
-    }
-
-    /// Whether the packed kernel of `product` serves all.
-    pub(super) fn packs_like(&self, product: &Product) -> bool {
-        self.kernels.iter().all(|k| k.packs_like(product))
     }
 
     /// How many workers can have a part of their own.
@@ -297,7 +291,7 @@ mod tests {
         ] {
             let conv = image(rows, kernel, stride, dilation, pad);
             for solve in [Seat::Output, Seat::Input] {
-                let bands = Band::all(&conv, None, solve, 5).expect("can be cut");
+                let bands = Band::all(&conv, None, solve, 5, 24).expect("can be cut");
                 let whole = if solve == Seat::Output { conv.output()[0] } else { rows };
                 assert!((2..=5).contains(&bands.len()), "{} bands of {conv:?}", bands.len());
                 assert_eq!(
@@ -320,7 +314,7 @@ mod tests {
         let conv = Conv { kernel: vec![7, 7], low: vec![3, 3], high: vec![3, 3], ..conv };
         let window =
             Window { input: conv.output(), size: vec![3; 2], stride: vec![2; 2], low: vec![1; 2], high: vec![1; 2] };
-        let bands = Band::all(&conv, Some(&window), Seat::Output, 16).expect("can be cut");
+        let bands = Band::all(&conv, Some(&window), Seat::Output, 16, 24).expect("can be cut");
         assert_eq!(bands.len(), 14);
         assert_eq!((bands[0].inner.clone(), bands[1].inner.clone()), (0..8, 7..16));
         assert_eq!((bands[0].source.clone(), bands[1].source.clone()), (0..18, 11..34));
@@ -329,6 +323,6 @@ mod tests {
     #[test]
     fn bands_of_padding_alone_are_no_bands() {
         let conv = image(4, 3, 1, 1, 30);
-        assert!(Band::all(&conv, None, Seat::Output, 8).is_none());
+        assert!(Band::all(&conv, None, Seat::Output, 8, 24).is_none());
     }
 }

@@ -73,6 +73,14 @@ impl Target for Cpu {
     fn sparse(&self, conv: &Conv, window: &Window, solve: Seat) -> bool {
         Sparse::new(Isa::active(), &Form::Conv(conv.clone()), window, solve).is_some()
     }
+
+    /// `bind` asserts that kernels agree.
+    fn packs(&self, kind: &Kind, operands: &[&Type]) -> Option<usize> {
+        let Kind::Product { form, solve, .. } = kind else { return None };
+        // Stacks of matrices are packed as they run.
+        let stack = *form == Form::MatMul && operands[0].rank() > 2;
+        Seat::Kernel.position(*solve).filter(|_| !stack)
+    }
 }
 
 /// Elements below which a step of a whole stage is not worth a second worker's attention (about 10 µs of work).
@@ -163,18 +171,20 @@ pub(super) fn bind(
                 &outs[0],
                 tail.map(|(e, o)| (e, o, &types[2..])),
                 window.as_ref(),
+                None,
             );
+            let product = product.expect("chosen for its sizes");
             sums = product.sums();
             // Writing and adding a term takes as long as this many multiply-adds for each of its elements.
             let terms = form.macs(*solve, &types[..2], &outs[0]) / (TERM * outs[0].len()).max(1);
             let worth = if sums { worth.min(terms).max(1) } else { worth };
             let banded = match form {
                 Form::Conv(conv) if product.pieces() < worth => {
-                    Banded::new(isa, conv, *solve, (&types, &outs), tail, window.as_ref(), worth)
+                    Banded::new(isa, conv, *solve, (&types, &outs), tail, window.as_ref(), &product, worth)
                 }
                 _ => None,
             };
-            match banded.filter(|b| b.packs_like(&product)) {
+            match banded {
                 Some(banded) => {
                     pieces_of = banded.pieces();
                     Box::new(banded)
@@ -206,6 +216,12 @@ pub(super) fn bind(
         }
         Kind::Op(op) => light::bind_op(isa, op, &types, &outs[0]),
     };
+    let promised = Cpu.packs(&step.kind, &types.iter().collect::<Vec<_>>());
+    assert!(
+        promised.is_none() || promised == kernel.packed_operand(),
+        "planned to read a packed copy of operand {promised:?}: {}",
+        step.kind
+    );
     let (range, packs) = packed.place(step, kernel.packed_operand(), kernel.packed_len());
     let pieces = match &step.kind {
         _ if stage.sharded => 1,

@@ -48,7 +48,8 @@ impl Case {
     }
 
     fn executable(&self, results: &[NodeId]) -> Result<Executable> {
-        let request = Request { results: results.to_vec(), batched: self.batched.clone(), updates: vec![] };
+        let request =
+            Request { results: results.to_vec(), batched: self.batched.clone(), updates: vec![], fixed: vec![] };
         Executable::new(&self.graph, &request)
     }
 
@@ -186,6 +187,7 @@ fn one_image(n: usize, height: usize, pad: usize, stride: usize, dilation: usize
         case.arg(&[3, 3, 40, 40], false)?,
         case.arg(&[2, 2, 40, 40], false)?,
         case.arg(&[64, 40], false)?,
+        case.arg(&[3, 3, 1, 36], false)?,
     ];
     let relu = Expr::build(1, |b| {
         let (x, zero) = (b.input(0), b.constant(0.0));
@@ -213,19 +215,23 @@ fn one_image(n: usize, height: usize, pad: usize, stride: usize, dilation: usize
     let conv = Op::conv(&g.ty(&small), &g.ty(&kernels[4]), &[stride; 2], &[dilation; 2], &[pad; 2], &[pad; 2], 1)?;
     let y = g.emit(conv, &[small, kernels[4]])?;
     let y = g.unary(Unary::Tanh, &y)?;
+    let each = Op::conv(&g.ty(&first), &g.ty(&kernels[7]), &[stride; 2], &[1; 2], &[1; 2], &[1; 2], 36)?;
+    let each = g.emit(each, &[first, kernels[7]])?;
+    let each = g.unary(Unary::Sin, &each)?;
     let wide =
         Op::conv_transpose(&g.ty(&small), &g.ty(&kernels[5]), &[2 * h, 2 * w], &[2; 2], &[1; 2], &[0; 2], &[0; 2], 1)?;
     let up = g.emit(wide, &[kernels[5], small])?;
     let flat = g.emit(Op::Reshape(vec![n * 4 * h * w, c]), &[up])?;
     let up = g.emit(Op::Product { form: Form::MatMul, solve: Seat::Input }, &[kernels[6], flat])?;
     let up = g.unary(Unary::Sin, &up)?;
-    let squares = [y, up].into_iter().map(|v| {
+    let squares = [y, up, each].into_iter().map(|v| {
         let square = g.mul(&v, &v)?;
         g.emit(Op::Sum((0..g.ty(&square).rank()).collect()), &[square])
     });
-    let [a, b] = squares.collect::<Result<Vec<_>>>()?[..] else { unreachable!("two") };
+    let [a, b, c] = squares.collect::<Result<Vec<_>>>()?[..] else { unreachable!("three") };
     let loss = g.add(&a, &b)?;
-    let mut results = vec![y, up, loss];
+    let loss = g.add(&loss, &c)?;
+    let mut results = vec![y, up, each, loss];
     results.extend(g.grad(loss, &[&kernels[..], &[x]].concat())?.into_iter().flatten());
     Ok((case, results))
 }

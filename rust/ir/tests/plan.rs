@@ -18,6 +18,9 @@ impl Target for Everything {
     fn sparse(&self, _: &Conv, _: &Window, _: Seat) -> bool {
         true
     }
+    fn packs(&self, kind: &Kind, _: &[&Type]) -> Option<usize> {
+        if let Kind::Product { solve, .. } = kind { Seat::Kernel.position(*solve) } else { None }
+    }
 }
 
 proptest! {
@@ -124,7 +127,7 @@ fn training_step(batch: usize) -> Result<(Graph, Request)> {
         results.push(g.sub(w, &step)?);
     }
     let batched = vec![true, true, false, false, false, false];
-    Ok((g, Request { results, batched, updates: (0..4).map(|i| (1 + i, 2 + i)).collect() }))
+    Ok((g, Request { results, batched, updates: (0..4).map(|i| (1 + i, 2 + i)).collect(), fixed: vec![] }))
 }
 
 fn bias(g: &mut Graph, y: NodeId, b: NodeId) -> Result<NodeId> {
@@ -182,7 +185,8 @@ fn statistics_of_the_batch_are_a_barrier() -> Result<()> {
     let mean = g.emit(Op::Broadcast { dims: vec![32, 8, 8, 4], axes: vec![0, 1, 2] }, &[mean])?;
     let centred = g.sub(&x, &mean)?;
     let y = g.unary(Unary::Exp, &centred)?;
-    let program = plan(&g, &Request { results: vec![y], batched: vec![true], updates: vec![] }, &Everything)?;
+    let program =
+        plan(&g, &Request { results: vec![y], batched: vec![true], updates: vec![], fixed: vec![] }, &Everything)?;
     check(&program);
     assert_eq!(program.stages.iter().map(|s| s.sharded).collect::<Vec<_>>(), [true, false, true], "{program}");
     Ok(())
@@ -197,7 +201,8 @@ fn a_repeated_batch_is_needed_whole() -> Result<()> {
     let columns = g.emit(Op::Broadcast { dims: vec![10, 10], axes: vec![1] }, &[y])?;
     let rows = g.emit(Op::Broadcast { dims: vec![10, 10], axes: vec![0] }, &[y])?;
     let pairs = g.mul(&columns, &rows)?;
-    let program = plan(&g, &Request { results: vec![pairs], batched: vec![true], updates: vec![] }, &Everything)?;
+    let program =
+        plan(&g, &Request { results: vec![pairs], batched: vec![true], updates: vec![], fixed: vec![] }, &Everything)?;
     check(&program);
     assert!(program.stages.len() > 1, "{program}");
     Ok(())
@@ -213,7 +218,7 @@ fn updates_wait_for_all_reads() -> Result<()> {
     let next = g.add(&counter, &one)?;
     let wide = g.emit(Op::Broadcast { dims: vec![8], axes: vec![0] }, &[counter])?;
     let y = g.mul(&x, &wide)?;
-    let request = Request { results: vec![y, next], batched: vec![true, false], updates: vec![(1, 1)] };
+    let request = Request { results: vec![y, next], batched: vec![true, false], updates: vec![(1, 1)], fixed: vec![] };
     let program = plan(&g, &request, &Everything)?;
     check(&program);
     let last = program.stages.last().expect("there are stages");
@@ -249,7 +254,7 @@ fn sequence(steps: usize) -> Result<(Graph, Vec<NodeId>)> {
 fn gradients_of_a_sequence_are_joined() -> Result<()> {
     for steps in [5, 40] {
         let (graph, roots) = sequence(steps)?;
-        let request = Request { results: roots, batched: vec![true, false], updates: vec![] };
+        let request = Request { results: roots, batched: vec![true, false], updates: vec![], fixed: vec![] };
         let program = plan(&graph, &request, &Everything)?;
         check(&program);
         let kinds: Vec<&Kind> = program.stages.iter().flat_map(|s| &s.steps).map(|s| &s.kind).collect();
@@ -286,7 +291,7 @@ fn only_what_lies_side_by_side_is_joined() -> Result<()> {
             total = graph.add(&total, &sum)?;
         }
         let gradient = graph.grad(total, &[x])?[0].expect("connected");
-        let request = Request { results: vec![gradient], batched: vec![false], updates: vec![] };
+        let request = Request { results: vec![gradient], batched: vec![false], updates: vec![], fixed: vec![] };
         let program = plan(&graph, &request, &Everything)?;
         check(&program);
         let steps = || program.stages.iter().flat_map(|s| &s.steps);
