@@ -66,7 +66,8 @@ pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target)
     let count = graph.nodes().len();
     let (marks, uses, mapped) = (vec![false; count], vec![0; count], vec![true; count]);
     let mut fuser = Fuser { graph, split, target, roots: marks, uses, mapped };
-    for id in graph.ids() {
+    let live = graph.live(roots);
+    for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         for a in &node.args {
             fuser.uses[a.index()] += 1;
@@ -466,7 +467,8 @@ fn is_predicate(e: &Expr) -> bool {
     }
 }
 
-fn is_costly(n: expr::Node) -> bool {
+/// Whether a function takes many times as long as an addition.
+pub(crate) fn is_costly(n: expr::Node) -> bool {
     use crate::Unary as U;
     match n {
         expr::Node::Unary(op, _) => !matches!(op, U::Neg | U::Abs | U::Not | U::IsNan | U::Sign),

@@ -248,3 +248,36 @@ fn rows_of_one_image() -> Result<()> {
     }
     Ok(())
 }
+
+/// Two arguments replaced by one map in pieces, each result reading both old values.
+#[test]
+fn updates_in_place_in_pieces() -> Result<()> {
+    let _turn = turn();
+    let len = 100_003;
+    let mut g = Graph::new();
+    let [a, b] = [g.arg(0, Type::f32([len]))?, g.arg(1, Type::f32([len]))?];
+    let swap = |i: usize| {
+        Expr::build(2, |e| {
+            let (x, y) = (e.input(i), e.input(1 - i));
+            let two = e.constant(2.0);
+            let y = e.mul(y, two);
+            e.sub(x, y)
+        })
+    };
+    let results = vec![g.map(swap(0), DType::F32, &[a, b])?, g.map(swap(1), DType::F32, &[a, b])?];
+    let updates = vec![(0, 0), (1, 1)];
+    let request = Request { results, batched: vec![false; 2], updates, fixed: vec![] };
+    let mut exe = Executable::new(&g, &request)?;
+    for threads in [1, 2, 3, 5] {
+        set_num_threads(threads);
+        let mut x: Vec<f32> = (0..len as u32).map(|i| i as f32).collect();
+        let mut y = vec![1.0f32; len];
+        let places: [*mut u8; 2] = [x.as_mut_ptr().cast(), y.as_mut_ptr().cast()];
+        // SAFETY: float vectors of the graph's size; the results are the updated arguments.
+        unsafe { exe.run(&places.map(<*mut u8>::cast_const), &places, &|| false)? };
+        // Whole numbers below 2^24: exact.
+        let right = |i: usize| x[i] == i as f32 - 2.0 && y[i] == 1.0 - 2.0 * i as f32;
+        assert_eq!((0..len).find(|i| !right(*i)), None, "{threads} threads\n{}", exe.program());
+    }
+    Ok(())
+}
