@@ -3,17 +3,24 @@
 //!
 //! `cargo bench --bench kernels [-- FILTER..] [--smoke]`: a row runs if its layer, pass and instruction set, as
 //! printed, contain all filters. `--smoke` runs each once on one sample. Times are minima over repetitions, on one
-//! thread, with the data in cache. Sparse passes count the operations of the dense convolution.
+//! thread, with the data in cache. Winograd and sparse passes count
+//! the operations of the dense convolution.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
+use oxiconv_cpu::kernels::convolution::Convolution;
 use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
-use oxiconv_cpu::simd::{Isa, Kernel, Simd, dispatch};
+use oxiconv_cpu::kernels::winograd::WinogradPlan;
+use oxiconv_cpu::peak::gigaflops;
+use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Seat, Window};
-use std::hint::black_box;
+use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
-/// Multiply-adds of one call, about a millisecond, if that makes 4 to 64 samples.
+/// Multiply-adds of one call, about a millisecond, if that makes at most 64 samples.
 const MACS: usize = 50_000_000;
+
+/// Bytes of the tensors with samples, if that makes a sample: those of a step's samples stay in cache.
+const BYTES: usize = 768 << 10;
 
 /// Time for one row of the table.
 const BUDGET: Duration = Duration::from_millis(60);
@@ -57,6 +64,8 @@ fn layers() -> Vec<Layer> {
         layer("pointwise 256", [256, 8, 256, 1, 1, 0], false),
         layer("odd 20-50", [20, 24, 50, 5, 1, 0], true),
         ("depthwise 64", [64, 32, 64, 3, 1, 1], 64, false),
+        ("depthwise 256", [256, 8, 256, 3, 1, 1], 256, false),
+        ("depthwise 96", [96, 14, 96, 5, 1, 2], 96, false),
         ("depthwise 128 down", [128, 16, 128, 3, 2, 1], 128, false),
         // A transposed convolution is the input pass of this one.
         layer("transposed 64-32", [32, 48, 64, 2, 2, 0], false),
@@ -82,35 +91,6 @@ fn layers() -> Vec<Layer> {
         .collect()
 }
 
-/// Independent multiply-adds, in registers only.
-struct Peak(usize);
-
-impl Kernel for Peak {
-    type Output = f32;
-
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> f32 {
-        let (factor, term) = (s.splat(black_box(0.5)), s.splat(black_box(0.1)));
-        let mut acc = [s.splat(0.0); 12];
-        for _ in 0..self.0 {
-            for a in &mut acc {
-                *a = s.fma(*a, factor, term);
-            }
-        }
-        acc.into_iter().map(|a| s.reduce_add(a)).sum()
-    }
-}
-
-/// GFLOP/s of multiply-adds that touch no memory.
-fn peak(isa: Isa, smoke: bool) -> f64 {
-    let rounds = 100_000;
-    let flops = 2 * 12 * rounds * isa.lanes();
-    let seconds = fastest(smoke, || {
-        black_box(dispatch(isa, Peak(rounds)));
-    });
-    flops as f64 / seconds / 1e9
-}
-
 /// Seconds of the fastest call.
 fn fastest(smoke: bool, mut call: impl FnMut()) -> f64 {
     let start = Instant::now();
@@ -125,17 +105,46 @@ fn fastest(smoke: bool, mut call: impl FnMut()) -> f64 {
     best
 }
 
+/// Memory aligned to cache lines, as that of programs is.
+struct Aligned<T> {
+    memory: Vec<T>,
+    first: usize,
+    len: usize,
+}
+
+impl<T: Copy> Aligned<T> {
+    fn new(len: usize, value: T) -> Self {
+        let memory = vec![value; len + 64];
+        let first = memory.as_ptr().align_offset(64);
+        Self { memory, first, len }
+    }
+}
+
+impl<T> Deref for Aligned<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.memory[self.first..][..self.len]
+    }
+}
+
+impl<T> DerefMut for Aligned<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.memory[self.first..][..self.len]
+    }
+}
+
 /// Values in [-1, 1) that depend on `seed` alone.
-fn values(len: usize, seed: u32) -> Vec<f32> {
+fn values(len: usize, seed: u32) -> Aligned<f32> {
     let mut s = seed.wrapping_mul(2654435761) | 1;
-    (0..len)
-        .map(|_| {
-            s ^= s << 13;
-            s ^= s >> 17;
-            s ^= s << 5;
-            s as f32 / 2147483648.0 - 1.0
-        })
-        .collect()
+    let mut values = Aligned::new(len, 0.0);
+    for v in values.iter_mut() {
+        s ^= s << 13;
+        s ^= s >> 17;
+        s ^= s << 5;
+        *v = s as f32 / 2147483648.0 - 1.0;
+    }
+    values
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -175,7 +184,7 @@ impl Pass {
 }
 
 /// Seconds for `n` samples, and how they were computed; none if there is no such plan.
-fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option<(f64, String)> {
+fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke: bool) -> Option<(f64, String)> {
     let conv = &layer.conv;
     let len = |seat| conv.dims(seat, n).iter().product::<usize>();
     let (x, kernel, y) = (values(len(Seat::Input), 1), values(len(Seat::Kernel), 2), values(len(Seat::Output), 3));
@@ -189,6 +198,11 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
         high: none,
     };
     let pooled = n * window.output().iter().product::<usize>() * conv.cout;
+    let plan = |solve, window: Option<&Window>| match (winograd, window) {
+        (true, window) => WinogradPlan::new(isa, conv, solve, window).map(Convolution::Winograd),
+        (false, Some(window)) => Some(Convolution::Direct(Box::new(ConvPlan::pooled(isa, conv, window)))),
+        (false, None) => Some(Convolution::Direct(Box::new(ConvPlan::new(isa, conv, solve)))),
+    };
     match pass {
         Pass::Output | Pass::Input | Pass::Kernel => {
             let (solve, a, out) = match pass {
@@ -196,44 +210,45 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
                 Pass::Input => (Seat::Input, &y, x.len()),
                 _ => (Seat::Kernel, &x, kernel.len()),
             };
-            let plan = ConvPlan::new(isa, conv, solve);
-            let mut packed = vec![0.0; plan.packed_len()];
+            let plan = plan(solve, None)?;
+            let mut packed = Aligned::new(plan.packed_len(), 0.0);
             let b = if pass == Pass::Kernel {
                 &y
             } else {
                 plan.pack(&kernel, &mut packed);
                 &packed
             };
-            let (mut out, mut scratch) = (vec![0.0; out], vec![0.0; plan.scratch_len()]);
+            let (mut out, mut scratch) = (Aligned::new(out, 0.0), Aligned::new(plan.scratch_len(), 0.0));
             let seconds = fastest(smoke, || plan.run(n, a, b, &mut out, &Epilogue::default(), &mut scratch));
             Some((seconds, plan.describe()))
         }
         Pass::Pooled => {
-            let plan = ConvPlan::pooled(isa, conv, &window);
-            let mut packed = vec![0.0; plan.packed_len()];
+            let plan = plan(Seat::Output, Some(&window))?;
+            let mut packed = Aligned::new(plan.packed_len(), 0.0);
             plan.pack(&kernel, &mut packed);
             let bias = values(conv.cout, 4);
             let epilogue = Epilogue { bias: Some(&bias), relu: true };
-            let (mut out, mut index) = (vec![0.0; pooled], vec![0; pooled]);
-            let mut scratch = vec![0.0; plan.scratch_len()];
+            let (mut out, mut index) = (Aligned::new(pooled, 0.0), Aligned::new(pooled, 0));
+            let mut scratch = Aligned::new(plan.scratch_len(), 0.0);
             let seconds =
                 fastest(smoke, || plan.run_pooled(n, &x, &packed, &mut out, &mut index, &epilogue, &mut scratch));
             Some((seconds, plan.describe()))
         }
+        Pass::Sparse(..) if winograd => None,
         Pass::Sparse(solve, half) => {
             let plan = SparsePlan::new(isa, conv, &window, solve)?;
             let alive = values(pooled, 5);
-            let g: Vec<f32> =
-                values(pooled, 6).iter().zip(&alive).map(|(g, a)| if half && *a < 0.0 { 0.0 } else { *g }).collect();
-            let index: Vec<u8> = values(pooled, 7).iter().map(|v| ((v + 1.0) * 2.0) as u8 % 4).collect();
-            let mut packed = vec![0.0; plan.packed_len()];
+            let (mut g, mut index) = (values(pooled, 6), Aligned::new(pooled, 0));
+            g.iter_mut().zip(alive.iter()).filter(|(_, a)| half && **a < 0.0).for_each(|(g, _)| *g = 0.0);
+            index.iter_mut().zip(values(pooled, 7).iter()).for_each(|(i, v)| *i = ((v + 1.0) * 2.0) as u8 % 4);
+            let mut packed = Aligned::new(plan.packed_len(), 0.0);
             let (a, out) = if solve == Seat::Input {
                 plan.pack(&kernel, &mut packed);
                 (&packed, x.len())
             } else {
                 (&x, kernel.len())
             };
-            let (mut out, mut scratch) = (vec![0.0; out], vec![0.0; plan.scratch_len()]);
+            let (mut out, mut scratch) = (Aligned::new(out, 0.0), Aligned::new(plan.scratch_len(), 0.0));
             let seconds = fastest(smoke, || plan.run(n, a, &g, &index, &mut out, &mut scratch));
             Some((seconds, plan.describe()))
         }
@@ -249,7 +264,7 @@ fn main() {
     if isas.len() > 1 && !smoke {
         isas.retain(|i| *i != Isa::Scalar);
     }
-    let peaks: Vec<f64> = isas.iter().map(|isa| peak(*isa, smoke)).collect();
+    let peaks: Vec<f64> = isas.iter().map(|isa| gigaflops(*isa)).collect();
     for (isa, peak) in isas.iter().zip(&peaks) {
         println!("Multiply-adds in registers, {}: {peak:.1} GFLOP/s", isa.name());
     }
@@ -261,14 +276,19 @@ fn main() {
             if !layer.pool && matches!(pass, Pass::Pooled | Pass::Sparse(..)) {
                 continue;
             }
-            for (isa, peak) in isas.iter().zip(&peaks) {
-                let row = format!("| {} | {shape} | {} | {} |", layer.name, pass.name(), isa.name());
+            for (winograd, (isa, peak)) in
+                [false, true].into_iter().flat_map(|w| isas.iter().zip(&peaks).map(move |i| (w, i)))
+            {
+                let method = if winograd { ", winograd" } else { "" };
+                let row = format!("| {} | {shape} | {}{method} | {} |", layer.name, pass.name(), isa.name());
                 if !filters.iter().all(|f| row.contains(f.as_str())) {
                     continue;
                 }
                 let macs = layer.conv.macs();
-                let n = if smoke { 1 } else { (MACS / macs).clamp(4, 64) };
-                if let Some((seconds, plan)) = measure(&layer, pass, *isa, n, smoke) {
+                let len = |seat| layer.conv.dims(seat, 1).iter().product::<usize>();
+                let bytes = (len(Seat::Input) + len(Seat::Output)) * size_of::<f32>();
+                let n = if smoke { 1 } else { (MACS / macs).min(BYTES / bytes).clamp(1, 64) };
+                if let Some((seconds, plan)) = measure(&layer, pass, winograd, *isa, n, smoke) {
                     let speed = 2.0 * (macs * n) as f64 / seconds / 1e9;
                     println!("{row} {speed:.1} | {:.0} % | {plan} |", 100.0 * speed / peak);
                 }

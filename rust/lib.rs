@@ -51,6 +51,7 @@ pub mod weights;
 pub use cell::Cell;
 pub use eager::Eager;
 pub use interrupt::set_interrupt;
+pub use oxiconv_cpu::profile;
 pub use oxiconv_image as image;
 pub use oxiconv_ir as ir;
 pub use step::{Input, Step};

@@ -62,7 +62,8 @@ MAY_IMPORT: dict[str, Groups] = {
     "preprocessing": Groups({"absent", "utils"}),
     "visualization": OPS | {"bounding_boxes", "images"},
     "callbacks": OPS | {"saving", "utils"},
-    "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "random", "saving", "utils"},
+    "profiler": Groups({"_core", "utils"}),
+    "trainer": OPS | {"callbacks", "losses", "metrics", "optimizers", "profiler", "random", "saving", "utils"},
     "models": OPS | {"dtype_policies", "layers", "trainer", "saving", "utils"},
     "applications": OPS | {"activations", "initializers", "layers", "models", "utils"},
     "datasets": Groups({"absent", "cache", "config", "images", "utils"}),
@@ -126,7 +127,11 @@ def test_imports_follow_the_rules() -> None:
 
 def test_only_tensors_and_files_know_the_core() -> None:
     """DESIGN: everything above the operations is written in terms of them."""
-    assert {group for group, allowed in MAY_IMPORT.items() if "_core" in allowed} == TENSORS | {"images", "saving"}
+    assert {group for group, allowed in MAY_IMPORT.items() if "_core" in allowed} == TENSORS | {
+        "images",
+        "profiler",
+        "saving",
+    }
 
 
 def test_rows_name_what_exists_and_have_no_cycle_above_the_tensors() -> None:

@@ -209,8 +209,9 @@ class Graph:
         """The cell's value when the step starts; the same value for the same cell."""
     def grad(self, target: Tensor, sources: Sequence[Tensor]) -> list[Tensor | None]:
         """Cotangents of the sum of `target`; None where unconnected."""
-    def compile(self, outputs: Sequence[Tensor], updates: Sequence[tuple[Cell, Tensor]]) -> Step:
-        """A program that computes `outputs` and stores `updates` into their cells, all after all reads."""
+    def compile(self, outputs: Sequence[Tensor], updates: Sequence[tuple[Cell, Tensor]], title: str = "") -> Step:
+        """A program that computes `outputs` and stores `updates` into their cells, all after all reads. `title` is what
+        profiles call it."""
 
 @final
 class Step:
@@ -218,6 +219,8 @@ class Step:
 
     def run(self, inputs: Sequence[NDArray[Any] | Tensor]) -> list[Tensor]:
         """Runs once, with the GIL released; arrays are read in place. On error or Ctrl-C no cell is changed."""
+    def run_to_arrays(self, inputs: Sequence[NDArray[Any] | Tensor]) -> list[NDArray[Any]]:
+        """`run`, with the outputs as arrays that have memory of their own."""
     @property
     def memory(self) -> int:
         """Bytes of planned memory."""
@@ -233,6 +236,21 @@ class Tape:
     def gradient(
         self, target: Tensor, sources: Sequence[Tensor], seed: Tensor | None = None
     ) -> list[Tensor | None]: ...
+
+def profile_start(events: int) -> None:
+    """Opens the profile of this process, with room for this many events."""
+
+# Stage, whether sharded, operation, kernel, operations and bytes of a run; calls and packings, with nanoseconds.
+_StepRow: TypeAlias = tuple[int, bool, str, str, int, int, int, int, int, int]
+# Title, samples, tasks, runs with nanoseconds, and the steps.
+_ProgramRow: TypeAlias = tuple[str, int, int, int, int, list[_StepRow]]
+
+def profile_stop() -> tuple[list[_ProgramRow], list[str], bytes, int]:
+    """Closes it. Returns programs, names of threads, events and how many found no room. An event is seven uint64:
+    activity (0 a run, 1 a kernel's call, 2 a packing), program, step, task, thread, start and end in nanoseconds."""
+
+def peak_gigaflops() -> float:
+    """GFLOP/s of multiply-adds in registers on one core, measured at the first call."""
 
 def set_num_threads(n: int) -> None: ...
 def num_threads() -> int: ...

@@ -72,9 +72,9 @@ class Trace:
         """Makes `value` what the variable holds after this point."""
         self.updates[variable] = value
 
-    def compile(self, outputs: Sequence[Tensor]) -> Step:
-        """The traced computation as a step that returns `outputs` and stores all assignments."""
-        return self.graph.compile(outputs, [(v.cell, value) for v, value in self.updates.items()])
+    def compile(self, outputs: Sequence[Tensor], title: str = "") -> Step:
+        """The traced computation as a step that returns `outputs` and stores all assignments; profiles show `title`."""
+        return self.graph.compile(outputs, [(v.cell, value) for v, value in self.updates.items()], title)
 
 
 @contextmanager

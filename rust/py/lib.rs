@@ -8,6 +8,7 @@ mod errors;
 mod graph;
 mod image;
 mod ops;
+mod profile;
 mod tensor;
 mod weights;
 mod window;
@@ -63,6 +64,8 @@ mod _core {
         argsort, binary, broadcast_to, cast, concat, conv, conv_transpose, detach, gather, gather_each, matmul, max,
         pad, permute, random, reshape, scatter_add, scatter_each, select, slice, sum, unary,
     };
+    #[pymodule_export]
+    use super::profile::{peak_gigaflops, profile_start, profile_stop};
     #[pymodule_export]
     use super::tensor::{PyCell, PyTensor, tensor};
     #[pymodule_export]

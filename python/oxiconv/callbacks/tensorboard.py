@@ -59,7 +59,9 @@ class TensorBoard(Callback):
                 "utils.array_to_img and utils.save_img."
             )
         if profile_batch not in (0, "0"):
-            raise NotImplementedError("TensorBoard: profiles are not available; see model.explain_plan().")
+            raise NotImplementedError(
+                "TensorBoard: profiles are not written to logs; use model.profile() or oxiconv.profiler."
+            )
         if update_freq not in ("epoch", "batch") and not is_whole(update_freq):
             raise ValueError(
                 f"TensorBoard: update_freq must be 'epoch', 'batch' or a positive integer, got {update_freq!r}."

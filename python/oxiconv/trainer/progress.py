@@ -69,7 +69,7 @@ class Progress:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes all that the rest of the training depends on. The file is replaced as a whole or not at all."""
         tensors: dict[str, NDArray[Any]] = {}
-        for group, variables in self._groups().items():
+        for group, variables in variable_groups(self._model).items():
             tensors |= {f"{group}/{i}": v.numpy() for i, v in enumerate(variables)}
         states = []
         for i, callback in enumerate(self._callbacks.callbacks):
@@ -90,7 +90,8 @@ class Progress:
             "shuffling": [self._state.shuffling.seed, shuffles],
             "random": global_state(),
             "optimizers": [
-                [index.get(id(v), -1) for v in o.trainable_variables] if o.built else None for o in self._optimizers()
+                [index.get(id(v), -1) for v in o.trainable_variables] if o.built else None
+                for o in _optimizers(self._model)
             ],
             "callbacks": states,
         }
@@ -115,10 +116,10 @@ class Progress:
             prepare(batch)
         variables = self._model.variables
         self._fits(tensors, "model", variables)
-        for optimizer, trained in zip(self._optimizers(), saved["optimizers"], strict=True):
+        for optimizer, trained in zip(_optimizers(self._model), saved["optimizers"], strict=True):
             if trained is not None and not optimizer.built:
                 optimizer.build([variables[i] for i in trained])
-        groups = self._groups()
+        groups = variable_groups(self._model)
         for group, held in groups.items():
             self._fits(tensors, group, held)
         for group, held in groups.items():
@@ -142,21 +143,23 @@ class Progress:
                 "must be called on a batch before fit()."
             )
 
-    def _optimizers(self) -> list[Optimizer]:
-        found = {id(o): o for o in _leaves(vars(self._model)) if isinstance(o, Optimizer)}
-        return list(found.values())
 
-    def _groups(self) -> dict[str, list[Variable]]:
-        """The variables of the training, each in one group."""
-        groups = {"model": list(self._model.variables)}
-        # With what metrics keep beside their variables, such as the rounding errors of sums.
-        groups["metrics"] = _variables(self._model.metrics)
-        groups |= {f"optimizer{i}": o.variables for i, o in enumerate(self._optimizers())}
-        seen: set[int] = set()
-        for group, variables in groups.items():
-            groups[group] = [v for v in variables if id(v) not in seen]
-            seen |= {id(v) for v in variables}
-        return groups
+def variable_groups(model: Any) -> dict[str, list[Variable]]:
+    """The variables that training a model changes, each in one group."""
+    groups = {"model": list(model.variables)}
+    # With what metrics keep beside their variables, such as the rounding errors of sums.
+    groups["metrics"] = _variables(model.metrics)
+    groups |= {f"optimizer{i}": o.variables for i, o in enumerate(_optimizers(model))}
+    seen: set[int] = set()
+    for group, variables in groups.items():
+        groups[group] = [v for v in variables if id(v) not in seen]
+        seen |= {id(v) for v in variables}
+    return groups
+
+
+def _optimizers(model: Any) -> list[Optimizer]:
+    found = {id(o): o for o in _leaves(vars(model)) if isinstance(o, Optimizer)}
+    return list(found.values())
 
 
 def _write(path: str | os.PathLike[str], tensors: dict[str, NDArray[Any]], about: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 //! collide is the planner's promise (tested there): values alive together have disjoint memory, shards write disjoint
 //! slices, tasks have partial sums and workers have scratch of their own.
 
+mod bands;
 mod bind;
 mod combine;
 mod heavy;
@@ -13,11 +14,13 @@ mod light;
 use crate::arena::Buffer;
 use crate::float_mode::FlushSubnormals;
 use crate::pool::Pool;
+use crate::profile::{self, Activity, ProgramFacts, Recorder, StepFacts};
 use crate::simd::Isa;
 use crate::threads::num_threads;
-use bind::{Bound, Packed, Slot, bind};
+use bind::{Bound, Packed, Slot, Sum, bind};
 use oxiconv_ir::plan::{Request, plan};
 use oxiconv_ir::program::{ALIGN, Place, Program, Step};
+use oxiconv_ir::work::Work;
 use oxiconv_ir::{Error, Graph, Result};
 use std::fmt;
 use std::sync::Mutex;
@@ -29,17 +32,32 @@ pub struct Executable {
     /// Per stage and step.
     bound: Vec<Vec<Bound>>,
     arena: Buffer,
-    /// Packed kernels of all products.
+    /// Packed kernels of all products, and what pieces of whole steps have summed.
     packed: Buffer,
     /// Per worker: the plan's scratch, then the kernels'.
     scratch: Vec<Buffer>,
     scratch_bytes: usize,
     /// Whether results overwrite arguments.
     updates: bool,
-    /// Per stage: the steps that pack a kernel.
+    /// Per stage: the steps that pack a kernel when it begins, at each run.
     packs: Vec<Vec<usize>>,
+    /// The steps that pack a kernel that is kept.
+    kept: Vec<Kept>,
+    /// Whether what is kept has been made of the fixed arguments as they are.
+    ready: bool,
     /// Per stage: whether waking a second worker costs more than it brings.
     small: Vec<bool>,
+    /// What it is, in profiles.
+    title: String,
+    profiled: profile::Place,
+}
+
+/// A step whose packed kernel depends on fixed arguments alone, and is packed once for all runs.
+struct Kept {
+    stage: usize,
+    step: usize,
+    /// The step of the prologue that makes the kernel; none for an argument.
+    made: Option<usize>,
 }
 
 /// What a kernel is given for one call.
@@ -116,14 +134,16 @@ impl Executable {
         let isa = Isa::active();
         let mut packed = Packed::default();
         let mut bound = Vec::with_capacity(program.stages.len());
+        let mut index = 0..;
         for stage in &program.stages {
             let mut steps = Vec::with_capacity(stage.steps.len());
             packed.next_stage();
-            for step in &stage.steps {
-                steps.push(bind(isa, &program, stage.sharded, step, &mut packed));
+            for (step, index) in stage.steps.iter().zip(&mut index) {
+                steps.push(bind(isa, &program, stage, step, index, &mut packed));
             }
             bound.push(steps);
         }
+        let kept = keep(&program, request, &mut bound);
         let kernels = bound.iter().flatten().map(|b| b.kernel.scratch_len()).max().unwrap_or(0) * size_of::<f32>();
         let scratch_bytes = program.scratch.next_multiple_of(ALIGN) + kernels;
         Ok(Self {
@@ -133,10 +153,20 @@ impl Executable {
             scratch_bytes,
             updates: !request.updates.is_empty(),
             small: bound.iter().map(|s| s.iter().map(|b| b.nanoseconds).sum::<usize>() < bind::SMALL).collect(),
-            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs).collect()).collect(),
+            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs && !s[i].late).collect()).collect(),
+            kept,
+            ready: false,
             bound,
             program,
+            title: String::new(),
+            profiled: profile::Place::default(),
         })
+    }
+
+    /// Says what it is, for profiles.
+    #[must_use]
+    pub fn titled(self, title: impl Into<String>) -> Self {
+        Self { title: title.into(), ..self }
     }
 
     /// Bytes of planned memory: arena, packed kernels, and scratch for the current number of threads.
@@ -149,12 +179,18 @@ impl Executable {
         &self.program
     }
 
+    /// Says that fixed arguments have changed: the next run makes again what is kept of them.
+    pub fn forget(&mut self) {
+        self.ready = false;
+    }
+
     /// Runs once. `args[i]` has the bytes of argument `i`, `results[r]` takes those of result `r`; for an update
     /// `(r, a)` of the request they are the same memory. `interrupt` is asked now and then on the calling thread: if
     /// it says true the run stops with [`Error::Interrupted`]. After an error no update has been written.
     ///
     /// # Safety
-    /// Every pointer is valid for its type and aligned to it; results overlap nothing but their update's argument.
+    /// Every pointer is valid for its type and aligned to it; results overlap nothing but their update's argument. Since
+    /// the last run, [`Self::forget`] was called if a fixed argument has changed.
     pub unsafe fn run(
         &mut self,
         args: &[*const u8],
@@ -168,6 +204,9 @@ impl Executable {
         while self.scratch.len() < threads {
             self.scratch.push(Buffer::zeroed(self.scratch_bytes, "a worker's scratch")?);
         }
+        let recorder = if profile::is_open() { self.recorder() } else { None };
+        let _run = recorder.as_ref().map(|r| r.span(Activity::Run, 0, 0));
+        let recorder = recorder.as_ref();
         let memory = Memory {
             program: &self.program,
             args,
@@ -178,13 +217,63 @@ impl Executable {
         };
         let (bound, packs, small, updates) = (&self.bound, &self.packs, &self.small, self.updates);
         let (stop, error) = (AtomicBool::new(false), Mutex::new(None));
-        let run = Run { memory, bound, packs, small, updates, stop, error, interrupt };
-        for stage in 0..self.program.stages.len() {
+        let run = Run { memory, bound, packs, small, updates, stop, error, interrupt, recorder };
+        if !self.ready {
+            // SAFETY: as below.
+            unsafe { run.prologue(&self.kept)? };
+            self.ready = true;
+        }
+        for stage in usize::from(self.program.prologue)..self.program.stages.len() {
             // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
             unsafe { run.stage(stage)? };
         }
         Ok(())
     }
+
+    fn recorder(&mut self) -> Option<Recorder> {
+        let (program, bound, title) = (&self.program, &self.bound, &self.title);
+        self.profiled.recorder(|| {
+            let facts = |(stage, step, b): (usize, &Step, &Bound)| StepFacts {
+                stage,
+                sharded: program.stages[stage].sharded,
+                operation: step.kind.to_string(),
+                kernel: b.kernel.describe(),
+                work: program.work(step),
+            };
+            let sharding = program.sharding;
+            let (samples, tasks) = (sharding.samples, sharding.tasks());
+            ProgramFacts { title: title.clone(), samples, tasks, steps: steps(program, bound).map(facts).collect() }
+        })
+    }
+}
+
+/// Every step with its stage and its kernel, in the order of [`Bound::index`].
+fn steps<'a>(program: &'a Program, bound: &'a [Vec<Bound>]) -> impl Iterator<Item = (usize, &'a Step, &'a Bound)> {
+    program
+        .stages
+        .iter()
+        .zip(bound)
+        .enumerate()
+        .flat_map(|(i, (stage, b))| stage.steps.iter().zip(b).map(move |(s, b)| (i, s, b)))
+}
+
+/// Takes the packing of kernels that depend on fixed arguments alone out of the stages; gives the steps.
+fn keep(program: &Program, request: &Request, bound: &mut [Vec<Bound>]) -> Vec<Kept> {
+    let prologue = if program.prologue { &program.stages[0].steps[..] } else { &[] };
+    let mut kept = Vec::new();
+    for (stage, steps) in bound.iter_mut().enumerate() {
+        for (i, b) in steps.iter_mut().enumerate().filter(|(_, b)| b.packs) {
+            let Some(operand) = b.kernel.packed_operand() else { continue };
+            let value = program.stages[stage].steps[i].inputs[operand].value;
+            let made = prologue.iter().position(|s| s.outputs.contains(&value));
+            let fixed = matches!(program.values[value].place, Place::Arg(a) if request.fixed.get(a) == Some(&true));
+            if made.is_some() || fixed {
+                b.packs = false;
+                kept.push(Kept { stage, step: i, made });
+            }
+        }
+    }
+    kept
 }
 
 /// Turns places into pointers.
@@ -207,6 +296,11 @@ struct Where {
     task: usize,
     worker: usize,
     piece: (usize, usize),
+}
+
+impl Where {
+    /// All of a tensor.
+    const WHOLE: Self = Self { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
 }
 
 impl Memory<'_> {
@@ -239,6 +333,8 @@ struct Run<'a> {
     stop: AtomicBool,
     error: Mutex<Option<Error>>,
     interrupt: &'a (dyn Fn() -> bool + Sync),
+    /// Takes the times, while a profile is made.
+    recorder: Option<&'a Recorder>,
 }
 
 // SAFETY: the pointers in `memory` are used by several threads, each for the pieces the plan gives it: see the module.
@@ -249,37 +345,85 @@ impl Run<'_> {
         let program = self.memory.program;
         let pool = Pool::global();
         let threads = if self.small[stage] { 1 } else { self.memory.scratch.len() };
-        let whole = Where { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
+        let packs = &self.packs[stage];
+        pool.run_with(threads, packs.len(), &|i, _| {
+            // SAFETY: each step's packed kernel has memory of its own.
+            unsafe { self.pack(&self.bound[stage][packs[i]]) };
+        });
         if !program.stages[stage].sharded {
             // The last stage may be writing updates, and then runs through.
             let stops = !self.updates || stage + 1 < program.stages.len();
-            for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
-                if stops && (self.interrupt)() {
+            for (i, (step, bound)) in program.stages[stage].steps.iter().zip(&self.bound[stage]).enumerate() {
+                let asks = i % STEPS_UNASKED == 0 || bound.nanoseconds > bind::SMALL;
+                if stops && asks && (self.interrupt)() {
                     return Err(Error::Interrupted);
                 }
                 // SAFETY: forwarded.
                 unsafe {
-                    self.pack(bound, whole);
-                    match bound.pieces {
-                        1 => self.step(step, bound, whole)?,
-                        pieces => pool.run_with(threads, pieces, &|piece, worker| {
-                            self.note(self.step(step, bound, Where { worker, piece: (piece, pieces), ..whole }));
-                        }),
+                    if bound.packs && bound.late {
+                        self.pack(bound);
                     }
+                    self.whole(step, bound, threads)?;
                 }
             }
             return self.outcome();
         }
-        let packs = &self.packs[stage];
-        pool.run_with(threads, packs.len(), &|i, _| {
-            // SAFETY: each step's packed kernel has memory of its own.
-            unsafe { self.pack(&self.bound[stage][packs[i]], whole) };
-        });
         pool.run_with(threads, program.sharding.tasks(), &|task, worker| {
             // SAFETY: forwarded; tasks have disjoint samples.
             self.note(unsafe { self.task(stage, task, worker) });
         });
         self.outcome()
+    }
+
+    /// What depends on fixed arguments alone: the first stage, if it is that, and packed kernels, of which those that it
+    /// makes are gone after their packing.
+    unsafe fn prologue(&self, kept: &[Kept]) -> Result<()> {
+        let program = self.memory.program;
+        let threads = self.memory.scratch.len();
+        let pack = |made: Option<usize>| {
+            for k in kept.iter().filter(|k| k.made == made) {
+                if (self.interrupt)() {
+                    return Err(Error::Interrupted);
+                }
+                // SAFETY: the kernel is an argument, or has just been made; forwarded.
+                unsafe { self.pack(&self.bound[k.stage][k.step]) };
+            }
+            Ok(())
+        };
+        pack(None)?;
+        if program.prologue {
+            for (i, (step, bound)) in program.stages[0].steps.iter().zip(&self.bound[0]).enumerate() {
+                // SAFETY: forwarded.
+                unsafe {
+                    if bound.packs {
+                        self.pack(bound);
+                    }
+                    self.whole(step, bound, threads)?;
+                }
+                self.outcome()?;
+                pack(Some(i))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A step on complete tensors, in pieces.
+    unsafe fn whole(&self, step: &Step, bound: &Bound, threads: usize) -> Result<()> {
+        match bound.pieces {
+            // SAFETY: forwarded.
+            1 => unsafe { self.step(step, bound, Where::WHOLE)? },
+            pieces => Pool::global().run_with(threads, pieces, &|piece, worker| {
+                // SAFETY: forwarded; pieces write disjoint parts.
+                self.note(unsafe { self.step(step, bound, Where { worker, piece: (piece, pieces), ..Where::WHOLE }) });
+            }),
+        }
+        if let Some(sum) = &bound.sum {
+            Pool::global().run_with(threads, sum.pieces, &|piece, _| {
+                // SAFETY: forwarded; pieces write disjoint parts.
+                self.note(unsafe { self.add_up(bound, sum, (piece, sum.pieces)) });
+            });
+        }
+        Ok(())
     }
 
     /// All shards of a task, in order.
@@ -305,6 +449,7 @@ impl Run<'_> {
     }
 
     unsafe fn step(&self, step: &Step, bound: &Bound, place: Where) -> Result<()> {
+        let _call = self.recorder.map(|r| r.span(Activity::Call, bound.index, place.task.max(place.piece.0)));
         let m = &self.memory;
         let mut inputs = [std::ptr::null(); MAX_OPERANDS];
         for (p, slot) in inputs.iter_mut().zip(&bound.inputs) {
@@ -320,6 +465,9 @@ impl Run<'_> {
         let term = outputs[0];
         if adds {
             outputs[0] = scratch.wrapping_add(step.temp.expect("planned for tasks of several shards"));
+        }
+        if let Some(sum) = &bound.sum {
+            outputs[0] = m.packed.wrapping_add(sum.at + place.piece.0 * sum.stride).cast();
         }
         let packed = bound.packed.clone().unwrap_or(0..0);
         let call = Call {
@@ -347,12 +495,31 @@ impl Run<'_> {
         Ok(())
     }
 
-    unsafe fn pack(&self, bound: &Bound, place: Where) {
-        if let (true, Some(range), Some(operand)) = (bound.packs, &bound.packed, bound.kernel.packed_operand()) {
+    /// Adds up what the pieces of a step have made.
+    unsafe fn add_up(&self, bound: &Bound, sum: &Sum, piece: (usize, usize)) -> Result<()> {
+        let m = &self.memory;
+        let call = Call {
+            samples: 1,
+            of: 1,
+            first: 0,
+            piece,
+            inputs: &[m.packed.wrapping_add(sum.at).cast_const().cast()],
+            outputs: &[m.at(&bound.outputs[0], Where::WHOLE)],
+            packed: &[],
+            scratch: &mut [],
+        };
+        // SAFETY: the terms lie in the packed buffer one after another and are complete; pieces are disjoint.
+        unsafe { sum.combine.run(call) }
+    }
+
+    /// Packs a step's kernel.
+    unsafe fn pack(&self, bound: &Bound) {
+        if let (Some(range), Some(operand)) = (&bound.packed, bound.kernel.packed_operand()) {
+            let _pack = self.recorder.map(|r| r.span(Activity::Pack, bound.index, 0));
             // SAFETY: the range lies in the packed buffer and belongs to this step.
             let packed = unsafe { std::slice::from_raw_parts_mut(self.memory.packed.add(range.start), range.len()) };
             // SAFETY: the operand is complete before the stage, and valid for its type.
-            unsafe { bound.kernel.pack(self.memory.at(&bound.inputs[operand], place), packed) };
+            unsafe { bound.kernel.pack(self.memory.at(&bound.inputs[operand], Where::WHOLE), packed) };
         }
     }
 
@@ -380,8 +547,9 @@ impl fmt::Display for Executable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.program)?;
         for (stage, bound) in self.bound.iter().enumerate() {
-            for (step, b) in bound.iter().enumerate() {
-                writeln!(f, "stage {stage} step {step}: {}", b.kernel.describe())?;
+            for (i, (step, b)) in self.program.stages[stage].steps.iter().zip(bound).enumerate() {
+                let Work { flops, bytes } = self.program.work(step);
+                writeln!(f, "stage {stage} step {i}: {} ({flops} operations, {bytes} bytes)", b.kernel.describe())?;
             }
         }
         Ok(())

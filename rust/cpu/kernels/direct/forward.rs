@@ -3,7 +3,8 @@
 use super::gather::{Gather, Region};
 use super::pack::Block;
 use super::tile::{Positions, Sink, Store, Sweep, sweep};
-use super::{ConvPlan, Epilogue};
+use super::{ConvPlan, Epilogue, Method};
+use oxiconv_ir::Seat;
 
 /// Floats that the source rows of one round of blocks may take: half of a small L2 cache.
 const RESIDENT: usize = 64 * 1024;
@@ -22,12 +23,16 @@ impl ConvPlan {
     /// If a length is not that of the plan, the plan pools, or a kernel gradient is given an epilogue.
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
         let (g, packed) = (&self.geometry, b);
-        if let Some(weights) = &self.weights {
+        if self.solve == Seat::Kernel {
             assert!(epilogue.bias.is_none() && !epilogue.relu, "a kernel gradient takes no epilogue: {:?}", self.conv);
-            weights.run(n, a, b, out, scratch);
-            return;
         }
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
+        match &self.method {
+            Method::Tiles => {}
+            Method::Weights(weights) => return weights.run(n, a, b, out, scratch),
+            Method::Depthwise(depthwise) => return depthwise.run(n, a, packed, out, epilogue),
+            Method::DepthwiseWeights(weights) => return weights.run(n, a, b, out),
+        }
         self.check(n, a, packed, epilogue, scratch);
         assert_eq!(out.len(), n * g.result_len(), "result of {:?}", self.conv);
         if g.is_pointwise() {
@@ -41,7 +46,7 @@ impl ConvPlan {
                     self.untouched(region, out, epilogue);
                 }
                 self.each_block(gather, packed, epilogue, |block, group, part| {
-                    let (from, to) = (self.source_channel(group, block), group * g.result_channels + block.first);
+                    let (from, to) = (group * g.source_channels, group * g.result_channels + block.first);
                     for i in 0..count {
                         let source = source[i * stride..].as_ptr();
                         let result = out[i * g.result_len()..].as_mut_ptr();
@@ -59,11 +64,6 @@ impl ConvPlan {
                 });
             }
         });
-    }
-
-    /// First source channel that a block reads.
-    pub(super) fn source_channel(&self, group: usize, block: &Block) -> usize {
-        if self.geometry.depthwise { block.first } else { group * self.geometry.source_channels }
     }
 
     /// Asserts the lengths that every run shares.
@@ -124,7 +124,6 @@ impl ConvPlan {
                     bias: epilogue.bias.map(|b| &b[channel..channel + block.channels]),
                     relu: epilogue.relu,
                     channels: block.channels,
-                    depthwise: g.depthwise,
                 };
                 body(block, group, part);
                 start += len;
@@ -180,7 +179,6 @@ pub(super) struct Part<'a> {
     bias: Option<&'a [f32]>,
     relu: bool,
     channels: usize,
-    depthwise: bool,
 }
 
 impl<'a> Part<'a> {
@@ -196,7 +194,6 @@ impl<'a> Part<'a> {
             source,
             runs: &region.runs,
             run: region.run,
-            depthwise: self.depthwise,
             weights: self.weights.as_ptr(),
             bias: self.bias,
             relu: self.relu,

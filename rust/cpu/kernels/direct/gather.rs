@@ -101,7 +101,7 @@ impl Gather {
     }
 
     fn new(geometry: &Geometry, steps: Vec<Step>, regions: Vec<Region>) -> Self {
-        let depth = steps.len() * per_tap(geometry);
+        let depth = steps.len() * geometry.source_channels;
         Self { regions, taps: steps.into_iter().map(|s| s.kernel).collect(), depth, packed: 0, group_len: 0 }
     }
 
@@ -140,11 +140,6 @@ fn inside(geometry: &Geometry, pass: &Pass) -> [Vec<(usize, usize)>; 3] {
     })
 }
 
-/// Source channels that one tap sums for one result channel.
-fn per_tap(geometry: &Geometry) -> usize {
-    if geometry.depthwise { 1 } else { geometry.source_channels }
-}
-
 /// The taps in source order.
 fn steps(pass: &Pass, offset: impl Fn([usize; 3]) -> isize) -> Vec<Step> {
     let mut steps: Vec<_> =
@@ -156,7 +151,7 @@ fn steps(pass: &Pass, offset: impl Fn([usize; 3]) -> isize) -> Vec<Step> {
 /// The runs of the valid taps, merged where all their channels follow each other (the taps of a kernel row usually),
 /// and the channels per run.
 fn runs(geometry: &Geometry, steps: &[Step], valid: impl Fn(&Step) -> bool) -> (Vec<Run>, usize) {
-    let channels = per_tap(geometry);
+    let channels = geometry.source_channels;
     let taps: Vec<_> = steps
         .iter()
         .enumerate()

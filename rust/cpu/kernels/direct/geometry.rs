@@ -22,8 +22,6 @@ pub(crate) struct Geometry {
     pub(crate) source_channels: usize,
     /// Result channels per group.
     pub(crate) result_channels: usize,
-    /// Whether each result channel sums the source channel of its number alone. Then all are one group.
-    pub(crate) depthwise: bool,
 }
 
 /// Result positions `origin + stride·i` for `i` in `0..size`; each sums over all taps, reading the haloed source at
@@ -170,16 +168,12 @@ impl Geometry {
                 }
             }
         }
-        Self { halo, result, passes, groups: conv.groups, source_channels, result_channels, depthwise: false }
+        Self { halo, result, passes, groups: conv.groups, source_channels, result_channels }
     }
 
-    /// Takes groups of one channel each as one group of depthwise channels, if there are at least `least`.
-    pub(crate) fn merge_groups(mut self, least: usize) -> Self {
-        if self.source_channels == 1 && self.result_channels == 1 && self.groups >= least {
-            (self.source_channels, self.result_channels) = (self.groups, self.groups);
-            (self.groups, self.depthwise) = (1, true);
-        }
-        self
+    /// Whether each result channel sums the source channel of its number alone.
+    pub(crate) fn is_depthwise(&self) -> bool {
+        self.source_channels == 1 && self.result_channels == 1 && self.groups > 1
     }
 
     /// Floats in one sample of the result.
@@ -191,7 +185,6 @@ impl Geometry {
     /// one matrix product.
     pub(crate) fn is_pointwise(&self) -> bool {
         self.groups == 1
-            && !self.depthwise
             && !self.halo.is_copied()
             && self.halo.sample == self.result
             && matches!(&self.passes[..], [p] if p.taps.len() == 1 && p.step == [1; 3] && p.stride == [1; 3])

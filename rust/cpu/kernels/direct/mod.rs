@@ -7,11 +7,12 @@ mod forward;
 mod gather;
 pub(crate) mod geometry;
 mod pack;
-mod pooled;
+pub(super) mod pooled;
 mod sparse;
-mod tile;
+pub(super) mod tile;
 mod weights;
 
+use crate::kernels::depthwise::{self, Depthwise};
 use crate::simd::Isa;
 use gather::Gather;
 use geometry::{Geometry, Pass};
@@ -20,9 +21,6 @@ use pack::Block;
 use pooled::Pool;
 pub use sparse::SparsePlan;
 use weights::Weights;
-
-/// Groups of one channel from which they are vectorised over groups: a vector of the narrower x86 kind.
-const DEPTHWISE: usize = 8;
 
 /// What happens to a result element before it is stored: `relu(sum + bias)`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,8 +47,19 @@ pub struct ConvPlan {
     bordered: bool,
     pool: Option<Pool>,
     packed: usize,
-    /// For the kernel gradient, in place of blocks and gathers.
-    weights: Option<Weights>,
+    method: Method,
+}
+
+/// Which kernels compute a plan.
+#[derive(Debug)]
+enum Method {
+    /// Tiles over its blocks and gathers, of which other methods have none.
+    Tiles,
+    /// The kernel gradient.
+    Weights(Weights),
+    /// Groups of one channel: forward and backward data, and the kernel gradient.
+    Depthwise(Depthwise),
+    DepthwiseWeights(depthwise::Gradient),
 }
 
 impl ConvPlan {
@@ -91,24 +100,21 @@ impl ConvPlan {
     }
 
     fn plan(isa: Isa, conv: &Conv, solve: Seat, window: Option<&Window>) -> Self {
-        if solve == Seat::Kernel {
-            let geometry = Geometry::new(conv, Seat::Output);
-            let weights = Some(Weights::new(isa, &geometry));
-            let (blocks, gathers) = (Vec::new(), Vec::new());
-            return Self {
-                isa,
-                conv: conv.clone(),
-                solve,
-                geometry,
-                blocks,
-                gathers,
-                bordered: false,
-                pool: None,
-                packed: 0,
-                weights,
-            };
+        let forward = if solve == Seat::Kernel { Seat::Output } else { solve };
+        let geometry = Geometry::new(conv, forward);
+        let each_channel = geometry.is_depthwise() && geometry.groups >= depthwise::LEAST;
+        let method = match (solve, each_channel) {
+            (Seat::Kernel, true) => Method::DepthwiseWeights(depthwise::Gradient::new(isa, &geometry)),
+            (Seat::Kernel, false) => Method::Weights(Weights::new(isa, &geometry)),
+            (_, true) => Method::Depthwise(Depthwise::new(isa, &geometry)),
+            (_, false) => Method::Tiles,
+        };
+        if !matches!(method, Method::Tiles) {
+            let packed = if let Method::Depthwise(d) = &method { d.packed_len() } else { 0 };
+            let pool = window.map(|w| Pool::after(&geometry, w));
+            let (conv, blocks, gathers) = (conv.clone(), Vec::new(), Vec::new());
+            return Self { isa, conv, solve, geometry, blocks, gathers, bordered: false, pool, packed, method };
         }
-        let geometry = Geometry::new(conv, solve).merge_groups(DEPTHWISE);
         let pool = window.map(|w| Pool::new(isa, &geometry, w));
         let unit = pool.as_ref().map_or(1, Pool::unit);
         let own_positions = pool.is_none() && !geometry.is_pointwise();
@@ -116,8 +122,7 @@ impl ConvPlan {
             let gathers: Vec<_> = geometry.passes.iter().map(gather).collect();
             // Tile heights suit the largest region; of matrix rows there are many, how many is not known yet.
             let largest = gathers.iter().flat_map(|g| &g.regions).map(|r| r.positions.len()).max().unwrap_or(0);
-            let cut = if geometry.depthwise { pack::depthwise_blocks } else { pack::blocks };
-            let blocks = cut(isa, geometry.result_channels, largest, unit);
+            let blocks = pack::blocks(isa, geometry.result_channels, largest, unit);
             (gather::cost(&gathers, &blocks), gathers, blocks)
         };
         let (cost, mut gathers, mut blocks) = with_blocks(&|pass| Gather::whole(&geometry, pass, own_positions));
@@ -129,7 +134,7 @@ impl ConvPlan {
             }
         }
         let packed = gathers.iter_mut().fold(0, |end, gather| gather.place(&geometry, &blocks, end));
-        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, pool, packed, weights: None }
+        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, pool, packed, method }
     }
 
     /// Floats in the packed weights; none for the kernel gradient.
@@ -143,25 +148,33 @@ impl ConvPlan {
     /// If a length is not that of the plan, or the plan is for the kernel gradient.
     pub fn pack(&self, kernel: &[f32], packed: &mut [f32]) {
         let conv = &self.conv;
-        assert!(self.weights.is_none(), "a kernel gradient has no packed weights: {conv:?}");
+        assert!(self.solve != Seat::Kernel, "a kernel gradient has no packed weights: {conv:?}");
         let taps: usize = conv.kernel.iter().product();
         assert_eq!(kernel.len(), taps * conv.cin / conv.groups * conv.cout, "kernel of {conv:?}");
         assert_eq!(packed.len(), self.packed, "packed weights of {conv:?}");
-        // Depthwise channels are packed in order either way, as those of one source channel.
-        let (conv, solve) = if self.geometry.depthwise {
-            (&Conv { cin: 1, groups: 1, ..conv.clone() }, Seat::Output)
-        } else {
-            (conv, self.solve)
-        };
+        if let Method::Depthwise(depthwise) = &self.method {
+            depthwise.pack(kernel, packed);
+        }
         for gather in &self.gathers {
             let part = &mut packed[gather.packed..gather.packed + conv.groups * gather.group_len];
-            pack::pack(conv, solve, &self.blocks, &gather.taps, kernel, part);
+            pack::pack(conv, self.solve, &self.blocks, &gather.taps, kernel, part);
         }
+    }
+
+    /// Whether both read kernels packed alike.
+    pub fn packs_like(&self, other: &Self) -> bool {
+        let widths = |plan: &Self| plan.blocks.iter().map(|b| (b.isa, b.nv, b.first, b.channels)).collect::<Vec<_>>();
+        let taps = |plan: &Self| plan.gathers.iter().map(|g| (g.packed, g.taps.clone())).collect::<Vec<_>>();
+        std::mem::discriminant(&self.method) == std::mem::discriminant(&other.method)
+            && self.solve == other.solve
+            && self.packed == other.packed
+            && widths(self) == widths(other)
+            && taps(self) == taps(other)
     }
 
     /// Floats of scratch that one call needs, for any number of samples.
     pub fn scratch_len(&self) -> usize {
-        if let Some(weights) = &self.weights {
+        if let Method::Weights(weights) = &self.method {
             return weights.scratch_len();
         }
         self.halo_len() + self.pool.as_ref().map_or(0, Pool::scratch_len)
@@ -173,15 +186,17 @@ impl ConvPlan {
 
     /// The kernel and its tiles, for people.
     pub fn describe(&self) -> String {
-        if let Some(weights) = &self.weights {
-            return weights.describe();
+        match &self.method {
+            Method::Tiles => {}
+            Method::Weights(weights) => return weights.describe(),
+            Method::Depthwise(depthwise) => return depthwise.describe(),
+            Method::DepthwiseWeights(weights) => return weights.describe(),
         }
         let mut tiles: Vec<_> = self.blocks.iter().map(|b| format!("{}x{}", b.mr, b.nv)).collect();
         tiles.dedup();
         let form = match (&self.pool, self.geometry.is_pointwise()) {
             (Some(pool), _) if pool.unit() > 1 => "direct, pooled in registers,",
             (Some(_), _) => "direct, pooled by bands,",
-            (None, _) if self.geometry.depthwise => "depthwise",
             (None, true) => "pointwise",
             (None, false) => "direct",
         };

@@ -52,25 +52,6 @@ pub(super) fn blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -
     found
 }
 
-/// Cuts at least eight depthwise channels into blocks of whole vectors; the last overlaps others if it must.
-pub(super) fn depthwise_blocks(isa: Isa, channels: usize, positions: usize, unit: usize) -> Vec<Block> {
-    let mut found = Vec::new();
-    let mut next = 0;
-    while next < channels {
-        let left = channels - next;
-        let isa = if isa == Isa::Avx512 && left < isa.lanes() { Isa::Avx2 } else { isa };
-        let nv = (left / isa.lanes()).clamp(1, 2);
-        let width = nv * isa.lanes();
-        let mr = match height(isa, nv, positions, unit) {
-            12 | 16 => 8,
-            mr => mr,
-        };
-        found.push(Block { isa, mr, nv, first: next.min(channels - width), channels: width });
-        next += width;
-    }
-    found
-}
-
 /// Vectors of the next block when `left` remain.
 fn width(isa: Isa, left: usize, unit: usize) -> usize {
     match isa {
@@ -153,20 +134,6 @@ mod tests {
                     }
                     assert_eq!(next, channels);
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn depthwise_blocks_are_whole_and_cover_all_channels() {
-        for isa in [Isa::Scalar, Isa::Neon, Isa::Avx2, Isa::Avx512] {
-            for channels in 8..200 {
-                let mut next = 0;
-                for b in depthwise_blocks(isa, channels, 100, 1) {
-                    assert!(b.first <= next && b.channels == b.width());
-                    next = b.first + b.channels;
-                }
-                assert_eq!(next, channels);
             }
         }
     }

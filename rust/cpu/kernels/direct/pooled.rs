@@ -7,7 +7,8 @@
 use super::gather::narrow;
 use super::geometry::Geometry;
 use super::tile::{Positions, Sink, Store, load_channels, store_channels, sweep};
-use super::{ConvPlan, Epilogue};
+use super::{ConvPlan, Epilogue, Method};
+use crate::kernels::window;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::Window;
 use std::ops::Range;
@@ -35,6 +36,8 @@ pub(super) struct Pool {
 enum Form {
     /// Source offset of each position, window by window, and the window's result offset.
     Registers(Vec<[u32; 2]>),
+    /// Of a whole sample in scratch, of so many floats.
+    Sample(Window, usize),
     Bands {
         bands: Vec<Band>,
         /// Along the last axis, in columns of a band.
@@ -91,15 +94,31 @@ fn compact(spans: &[Span]) -> (Vec<usize>, Vec<Span>) {
     (covered, spans)
 }
 
+/// # Panics
+/// If the window is not over the convolution's output, or has more than 256 positions.
+fn check(geometry: &Geometry, window: &Window) {
+    let rank = window.input.len();
+    let axes = geometry.result;
+    assert!(
+        rank <= 3 && axes[3 - rank..] == window.input[..] && axes[..3 - rank].iter().all(|s| *s == 1),
+        "pooling: expected windows over {axes:?}, got {window:?}"
+    );
+    assert!(window.volume() <= 256, "pooling: expected at most 256 positions per window, got {window:?}");
+}
+
 impl Pool {
+    /// Pools whole samples after the convolution.
+    pub(super) fn after(geometry: &Geometry, window: &Window) -> Self {
+        check(geometry, window);
+        let channels = geometry.groups * geometry.result_channels;
+        let len = window.output().iter().product::<usize>() * channels;
+        Self { len, form: Form::Sample(window.clone(), geometry.result_len()) }
+    }
+
     pub(super) fn new(isa: Isa, geometry: &Geometry, window: &Window) -> Self {
+        check(geometry, window);
         let rank = window.input.len();
         let axes = geometry.result;
-        assert!(
-            rank <= 3 && axes[3 - rank..] == window.input[..] && axes[..3 - rank].iter().all(|s| *s == 1),
-            "pooling: expected windows over {axes:?}, got {window:?}"
-        );
-        assert!(window.volume() <= 256, "pooling: expected at most 256 positions per window, got {window:?}");
         let widen = |v: &[usize], missing| -> [usize; 3] {
             std::array::from_fn(|a| (a + rank).checked_sub(3).map_or(missing, |a| v[a]))
         };
@@ -131,7 +150,10 @@ impl Pool {
 
     /// Floats of scratch.
     pub(super) fn scratch_len(&self) -> usize {
-        if let Form::Bands { scratch, .. } = self.form { scratch } else { 0 }
+        match self.form {
+            Form::Registers(_) => 0,
+            Form::Sample(_, len) | Form::Bands { scratch: len, .. } => len,
+        }
     }
 }
 
@@ -214,6 +236,18 @@ impl ConvPlan {
         self.check(n, x, packed, epilogue, scratch);
         assert_eq!(values.len(), n * pool.len, "pooled result of {:?}", self.conv);
         assert_eq!(index.len(), n * pool.len, "positions of the pooled result of {:?}", self.conv);
+        if let (Method::Depthwise(depthwise), Form::Sample(window, len)) = (&self.method, &pool.form) {
+            let channels = self.conv.cout;
+            let samples = x.chunks_exact(g.halo.sample_len()).zip(values.chunks_exact_mut(pool.len));
+            for ((x, values), index) in samples.zip(index.chunks_exact_mut(pool.len)) {
+                depthwise.run(1, x, packed, &mut scratch[..*len], epilogue);
+                // SAFETY: one byte per value; a window has at most 256 positions.
+                unsafe {
+                    window::max_pool(self.isa, window, channels, 1, &scratch[..*len], values, index.as_mut_ptr())
+                };
+            }
+            return;
+        }
         let gather = &self.gathers[0];
         let region = &gather.regions[0];
         self.with_halo(n, x, scratch, |first, source, stride, count, scratch| {
@@ -226,13 +260,14 @@ impl ConvPlan {
                         let start = i * pool.len + channel;
                         let sink =
                             MaxOfFour { values: values[start..].as_mut_ptr(), index: index[start..].as_mut_ptr() };
-                        let source = source[i * stride + self.source_channel(group, block)..].as_ptr();
+                        let source = source[i * stride + group * g.source_channels..].as_ptr();
                         let part = part.sweep(region, source, Positions::Table(table), sink);
                         // SAFETY: the table's offsets lie inside one sample of the source and one of the result,
                         // whose lengths were asserted; `part` holds the block's weights.
                         unsafe { sweep(block.isa, block.mr, block.nv, part) };
                     }
                 }),
+                Form::Sample(..) => unreachable!("tiles pool in registers or by bands"),
                 Form::Bands { bands, columns, width, number, .. } => {
                     let channels = g.groups * g.result_channels;
                     for i in 0..count {
@@ -240,7 +275,7 @@ impl ConvPlan {
                             self.each_block(gather, packed, epilogue, |block, group, part| {
                                 let channel = group * g.result_channels + block.first;
                                 let sink = Store { result: scratch[channel..].as_mut_ptr() };
-                                let source = source[i * stride + self.source_channel(group, block)..].as_ptr();
+                                let source = source[i * stride + group * g.source_channels..].as_ptr();
                                 let part = part.sweep(region, source, Positions::Table(&band.positions), sink);
                                 // SAFETY: as above, the result being the band, which scratch holds by its length.
                                 unsafe { sweep(block.isa, block.mr, block.nv, part) };
@@ -300,9 +335,9 @@ unsafe fn store_positions<S: Simd>(s: S, p: *mut u8, positions: S::F, n: usize) 
 
 /// Pools each four positions of a tile.
 #[derive(Clone, Copy)]
-struct MaxOfFour {
-    values: *mut f32,
-    index: *mut u8,
+pub(in crate::kernels) struct MaxOfFour {
+    pub(in crate::kernels) values: *mut f32,
+    pub(in crate::kernels) index: *mut u8,
 }
 
 impl Sink for MaxOfFour {

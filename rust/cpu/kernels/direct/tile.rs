@@ -8,7 +8,7 @@ use super::gather::Run;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// What a tile does with its sums.
-pub(super) trait Sink: Copy {
+pub(in crate::kernels) trait Sink: Copy {
     /// Positions that one result needs together, such as those of a pooling window. Tiles hold a multiple of it.
     const UNIT: usize;
 
@@ -29,9 +29,9 @@ pub(super) trait Sink: Copy {
 
 /// Writes every position's channels to a tensor.
 #[derive(Clone, Copy)]
-pub(super) struct Store {
+pub(in crate::kernels) struct Store {
     /// First element of the result.
-    pub(super) result: *mut f32,
+    pub(in crate::kernels) result: *mut f32,
 }
 
 /// Where positions read and write, as offsets in floats.
@@ -59,9 +59,6 @@ pub(super) struct Sweep<'a, K> {
     pub(super) runs: &'a [Run],
     /// Channels per run.
     pub(super) run: usize,
-    /// Whether result channel `c` sums source channel `c` alone, at the same place; otherwise every source channel of
-    /// a run goes to all result channels.
-    pub(super) depthwise: bool,
     /// Packed weights of the block: rows of `NV · LANES`.
     pub(super) weights: *const f32,
     /// Start value per channel of the block.
@@ -119,18 +116,18 @@ impl Positions<'_> {
 }
 
 /// The part of a sweep that tiles of one size compute.
-struct Tiles<'a, K, const MR: usize, const NV: usize, const DEPTHWISE: bool> {
+struct Tiles<'a, K, const MR: usize, const NV: usize> {
     sweep: Sweep<'a, K>,
     from: usize,
     to: usize,
 }
 
-impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Tiles<'_, K, MR, NV, DEPTHWISE> {
+impl<K: Sink, const MR: usize, const NV: usize> Tiles<'_, K, MR, NV> {
     /// Vector registers in use at the peak: sums, weights, and one broadcast.
     const REGISTERS: usize = MR * NV + NV + 1;
 }
 
-impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Kernel for Tiles<'_, K, MR, NV, DEPTHWISE> {
+impl<K: Sink, const MR: usize, const NV: usize> Kernel for Tiles<'_, K, MR, NV> {
     type Output = ();
 
     #[inline(always)]
@@ -155,7 +152,7 @@ impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Kernel fo
             unsafe {
                 let at = sweep.positions.offsets::<0, MR>(first, K::UNIT);
                 let Sweep { source, runs, run, weights, .. } = sweep;
-                let sums = accumulate::<S, MR, NV, DEPTHWISE>(s, source, at, runs, run, weights, start);
+                let sums = accumulate::<S, MR, NV>(s, source, at, runs, run, weights, start);
                 let at = sweep.positions.offsets::<1, MR>(first, K::UNIT);
                 sweep.sink.put(s, sums, at, sweep.channels, sweep.relu);
             }
@@ -167,10 +164,10 @@ impl<K: Sink, const MR: usize, const NV: usize, const DEPTHWISE: bool> Kernel fo
 /// The hot loop.
 ///
 /// # Safety
-/// `run` floats (depthwise: `NV` vectors) are readable from `source` at every sum of one of `at` and one of `runs`;
+/// `run` floats are readable from `source` at every sum of one of `at` and one of `runs`;
 /// `weights` holds `NV` vectors for each of the runs' rows.
 #[inline(always)]
-unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize, const DEPTHWISE: bool>(
+unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
     s: S,
     source: *const f32,
     at: [usize; MR],
@@ -197,8 +194,7 @@ unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize, const DEPTHWISE:
                     let x = x.wrapping_add(at[i]);
                     let all = s.splat(*x);
                     for j in 0..NV {
-                        let x = if DEPTHWISE { s.load(x.add(j * S::LANES)) } else { all };
-                        sums[i][j] = s.fma(x, w[j], sums[i][j]);
+                        sums[i][j] = s.fma(all, w[j], sums[i][j]);
                     }
                 }
                 weights = weights.add(NV * S::LANES);
@@ -213,7 +209,7 @@ unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize, const DEPTHWISE:
 /// # Safety
 /// `p..p+len` is readable.
 #[inline(always)]
-pub(super) unsafe fn load_channels<S: Simd>(s: S, p: *const f32, from: usize, len: usize) -> S::F {
+pub(in crate::kernels) unsafe fn load_channels<S: Simd>(s: S, p: *const f32, from: usize, len: usize) -> S::F {
     // SAFETY: reads end at `len`.
     unsafe {
         if from + S::LANES <= len {
@@ -231,7 +227,7 @@ pub(super) unsafe fn load_channels<S: Simd>(s: S, p: *const f32, from: usize, le
 /// # Safety
 /// `p..p+len` is writable.
 #[inline(always)]
-pub(super) unsafe fn store_channels<S: Simd>(s: S, p: *mut f32, x: S::F, from: usize, len: usize) {
+pub(in crate::kernels) unsafe fn store_channels<S: Simd>(s: S, p: *mut f32, x: S::F, from: usize, len: usize) {
     // SAFETY: writes end at `len`.
     unsafe {
         if from + S::LANES <= len {
@@ -307,8 +303,7 @@ pub(super) fn finish(mr: usize, nv: usize, rest: usize, unit: usize) -> usize {
 /// holds it.
 ///
 /// # Safety
-/// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source, or
-/// `channels`, a multiple of the vector length, if it is depthwise;
+/// Every position's source offset plus any of the runs' offsets leaves `run` readable floats in the source;
 /// `weights` holds `nv` vectors for each of the runs' rows; every result offset leaves `channels` writable elements in the
 /// sink's result.
 pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>) {
@@ -332,18 +327,14 @@ pub(super) unsafe fn sweep<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep
 /// As for [`sweep`].
 unsafe fn tiles<K: Sink>(isa: Isa, mr: usize, nv: usize, sweep: Sweep<'_, K>, from: usize, to: usize) {
     macro_rules! instances {
-        ($depthwise:literal: $($mr:literal x $nv:literal),+) => {
+        ($($mr:literal x $nv:literal),+) => {
             match (mr, nv) {
-                $(($mr, $nv) => dispatch(isa, Tiles::<K, $mr, $nv, $depthwise> { sweep, from, to }),)+
+                $(($mr, $nv) => dispatch(isa, Tiles::<K, $mr, $nv> { sweep, from, to }),)+
                 _ => unreachable!("no tile {mr}x{nv}"),
             }
         };
     }
-    if sweep.depthwise {
-        instances!(true: 8 x 1, 4 x 1, 2 x 1, 1 x 1, 8 x 2, 6 x 2, 4 x 2, 2 x 2, 1 x 2);
-        return;
-    }
-    instances!(false:
+    instances!(
         16 x 1, 12 x 1, 8 x 1, 4 x 1, 2 x 1, 1 x 1, 8 x 2, 6 x 2, 4 x 2, 2 x 2, 1 x 2, 8 x 3, 4 x 3, 2 x 3, 1 x 3,
         6 x 4, 5 x 4, 4 x 4, 2 x 4, 1 x 4
     );

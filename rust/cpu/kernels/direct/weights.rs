@@ -4,7 +4,6 @@
 //! Every element of `dk` is a dot product over pixels. A register tile holds some of them over as many pixels as fit
 //! the cache with their inputs (a *band*: several samples, or rows of one), and only then meets memory.
 
-mod depthwise;
 mod panel;
 mod tile;
 
@@ -42,7 +41,6 @@ pub(super) struct Weights {
     flat: bool,
     /// The output gradient is copied to panels of whole vectors.
     packed: bool,
-    /// None where groups have one channel: they have kernels of their own.
     columns: Vec<Columns>,
     groups: usize,
     /// Input and output channels per group.
@@ -84,14 +82,12 @@ impl Weights {
         let taps: Vec<_> = pass.taps.iter().map(|tap| halo.offset(tap.at)).collect();
         let (lines, line_len) = if groups > 1 { (taps, cin) } else { cover::lines(&taps, cin) };
 
-        let depthwise = groups > 1 && cin == 1 && cout == 1;
-        let vectors = if depthwise { 0 } else { cout.div_ceil(isa.lanes()) };
-        let columns = tile::choose(isa, lines.len(), line_len, vectors);
+        let columns = tile::choose(isa, lines.len(), line_len, cout.div_ceil(isa.lanes()));
         // One block of whole vectors is read in place. Several are worth a copy if each is read often: the pixels of
         // a block then lie next to each other.
         let blocks: usize = columns.iter().map(|c| c.blocks).sum();
         let partial = !cout.is_multiple_of(isa.lanes());
-        let packed = !depthwise && (partial || (blocks > 1 && lines.len() * line_len >= 64));
+        let packed = partial || (blocks > 1 && lines.len() * line_len >= 64);
         let halo = halo.clone();
         Self { isa, halo, rows, pixels, x_pixel, lines, line_len, flat, packed, columns, groups, cin, cout }
     }
@@ -181,27 +177,6 @@ impl Weights {
             let (x, x_sample) =
                 if copied { (&*copies, halo_len) } else { (&x[band.sample * sample_len..], sample_len) };
             let y = &y[band.sample * y_len + (band.row * self.pixels + band.pixel) * channels..];
-            if self.columns.is_empty() {
-                let job = depthwise::Job {
-                    x: x[band.pixel * self.x_pixel..].as_ptr(),
-                    x_sample,
-                    rows: &self.rows[band.row..band.row + band.rows],
-                    x_pixel: self.x_pixel,
-                    y: y.as_ptr(),
-                    y_sample: y_len,
-                    y_row: band.pixels * channels,
-                    samples: band.samples,
-                    pixels: band.pixels,
-                    taps: &self.lines,
-                    channels,
-                    out: out.as_mut_ptr(),
-                    add: i > 0,
-                };
-                // SAFETY: taps and rows come from the geometry, whose taps stay within the halo for every output
-                // pixel; bands partition samples, rows and pixels. The lengths were asserted above.
-                unsafe { depthwise::run(self.isa, &job) }
-                continue;
-            }
             let positions = band.samples * band.rows * band.pixels;
             for group in 0..self.groups {
                 let y = &y[group * self.cout..];
@@ -264,9 +239,6 @@ impl Weights {
 
     /// Tiles, as `lines x elements x vectors`.
     pub(super) fn describe(&self) -> String {
-        if self.columns.is_empty() {
-            return format!("depthwise kernel gradient ({})", self.isa.name());
-        }
         let mut shapes = Vec::new();
         for columns in &self.columns {
             for pass in &columns.passes {

@@ -179,18 +179,21 @@ fn plane(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout
     }
 }
 
-/// One channel per group: whole and partial vectors, tiles of all tap counts, strides, bands.
+/// One channel per group, below and from the number of channels that have kernels of their own: whole vectors and
+/// some left over, all tap counts with tiles and without, strides, dilation, several bands.
 #[test]
 fn depthwise() {
-    for (channels, kernel, stride) in [(2, 1, 1), (16, 3, 1), (37, 3, 2), (21, 5, 1), (8, 4, 3), (5, 7, 2)] {
-        let mut conv = plane(13, kernel, stride, 1, channels, channels);
-        conv.groups = channels;
-        check(&conv, 2);
+    for channels in [2, 7, 8, 13, 16, 37] {
+        for kernel in 1..=8 {
+            for stride in 1..=3 {
+                let conv = Conv { groups: channels, ..plane(13, kernel, stride, kernel / 2, channels, channels) };
+                check(&conv, 3);
+            }
+        }
+        check(&Conv { groups: channels, dilation: vec![2, 3], ..plane(15, 3, 2, 2, channels, channels) }, 1);
+        check(&Conv { groups: channels, ..plane(3, 3, 1, 1, channels, channels) }, 70);
+        check(&Conv { groups: channels, ..plane(1, 3, 1, 4, channels, channels) }, 2);
     }
-    let mut conv = plane(70, 3, 1, 1, 24, 24);
-    conv.groups = 24;
-    assert!(Weights::new(Isa::Scalar, &Geometry::new(&conv, Seat::Output)).bands(2).count() > 2);
-    check(&conv, 2);
 }
 
 /// Shapes whose samples exceed a band: by rows, by pixels of one row, several samples to a band.
