@@ -78,11 +78,10 @@ impl Band {
     fn all(conv: &Conv, window: Option<&Window>, solve: Seat, count: usize, positions: usize) -> Option<Vec<Self>> {
         let (result, unit) = match (solve, window) {
             (Seat::Output, Some(w)) => (w.output(), ROWS),
-            (Seat::Output, None) => (conv.output(), ROWS),
+            // Those of a kernel's gradient have a term of it each.
+            (Seat::Output, None) | (Seat::Kernel, _) => (conv.output(), ROWS),
             // The phases of a stride are the same in every band.
             (Seat::Input, _) => (conv.input.clone(), ROWS.next_multiple_of(conv.stride[0])),
-            // Bands of the output, each with its term of the gradient.
-            (Seat::Kernel, _) => (conv.output(), ROWS),
         };
         let (rows, others) = (result[0], result[1..].iter().product::<usize>().max(1));
         let each = rows.div_ceil(count).max(positions.div_ceil(others)).next_multiple_of(unit);
@@ -295,7 +294,7 @@ mod tests {
                 let whole = if solve == Seat::Output { conv.output()[0] } else { rows };
                 assert!((2..=5).contains(&bands.len()), "{} bands of {conv:?}", bands.len());
                 assert_eq!(
-                    bands.iter().map(|b| b.result.clone()).flatten().collect::<Vec<_>>(),
+                    bands.iter().flat_map(|b| b.result.clone()).collect::<Vec<_>>(),
                     (0..whole).collect::<Vec<_>>()
                 );
                 for b in bands {

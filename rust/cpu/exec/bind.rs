@@ -184,15 +184,12 @@ pub(super) fn bind(
                 }
                 _ => None,
             };
-            match banded {
-                Some(banded) => {
-                    pieces_of = banded.pieces();
-                    Box::new(banded)
-                }
-                None => {
-                    pieces_of = worth.min(product.pieces());
-                    Box::new(product)
-                }
+            if let Some(banded) = banded {
+                pieces_of = banded.pieces();
+                Box::new(banded)
+            } else {
+                pieces_of = worth.min(product.pieces());
+                Box::new(product)
             }
         }
         Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
