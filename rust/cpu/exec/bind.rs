@@ -223,7 +223,10 @@ pub(super) fn bind(
     let pieces = match &step.kind {
         _ if stage.sharded => 1,
         Kind::Product { .. } | Kind::Reduce { .. } => pieces_of.max(1),
-        Kind::Map { .. } | Kind::Combine => pieces(outs[0].len()),
+        // A padded tensor starts as zeros, all of it.
+        Kind::Op(Op::Broadcast { .. } | Op::Permute(_) | Op::Slice { .. } | Op::Concat(_))
+        | Kind::Map { .. }
+        | Kind::Combine => pieces(outs[0].len()),
         Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) => pieces(outs[0].len()).min(outs[0].dims[0]).max(1),
         Kind::Op(Op::ArgSort) => {
             let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();
