@@ -134,7 +134,8 @@ pub(super) fn bind(
             };
             let operands: Vec<Operand> = others.iter().map(|o| operand(o, rank)).collect();
             let epilogue = epilogue.as_ref().map(|e| (&e.expr, &operands[..], &types[2..]));
-            Box::new(Product::new(isa, form, *solve, &types[..2], &outs[0], epilogue, window.as_ref()))
+            let samples = if sharded { program.sharding.shard } else { program.sharding.samples };
+            Box::new(Product::new(isa, form, *solve, &types[..2], &outs[0], epilogue, window.as_ref(), samples))
         }
         Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
         Kind::Map { expr, dims } => {

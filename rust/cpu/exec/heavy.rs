@@ -54,6 +54,7 @@ struct Other {
 const IN_FLIGHT: usize = 4 << 10;
 
 impl Product {
+    /// `samples` is about how many of the batch a call has.
     pub(super) fn new(
         isa: Isa,
         form: &Form,
@@ -62,13 +63,14 @@ impl Product {
         out: &Type,
         epilogue: Option<(&Expr, &[Operand], &[Type])>,
         window: Option<&Window>,
+        samples: usize,
     ) -> Self {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
         let simple = epilogue.map_or(Some((false, false)), |(e, others, types)| bias_relu(e, others, types));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
-            Form::Conv(conv) => (Convolution::new(isa, conv, solve, pooled), None),
+            Form::Conv(conv) => (Convolution::new(isa, conv, solve, pooled, samples), None),
             Form::MatMul => {
                 let (plan, stack) = matmul(isa, solve, operands, out);
                 (Convolution::Direct(Box::new(plan)), stack)

@@ -3,10 +3,11 @@
 mod definition;
 
 use definition::{len, pool, products, reference, square, values, window2};
+use oxiconv_cpu::kernels::convolution::Convolution;
 use oxiconv_cpu::kernels::direct::Epilogue;
 use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::simd::Isa;
-use oxiconv_ir::{Conv, Seat};
+use oxiconv_ir::{Conv, Precision, Seat};
 use proptest::prelude::*;
 
 /// The transforms of the source, of the kernel and of the result.
@@ -279,6 +280,35 @@ fn other_convolutions_are_refused() {
     assert!(refused(&square(8, 3, 1, 3, 16, 16), Seat::Input));
     let overlapping = window2(&conv, 3, 2, 0);
     assert!(WinogradPlan::new(Isa::Scalar, &conv, Seat::Output, Some(&overlapping)).is_none());
+}
+
+#[test]
+fn exact_convolutions_are_plain_sums() {
+    let fast = square(16, 3, 1, 1, 32, 32);
+    let exact = Conv { precision: Precision::Exact, ..fast.clone() };
+    let window = window2(&fast, 2, 2, 0);
+    for isa in Isa::all_present() {
+        for (solve, window) in
+            [(Seat::Output, None), (Seat::Output, Some(&window)), (Seat::Input, None), (Seat::Kernel, None)]
+        {
+            let kernel = |conv| Convolution::new(isa, conv, solve, window, 4).describe();
+            assert!(kernel(&fast).starts_with("winograd"), "{}", kernel(&fast));
+            assert!(kernel(&exact).starts_with("direct"), "{}", kernel(&exact));
+        }
+    }
+}
+
+/// Few channels, few results in a tile, kernels beyond the cache.
+#[test]
+fn where_tiles_do_not_pay_sums_stay_plain() {
+    for conv in [square(16, 3, 1, 1, 3, 32), square(5, 3, 1, 1, 32, 32), square(7, 3, 1, 1, 512, 512)] {
+        for solve in [Seat::Output, Seat::Input, Seat::Kernel] {
+            let kernel = Convolution::new(Isa::Scalar, &conv, solve, None, 4).describe();
+            assert!(kernel.starts_with("direct"), "{conv:?} {solve:?}: {kernel}");
+        }
+    }
+    let one_sample = Convolution::new(Isa::Scalar, &square(8, 3, 1, 1, 64, 64), Seat::Kernel, None, 1).describe();
+    assert!(one_sample.starts_with("direct"), "the last transform costs more than the products: {one_sample}");
 }
 
 proptest! {
