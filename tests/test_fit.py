@@ -120,7 +120,7 @@ def test_class_weights() -> None:
         {},
         {"optimizer": keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)},
         {"optimizer": keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(0.01, 20), clipnorm=0.5)},
-        {"optimizer": keras.optimizers.RMSprop(0.01), "weighted_metrics": ["crossentropy"]},
+        {"optimizer": keras.optimizers.RMSprop(0.01), "weighted_metrics": ["sparse_categorical_crossentropy"]},
     ],
     ids=["adam", "sgd", "adamw", "rmsprop"],
 )

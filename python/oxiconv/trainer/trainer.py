@@ -62,7 +62,7 @@ class Trainer(Compiling):
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a source of batches, evaluated after epochs.
             shuffle: True for samples in a new random order each epoch, 'batch' for batches so. A `PyDataset` is drawn
                 by batches; other sources come as they are.
-            class_weight: weight per class number; multiplies the sample weights.
+            class_weight: weight per class number; not together with sample weights.
             sample_weight: weights `[n]`, or of the leading axes of the targets.
             initial_epoch: where to start, in a resumed training.
             steps_per_epoch: batches per epoch, which go on where the last epoch stopped; by default one pass over the

@@ -96,6 +96,9 @@ class RNN(Layer):
         """Builds the cell for one step, and makes the states that are carried on."""
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+        if isinstance(self.cell, RecurrentCell) and self.cell.input_spec is not None:
+            ndim = None if self.input_spec is None else self.input_spec.ndim
+            self.input_spec = InputSpec(ndim=ndim, axes=self.cell.input_spec.axes)
         if self.stateful:
             batch = sequences_shape[0]
             if batch is None:
@@ -162,6 +165,9 @@ class RNN(Layer):
                 raise ShapeError(
                     f"{self._label}: expected states of {batch} samples, as the inputs have, got {state.shape}"
                 )
+        for size, state in zip(self.state_size, states, strict=True):
+            if isinstance(size, int) and not tree.is_nested(state) and state.ndim == 2 and state.shape[1] != size:
+                raise ShapeError(f"{self._label}: expected states of shape {(batch, size)}, got {state.shape}")
         return states
 
     def _as_state(self, x: Any) -> Any:
