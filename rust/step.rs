@@ -120,7 +120,7 @@ impl Step {
             .map(|source| match source {
                 Source::Input { .. } => false,
                 Source::State(cell) => stores.iter().all(|(stored, _)| stored != cell),
-                Source::Captured(_) => true,
+                Source::Captured(tensor) => tensor.version().is_some(),
             })
             .collect();
         let program = Executable::new(graph, &Request { results: nodes, batched, updates, fixed: fixed.clone() })?;

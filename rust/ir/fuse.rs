@@ -65,7 +65,8 @@ const CHEAP_NODES: usize = 5;
 pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target) -> Vec<Fused> {
     let mut fuser =
         Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
-    for id in graph.ids() {
+    let live = graph.live(roots);
+    for id in graph.ids().filter(|id| live[id.index()]) {
         for a in &graph.node(id).args {
             fuser.uses[a.index()] += 1;
         }
@@ -460,7 +461,8 @@ fn is_predicate(e: &Expr) -> bool {
     }
 }
 
-fn is_costly(n: expr::Node) -> bool {
+/// Whether a function takes many times as long as an addition.
+pub(crate) fn is_costly(n: expr::Node) -> bool {
     use crate::Unary as U;
     match n {
         expr::Node::Unary(op, _) => !matches!(op, U::Neg | U::Abs | U::Not | U::IsNan | U::Sign),

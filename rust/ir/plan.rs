@@ -1,9 +1,11 @@
 //! Memory: lifetimes become offsets, fused steps become a [`Program`].
 
+use crate::factor::factor;
 use crate::fold::{fixed_nodes, fold};
 use crate::fuse::{Fused, Target, fuse};
 use crate::graph::{Graph, NodeId};
 use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step, Value, ValueId};
+use crate::recompute::recompute;
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
 use crate::sums::join;
@@ -51,7 +53,9 @@ pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Pro
         // Once more: the folded coefficients are small graphs of their own.
         (graph, roots) = rewrite(&folded, &to)?;
     }
+    let (graph, roots) = factor(&graph, &roots)?;
     let split = Split::new(&graph, &request.batched);
+    let (graph, split, roots) = recompute(&graph, &split, &roots);
     let mut steps = fuse(&graph, &split, &roots, target);
     if request.fixed.contains(&true) {
         let fixed = fixed_nodes(&graph, &request.fixed);
