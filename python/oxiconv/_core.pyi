@@ -122,8 +122,8 @@ def conv(
     groups: int,
     exact: bool = False,
 ) -> Tensor:
-    """`[n, in.., cin]`, `[kernel.., cin // groups, cout]` to `[n, out.., cout]`; one to three spatial axes. `exact` sums
-    the products as they are, without transforms."""
+    """`[n, in.., cin]`, `[kernel.., cin // groups, cout]` to `[n, out.., cout]`; one to three spatial axes. `exact`
+    sums the products as they are, without transforms."""
 
 def conv_transpose(
     y: Tensor,

@@ -181,9 +181,9 @@ def precision() -> str:
     """How convolutions are computed: "fast" unless `set_precision` was called.
 
     "fast" may compute convolutions of 3x3 kernels at stride 1 by Winograd's method, in tiles, with a quarter of the
-    multiplications: two to four times as fast from 16 channels up. It is float32 throughout; the error is at most about
-    five times that of a plain sum: 1e-6 to 4e-6 of the largest result, with the channels. An infinity in the input makes
-    NaN of the tile around it. "exact" computes every convolution as a plain sum of products.
+    multiplications: two to three times as fast from 16 channels up. It is float32 throughout; errors are about twice
+    those of a plain sum, at most five times: 1e-6 to 4e-6 of the largest result, growing with the channels. An infinity
+    in the input makes NaN of the tiles that read it. "exact" computes every convolution as a plain sum of products.
 
     >>> precision()
     'fast'
