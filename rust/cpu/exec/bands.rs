@@ -2,7 +2,7 @@
 //! band's rows are contiguous memory. A band differs from the image in its height and in its padding, which is only
 //! where the image ends; rows that two bands read are read twice.
 
-use super::heavy::Product;
+use super::heavy::{Choice, Product};
 use super::{Call, Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
@@ -194,7 +194,8 @@ impl Banded {
             let out = whole.cut(&outs[0], band.result.len());
             let form = Form::Conv(band.conv.clone());
             let tail = epilogue.map(|(expr, operands)| (expr, operands, &cut[2..]));
-            let part = Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref(), Some(product))?;
+            let part =
+                Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref(), Choice::Like(product))?;
             kernels.push(part);
             shapes.push(band);
         }
@@ -263,6 +264,7 @@ impl Kernel for Banded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oxiconv_ir::Precision;
 
     fn image(rows: usize, kernel: usize, stride: usize, dilation: usize, pad: usize) -> Conv {
         Conv {
@@ -275,6 +277,7 @@ mod tests {
             cin: 8,
             cout: 8,
             groups: 1,
+            precision: Precision::Fast,
         }
     }
 

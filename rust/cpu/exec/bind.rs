@@ -2,7 +2,7 @@
 
 use super::bands::Banded;
 use super::combine::Combine;
-use super::heavy::{Product, Sparse};
+use super::heavy::{Choice, Product, Sparse};
 use super::light;
 use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
@@ -163,6 +163,8 @@ pub(super) fn bind(
             };
             let operands: Vec<Operand> = others.iter().map(|o| operand(o, rank)).collect();
             let tail = epilogue.as_ref().map(|e| (&e.expr, &operands[..]));
+            let entries = types[usize::from(*solve == Seat::Input)].dims[0];
+            let samples = if stage.sharded { program.sharding.shard } else { entries.div_ceil(worth) };
             let product = Product::new(
                 isa,
                 form,
@@ -171,7 +173,7 @@ pub(super) fn bind(
                 &outs[0],
                 tail.map(|(e, o)| (e, o, &types[2..])),
                 window.as_ref(),
-                None,
+                Choice::BySize { samples },
             );
             let product = product.expect("chosen for its sizes");
             sums = product.sums();
