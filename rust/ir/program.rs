@@ -223,7 +223,10 @@ fn product(f: &mut fmt::Formatter<'_>, form: &Form, solve: Seat) -> fmt::Result 
     };
     match form {
         Form::MatMul => write!(f, "matmul {seat}"),
-        Form::Conv(c) => write!(f, "conv {:?} stride {:?} {}→{} {seat}", c.kernel, c.stride, c.cin, c.cout),
+        Form::Conv(c) => {
+            write!(f, "conv {:?} stride {:?} {}→{} {seat}", c.kernel, c.stride, c.cin, c.cout)?;
+            f.write_str(c.precision.suffix())
+        }
     }
 }
 
