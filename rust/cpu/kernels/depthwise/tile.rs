@@ -1,6 +1,7 @@
 //! The tile of the forward convolution and the input gradient.
 
 use super::{Columns, Line, Phase, Row};
+use crate::kernels::direct::Relu;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// Runs the block for every column of the widest tile: a loop of this length is not sure to be unrolled, and must be
@@ -29,7 +30,7 @@ pub(super) struct Job<'a> {
     pub(super) source: *const f32,
     pub(super) weights: *const f32,
     pub(super) bias: Option<&'a [f32]>,
-    pub(super) relu: bool,
+    pub(super) relu: Relu,
     pub(super) result: *mut f32,
     /// Results at either end of a row for which some line leaves the sample.
     pub(super) edges: [usize; 2],
@@ -157,11 +158,17 @@ unsafe fn store<S: Simd, const N: usize>(
     result: *mut f32,
     pitch: usize,
     count: usize,
-    relu: bool,
+    relu: Relu,
 ) {
-    if relu {
+    // Of a NaN and a bound the second operand stays, which is the NaN.
+    if relu != Relu::No {
         for i in 0..N {
             sums[i] = s.max(s.splat(0.0), sums[i]);
+        }
+    }
+    if let Relu::UpTo(most) = relu {
+        for i in 0..N {
+            sums[i] = s.min(s.splat(most), sums[i]);
         }
     }
     for i in 0..N {
