@@ -117,7 +117,11 @@ def test_one_loss_for_all_outputs_and_weights_for_each() -> None:
         ({"loss": ["mse"]}, {}, r"loss: expected 2 entries for the outputs \['kind', 'size'\], got 1"),
         ({"loss": {"nope": "mse"}}, {}, r"loss: the model has no outputs \['nope'\]; its outputs are"),
         ({"loss": ["mse"] * 3}, {}, r"loss: expected 2 entries for the outputs \['kind', 'size'\], got 3"),
-        ({"loss": {"size": "mse"}}, {}, r"each of the outputs \['kind', 'size'\], got none for \['kind'\]; None is for"),
+        (
+            {"loss": {"size": "mse"}},
+            {},
+            r"each of the outputs \['kind', 'size'\], got none for \['kind'\]; None is for",
+        ),
         ({"loss": {"size": "mse"}}, {"y": {"size": SIZE}}, "got none for"),
         ({"loss": "mse", "metrics": [["crossentropy"], []]}, {}, "crossentropy"),
         ({"loss": "mse", "weighted_metrics": [[], ["ce"]]}, {}, "'ce'"),

@@ -199,6 +199,11 @@ class RecurrentCell(Layer):
             self._masks = None
 
 
+def shared(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Of the `locals()` of a cell's constructor, the arguments that all cells have."""
+    return {**{name: arguments[name] for name in RecurrentCell.config_fields}, **arguments["kwargs"]}
+
+
 def forget_bias(initializer: Any, units: int) -> Any:
     """An initializer of a bias for four gates: that of `initializer`, but ones for the forget gate."""
 
