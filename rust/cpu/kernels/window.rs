@@ -123,7 +123,7 @@ impl<F: FnOnce()> Kernel for Each<F> {
 pub fn sum(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, x.len(), y.len());
-    dispatch(fitting(isa, c), Sums { walk: &walk, c, x, y });
+    dispatch(isa.holding(c), Sums { walk: &walk, c, x, y });
 }
 
 /// Each value added to all positions of its window.
@@ -133,7 +133,7 @@ pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]
     if (0..3)
         .all(|a| walk.low[a] == 0 && walk.stride[a] == walk.size[a] && walk.input[a] == walk.output[a] * walk.size[a])
     {
-        dispatch(fitting(isa, c), Copies { walk: &walk, c, g, y });
+        dispatch(isa.holding(c), Copies { walk: &walk, c, g, y });
         return;
     }
     for (y, g) in y.chunks_exact_mut((walk.inputs() * c).max(1)).zip(g.chunks_exact((walk.outputs() * c).max(1))) {
@@ -151,11 +151,6 @@ pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]
             ),
         );
     }
-}
-
-/// The narrowest kind of x86 vector that holds `c` channels.
-fn fitting(isa: Isa, c: usize) -> Isa {
-    if isa == Isa::Avx512 && c <= 8 { Isa::Avx2 } else { isa }
 }
 
 /// The start of `x` as a vector; its lanes past the end of `x` are zero.
