@@ -3,10 +3,13 @@
 //!
 //! `cargo bench --bench kernels [-- FILTER..] [--smoke]`: a row runs if its layer, pass and instruction set, as
 //! printed, contain all filters. `--smoke` runs each once on one sample. Times are minima over repetitions, on one
-//! thread, with the data in cache. Sparse passes count the operations of the dense convolution.
+//! thread, with the data in cache. Winograd and sparse passes count
+//! the operations of the dense convolution.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
+use oxiconv_cpu::kernels::convolution::Convolution;
 use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
+use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::peak::gigaflops;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Seat, Window};
@@ -181,7 +184,7 @@ impl Pass {
 }
 
 /// Seconds for `n` samples, and how they were computed; none if there is no such plan.
-fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option<(f64, String)> {
+fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke: bool) -> Option<(f64, String)> {
     let conv = &layer.conv;
     let len = |seat| conv.dims(seat, n).iter().product::<usize>();
     let (x, kernel, y) = (values(len(Seat::Input), 1), values(len(Seat::Kernel), 2), values(len(Seat::Output), 3));
@@ -195,6 +198,11 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
         high: none,
     };
     let pooled = n * window.output().iter().product::<usize>() * conv.cout;
+    let plan = |solve, window: Option<&Window>| match (winograd, window) {
+        (true, window) => WinogradPlan::new(isa, conv, solve, window).map(Convolution::Winograd),
+        (false, Some(window)) => Some(Convolution::Direct(Box::new(ConvPlan::pooled(isa, conv, window)))),
+        (false, None) => Some(Convolution::Direct(Box::new(ConvPlan::new(isa, conv, solve)))),
+    };
     match pass {
         Pass::Output | Pass::Input | Pass::Kernel => {
             let (solve, a, out) = match pass {
@@ -202,7 +210,7 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
                 Pass::Input => (Seat::Input, &y, x.len()),
                 _ => (Seat::Kernel, &x, kernel.len()),
             };
-            let plan = ConvPlan::new(isa, conv, solve);
+            let plan = plan(solve, None)?;
             let mut packed = Aligned::new(plan.packed_len(), 0.0);
             let b = if pass == Pass::Kernel {
                 &y
@@ -215,7 +223,7 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
             Some((seconds, plan.describe()))
         }
         Pass::Pooled => {
-            let plan = ConvPlan::pooled(isa, conv, &window);
+            let plan = plan(Seat::Output, Some(&window))?;
             let mut packed = Aligned::new(plan.packed_len(), 0.0);
             plan.pack(&kernel, &mut packed);
             let bias = values(conv.cout, 4);
@@ -226,6 +234,7 @@ fn measure(layer: &Layer, pass: Pass, isa: Isa, n: usize, smoke: bool) -> Option
                 fastest(smoke, || plan.run_pooled(n, &x, &packed, &mut out, &mut index, &epilogue, &mut scratch));
             Some((seconds, plan.describe()))
         }
+        Pass::Sparse(..) if winograd => None,
         Pass::Sparse(solve, half) => {
             let plan = SparsePlan::new(isa, conv, &window, solve)?;
             let alive = values(pooled, 5);
@@ -267,8 +276,11 @@ fn main() {
             if !layer.pool && matches!(pass, Pass::Pooled | Pass::Sparse(..)) {
                 continue;
             }
-            for (isa, peak) in isas.iter().zip(&peaks) {
-                let row = format!("| {} | {shape} | {} | {} |", layer.name, pass.name(), isa.name());
+            for (winograd, (isa, peak)) in
+                [false, true].into_iter().flat_map(|w| isas.iter().zip(&peaks).map(move |i| (w, i)))
+            {
+                let method = if winograd { ", winograd" } else { "" };
+                let row = format!("| {} | {shape} | {}{method} | {} |", layer.name, pass.name(), isa.name());
                 if !filters.iter().all(|f| row.contains(f.as_str())) {
                     continue;
                 }
@@ -276,7 +288,7 @@ fn main() {
                 let len = |seat| layer.conv.dims(seat, 1).iter().product::<usize>();
                 let bytes = (len(Seat::Input) + len(Seat::Output)) * size_of::<f32>();
                 let n = if smoke { 1 } else { (MACS / macs).min(BYTES / bytes).clamp(1, 64) };
-                if let Some((seconds, plan)) = measure(&layer, pass, *isa, n, smoke) {
+                if let Some((seconds, plan)) = measure(&layer, pass, winograd, *isa, n, smoke) {
                     let speed = 2.0 * (macs * n) as f64 / seconds / 1e9;
                     println!("{row} {speed:.1} | {:.0} % | {plan} |", 100.0 * speed / peak);
                 }

@@ -6,7 +6,8 @@ use oxiconv_ir::{Error, Result, Type};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A place for tensors of one type. Tensors taken out never change: a step that updates the cell works in place when
-/// nobody else has the memory, and on a copy otherwise. Clones are the same cell.
+/// nobody else has the memory, and on a copy otherwise. Memory of someone else is copied when it comes in: then steps can
+/// update it in place, and can tell that it has not changed. Clones are the same cell.
 #[derive(Clone, Debug)]
 pub struct Cell(Arc<Inner>);
 
@@ -22,7 +23,7 @@ struct Inner {
 impl Cell {
     /// A cell that holds `value`.
     pub fn new(value: Tensor) -> Self {
-        Self(Arc::new(Inner { ty: value.ty().clone(), turn: Turn::default(), tensor: Mutex::new(value) }))
+        Self(Arc::new(Inner { ty: value.ty().clone(), turn: Turn::default(), tensor: Mutex::new(value.owned()) }))
     }
 
     /// Type of all its values.
@@ -44,6 +45,7 @@ impl Cell {
     /// Replaces the value by one of the same type.
     pub fn set(&self, value: Tensor) -> Result<()> {
         self.check(value.ty())?;
+        let value = value.owned();
         let _held = self.hold()?;
         self.put(value);
         Ok(())

@@ -65,7 +65,7 @@ fn compile(op: &Op, types: &[Type]) -> Result<Executable> {
     let args: Vec<NodeId> =
         types.iter().enumerate().map(|(i, ty)| graph.arg(i, ty.clone())).collect::<Result<Vec<_>>>()?;
     let out = graph.emit(op.clone(), &args)?;
-    let request = Request { results: vec![out], batched: batched(op, types), updates: vec![] };
+    let request = Request { results: vec![out], batched: batched(op, types), updates: vec![], fixed: vec![] };
     let types: Vec<String> = types.iter().map(Type::to_string).collect();
     Ok(Executable::new(&graph, &request)?.titled(format!("op {op} of {}", types.join(", "))))
 }

@@ -21,9 +21,15 @@ pub struct Step {
     cells: Vec<(Cell, bool)>,
     turn: Turn,
     /// Locked by whoever has the turn.
-    program: Mutex<Executable>,
+    program: Mutex<Kept>,
     memory: usize,
     listing: String,
+}
+
+/// A program, and the versions of the fixed arguments that it keeps results of: see [`Tensor::version`].
+struct Kept {
+    program: Executable,
+    versions: Vec<Option<u64>>,
 }
 
 /// An argument of the program.
@@ -33,6 +39,8 @@ struct Argument {
     passed_on: bool,
     /// Whether a result overwrites it.
     overwritten: bool,
+    /// Whether this step never changes it: what depends on such arguments alone is kept until their versions change.
+    fixed: bool,
 }
 
 /// A result of the program.
@@ -107,7 +115,15 @@ impl Step {
         }
         let updates = results.iter().enumerate().filter_map(|(r, d)| d.in_place.map(|a| (r, a))).collect();
         let batched = sources.iter().map(|s| matches!(s, Source::Input { batched: true, .. })).collect();
-        let program = Executable::new(graph, &Request { results: nodes, batched, updates })?;
+        let fixed: Vec<bool> = sources
+            .iter()
+            .map(|source| match source {
+                Source::Input { .. } => false,
+                Source::State(cell) => stores.iter().all(|(stored, _)| stored != cell),
+                Source::Captured(tensor) => tensor.version().is_some(),
+            })
+            .collect();
+        let program = Executable::new(graph, &Request { results: nodes, batched, updates, fixed: fixed.clone() })?;
         let read = sources.iter().filter_map(|s| match s {
             Source::State(cell) => Some((cell.clone(), false)),
             Source::Input { .. } | Source::Captured(_) => None,
@@ -125,18 +141,19 @@ impl Step {
                 source,
                 passed_on: passed(index),
                 overwritten: results.iter().any(|r| r.in_place == Some(index)),
+                fixed: fixed[index],
             })
             .collect();
         let (memory, listing) = (program.memory(), program.to_string());
-        let program = Mutex::new(program);
+        let program = Mutex::new(Kept { program, versions: Vec::new() });
         Ok(Self { arguments, results, outputs, stores, cells, turn: Turn::default(), program, memory, listing })
     }
 
     /// Says what it is, for profiles.
     #[must_use]
     pub fn titled(mut self, title: &str) -> Self {
-        let program = self.program.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.program = Mutex::new(program.titled(title));
+        let Kept { program, versions } = self.program.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.program = Mutex::new(Kept { program: program.titled(title), versions });
         self
     }
 
@@ -168,12 +185,21 @@ impl Step {
         // What is read is ours by now; others may have those cells.
         let held: Vec<Held<'_>> =
             held.into_iter().zip(&self.cells).filter_map(|(h, (_, updated))| updated.then_some(h)).collect();
-        let mut program = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.program.lock().unwrap_or_else(PoisonError::into_inner);
+        let Kept { program, versions } = &mut *kept;
+        let fixed = self.arguments.iter().zip(&args.tensors).filter(|(argument, _)| argument.fixed);
+        let now = fixed.map(|(_, tensor)| tensor.as_ref().and_then(Tensor::version));
+        if versions.is_empty() || !now.clone().eq(versions.iter().copied()) || versions.contains(&None) {
+            program.forget();
+            versions.clear();
+            versions.extend(now);
+        }
         // SAFETY: `check` and the cells' fixed types make every pointer valid for its type. Arguments are kept alive by
         // `args`, `inputs` and held cells. Fresh results are new memory; a result in place has the memory of a held
         // cell, which `make_unique` found or made unshared, so nothing else refers to it, and each cell is updated once.
+        // Tensors of equal version have equal bytes.
         unsafe { program.run(&args.pointers, &pointers, &interrupted) }?;
-        drop(program);
+        drop(kept);
         let outputs = self.finish(fresh, &args.tensors);
         drop(held);
         Ok(outputs)

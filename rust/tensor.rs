@@ -14,6 +14,8 @@ pub struct Tensor {
     ty: Type,
     storage: Arc<Storage>,
     id: u64,
+    /// Of the bytes: no other bytes ever have it, where the memory is owned.
+    version: u64,
 }
 
 /// Memory of one or more tensors.
@@ -92,19 +94,21 @@ impl Tensor {
     pub unsafe fn from_foreign(ty: Type, ptr: *const u8, owner: Box<dyn Any + Send + Sync>) -> Self {
         let len = ty.bytes();
         debug_assert!(ptr.addr().is_multiple_of(ty.dtype.size()));
-        Self { ty, storage: Arc::new(Storage::Foreign { ptr, len, _owner: owner }), id: next_id() }
+        let id = next_id();
+        Self { ty, storage: Arc::new(Storage::Foreign { ptr, len, _owner: owner }), id, version: id }
     }
 
     pub(crate) fn new(ty: Type, memory: Recycled) -> Self {
         debug_assert_eq!(ty.bytes(), memory.0.len());
-        Self { ty, storage: Arc::new(Storage::Owned(memory)), id: next_id() }
+        let id = next_id();
+        Self { ty, storage: Arc::new(Storage::Owned(memory)), id, version: id }
     }
 
     /// A tensor with the same memory and other sizes (as many elements): another value to a tape.
     pub(crate) fn with_dims(&self, dims: &[usize]) -> Self {
         let ty = Type::new(self.ty.dtype, dims);
         debug_assert_eq!(ty.len(), self.ty.len());
-        Self { ty, storage: Arc::clone(&self.storage), id: next_id() }
+        Self { ty, storage: Arc::clone(&self.storage), id: next_id(), version: self.version }
     }
 
     /// A tensor with a copy of the memory.
@@ -120,6 +124,24 @@ impl Tensor {
     /// A number that clones share, and no other tensor of this process ever has.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// A number that no tensor with other bytes ever has; none for memory of someone else, which may be written after
+    /// all.
+    pub(crate) fn version(&self) -> Option<u64> {
+        match *self.storage {
+            Storage::Owned(_) => Some(self.version),
+            Storage::Foreign { .. } => None,
+        }
+    }
+
+    /// The tensor if the memory is its own, else a copy, which has a version; the tensor after all if there is no memory
+    /// for a copy. To tapes it stays the same value.
+    pub(crate) fn owned(self) -> Self {
+        match *self.storage {
+            Storage::Owned(_) => self,
+            Storage::Foreign { .. } => self.deep_copy().map_or(self.clone(), |copy| Self { id: self.id, ..copy }),
+        }
     }
 
     /// The elements' bytes: native byte order, row-major.
@@ -183,9 +205,10 @@ impl Tensor {
         Ok(ptr)
     }
 
-    /// Makes this another value to tapes, after its memory was rewritten.
+    /// Makes this another value to tapes, and another version, after its memory was rewritten.
     pub(crate) fn renew(&mut self) {
         self.id = next_id();
+        self.version = self.id;
     }
 }
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from hypothesis import settings
@@ -26,3 +27,15 @@ def isa_environment(request: pytest.FixtureRequest) -> dict[str, str]:
         pytest.skip(f"this machine has no {request.param}")
     assert done.stdout.strip() == request.param
     return environment
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The parts of an honest `.keras` file."""
+    # Here rather than above: tests that start processes of their own need not load the package.
+    from small_files import network
+
+    path = tmp_path_factory.mktemp("honest") / "m.keras"
+    network().save(path)
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -69,6 +69,9 @@ NOT_IN_TABLE: dict[str, str] = {
     ),
     "ops.custom_gradient": "makes functions: test_gradients.py",
     "_core.tensor": "makes every row's inputs",
+    **dict.fromkeys(
+        ["_core.peak_gigaflops", "_core.profile_start", "_core.profile_stop"], "tells of programs: test_profiler.py"
+    ),
     **dict.fromkeys(["_core.isa", "_core.num_threads", "_core.set_num_threads"], "a setting: test_core_steps.py"),
     **dict.fromkeys(
         [f"_core.{name}_image" for name in ("convert", "decode", "encode", "resample")] + ["_core.load_images"],

@@ -120,7 +120,7 @@ def test_class_weights() -> None:
         {},
         {"optimizer": keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True)},
         {"optimizer": keras.optimizers.AdamW(keras.optimizers.schedules.CosineDecay(0.01, 20), clipnorm=0.5)},
-        {"optimizer": keras.optimizers.RMSprop(0.01), "weighted_metrics": ["crossentropy"]},
+        {"optimizer": keras.optimizers.RMSprop(0.01), "weighted_metrics": ["sparse_categorical_crossentropy"]},
     ],
     ids=["adam", "sgd", "adamw", "rmsprop"],
 )
@@ -355,8 +355,8 @@ def test_explain_plan() -> None:
     assert "train step for batches of float32[10, 6], int64[10]\n" in text
     assert "test step for batches of float32[40, 6], int64[40]\n" in text
     assert text.count(" MiB\n") == 4
-    # The first layer's product has 40 samples, 6 features and 8 units.
-    assert f"({2 * 40 * 6 * 8} operations, {4 * (40 * 6 + 6 * 8 + 40 * 8)} bytes)\n" in text
+    # The first layer's product has 40 samples, 6 features and 8 units, and its bias and ReLU behind it.
+    assert f"({2 * 40 * 6 * 8 + 2 * 40 * 8} operations, {4 * (40 * 6 + 6 * 8 + 8 + 40 * 8)} bytes)\n" in text
 
 
 def test_ctrl_c_leaves_the_weights_of_a_whole_step() -> None:

@@ -164,6 +164,8 @@ def test_vectors_as_inputs_of_one_feature() -> None:
         (X, Y, {"shuffle": "often"}, "shuffle"),
         (X, Y, {"class_weight": {"a": 1.0}}, "integers as classes"),
         (X, Y, {"class_weight": [1.0, 2.0, 1.0]}, "class_weight: expected a dict"),
+        (X, Y, {"class_weight": {0: 2.0}, "sample_weight": np.ones(N)}, "cannot be given at the same time"),
+        (iter([(X, Y, np.ones(N))]), None, {"class_weight": {0: 2.0}}, "cannot be given at the same time"),
         (X, Y, {"steps_per_epoch": 0}, "number of steps"),
         (X, Y, {"callbacks": [3]}, "expected Callback instances"),
         (iter([]), Y, {}, "must be part of the batches"),

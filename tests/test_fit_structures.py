@@ -36,13 +36,13 @@ def losses(model: keras.Model, y: Any, **kwargs: Any) -> dict[str, float]:
 
 
 def test_targets_for_outputs_with_a_loss_alone() -> None:
-    """A loss of None, or one that a dict leaves out, needs no target."""
+    """A loss of None needs no target."""
     results = []
     for loss, y in (
         (["sparse_categorical_crossentropy", None], [Y, None]),
         (["sparse_categorical_crossentropy", None], [Y]),
         (["sparse_categorical_crossentropy", None], Y),
-        ({"kind": "sparse_categorical_crossentropy"}, {"kind": Y}),
+        ({"kind": "sparse_categorical_crossentropy", "size": None}, {"kind": Y}),
         ({"kind": "sparse_categorical_crossentropy", "size": None}, [Y, SIZE]),
     ):
         model = headed()
@@ -53,6 +53,33 @@ def test_targets_for_outputs_with_a_loss_alone() -> None:
         results.append((losses(model, y), digest(model)))
     assert all(one == results[0] for one in results)
     assert list(results[0][0]) == ["loss"]
+
+
+def test_a_dict_of_outputs_may_have_losses_for_some() -> None:
+    """Where the model returns a dict, an output that the dict of losses leaves out has none."""
+    results = []
+    for loss, y in (
+        ({"kind": "sparse_categorical_crossentropy"}, {"kind": Y}),
+        ({"kind": "sparse_categorical_crossentropy", "size": None}, {"kind": Y, "size": SIZE}),
+    ):
+        model = headed("dict")
+        model.compile(keras.optimizers.SGD(0.1), loss)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The loss does not depend")
+            model.fit(X, y, shuffle=False, verbose=0)
+        results.append((losses(model, y), digest(model)))
+    assert results[0] == results[1]
+
+
+def test_metrics_of_one_output_under_any_name() -> None:
+    y = np.eye(CLASSES)[Y]
+    found = []
+    for metrics in (["accuracy", "mae"], {"any": ["accuracy"], "thing": "mae"}):
+        model = classifier()
+        model.compile("sgd", "categorical_crossentropy", metrics=metrics)
+        found.append(losses(model, y))
+    assert found[0] == found[1]
+    assert sorted(found[0]) == ["accuracy", "loss", "mae"]
 
 
 def test_nested_outputs() -> None:
@@ -89,6 +116,15 @@ def test_one_loss_for_all_outputs_and_weights_for_each() -> None:
     [
         ({"loss": ["mse"]}, {}, r"loss: expected 2 entries for the outputs \['kind', 'size'\], got 1"),
         ({"loss": {"nope": "mse"}}, {}, r"loss: the model has no outputs \['nope'\]; its outputs are"),
+        ({"loss": ["mse"] * 3}, {}, r"loss: expected 2 entries for the outputs \['kind', 'size'\], got 3"),
+        (
+            {"loss": {"size": "mse"}},
+            {},
+            r"each of the outputs \['kind', 'size'\], got none for \['kind'\]; None is for",
+        ),
+        ({"loss": {"size": "mse"}}, {"y": {"size": SIZE}}, "got none for"),
+        ({"loss": "mse", "metrics": [["crossentropy"], []]}, {}, "crossentropy"),
+        ({"loss": "mse", "weighted_metrics": [[], ["ce"]]}, {}, "'ce'"),
         ({"loss": "mse", "loss_weights": [1.0]}, {}, "loss_weights: expected 2 entries"),
         ({"loss": "mse", "loss_weights": "two"}, {}, "loss_weights: expected a number"),
         ({"loss": "mse", "metrics": {"nope": "mae"}}, {}, r"metrics: the model has no outputs \['nope'\]"),
@@ -97,7 +133,7 @@ def test_one_loss_for_all_outputs_and_weights_for_each() -> None:
         ({"loss": "mse"}, {"y": [SIZE]}, "y: expected 2 entries"),
         ({"loss": "mse"}, {"y": {"size": SIZE}}, "Output 'kind' has the loss .* no targets"),
         (
-            {"loss": {"size": "mse"}, "metrics": {"kind": ["mae"]}},
+            {"loss": {"size": "mse", "kind": None}, "metrics": {"kind": ["mae"]}},
             {"y": {"size": SIZE}},
             "'kind' has metrics, but no t",
         ),

@@ -10,6 +10,7 @@ import pytest
 
 import oxiconv
 from oxiconv import constraints, initializers, ops, random, regularizers
+from oxiconv.initializers.random import RandomInitializer
 
 SHAPE = (3, 3, 64, 128)
 FAN_IN, FAN_OUT = 3 * 3 * 64, 3 * 3 * 128
@@ -206,3 +207,11 @@ def test_configurations_without_a_module() -> None:
 def test_wrong_regularizers(use: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         use()
+
+
+def test_a_distribution_without_sample() -> None:
+    class Nothing(RandomInitializer):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Nothing: expected a class that defines sample"):
+        Nothing()((2,))

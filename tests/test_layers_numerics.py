@@ -455,3 +455,41 @@ def test_bilinear_upsampling() -> None:
         ops.image.resize(x, (2, 2), "cubic")
     with pytest.raises(ValueError, match="images with 3 or 4 axes"):
         ops.image.resize(x[0, 0], (2, 2))
+
+
+@pytest.mark.parametrize("axes", [[0, 1, 2], [0, 2, 3], [0, 1, 2, 3], [1, 2], [0]])
+@pytest.mark.parametrize("level", [0.0, 1e4])
+def test_moments_of_values_far_from_zero(axes: list[int], level: float) -> None:
+    """The variance is as good where the mean is 10^4 deviations away.
+
+    Each of at most 40 additions that a value goes through rounds by `U`; centred values are off by the rounding of the
+    mean alone, relative to the deviation `r = 40 * U * level`, of which the square enters the variance.
+    """
+    x = (rng().normal(size=(6, 5, 7, 4)) + level).astype(np.float32)
+    mean, variance = (np.asarray(part, np.float64) for part in ops.moments(x, axes))
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(mean, wide.mean(tuple(axes)), rtol=0, atol=40 * U * (level + 4))
+    np.testing.assert_allclose(variance, wide.var(tuple(axes)), rtol=80 * U + (40 * U * level) ** 2)
+
+
+def test_gradients_of_moments_are_those_of_their_definition() -> None:
+    """Of first and second order, though the moments come from those of each sample."""
+    x = ops.convert_to_tensor(rng().normal(size=(4, 3, 5, 2)).astype(np.float32))
+
+    def defined(x: Any) -> Any:
+        mean = ops.mean(x, (0, 1, 2))
+        return mean, ops.mean(ops.square(x - mean), (0, 1, 2))
+
+    found = []
+    for moments in (lambda x: ops.moments(x, (0, 1, 2)), defined):
+        with GradientTape() as outer:
+            outer.watch(x)
+            with GradientTape() as tape:
+                tape.watch(x)
+                mean, variance = moments(x)
+                y = ops.sum(ops.sin(mean) * variance + ops.square(variance))
+            first = tape.gradient(y, x)
+            z = ops.sum(ops.square(first)) * 1e3
+        found.append((first.numpy(), outer.gradient(z, x).numpy()))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())

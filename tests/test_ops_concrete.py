@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oxiconv import GradientTape, GraphError, KerasTensor, ops
+from oxiconv import GradientTape, GraphError, KerasTensor, ShapeError, ops
 from oxiconv.trace import Trace
 
 RNG = np.random.default_rng(3)
@@ -135,6 +135,36 @@ def test_spectra() -> None:
     assert ops.matrix_rank(np.stack([SYMMETRIC, 0 * SYMMETRIC])).numpy().tolist() == [3, 0]
     with pytest.raises(ValueError, match="square matrices"):
         ops.eigh(MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("subscripts", "shapes", "message"),
+    [
+        ("ij,jk->ik", [(2, 1), (3, 4)], "expected one size of 'j', got 1 and 3"),
+        ("ij,ij->ij", [(2, 3), (2, 1)], "expected one size of 'j', got 3 and 1"),
+        ("i,i->", [(1,), (3,)], "expected one size of 'i', got 1 and 3"),
+        ("bij,bjk->bik", [(1, 2, 3), (4, 3, 5)], "expected one size of 'b', got 1 and 4"),
+        ("i,j,i->j", [(1,), (2,), (3,)], "expected one size of 'i', got 1 and 3"),
+        ("...i,...i->...i", [(2, 1), (2, 3)], "expected one size of 'i', got 1 and 3"),
+        ("ii->i", [(1, 3)], "expected one size of 'i', got 1 and 3"),
+    ],
+)
+def test_letters_of_einsum_do_not_broadcast(subscripts: str, shapes: list[Any], message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        ops.einsum(subscripts, *map(ops.ones, shapes))
+
+
+def test_dots_of_einsum_broadcast() -> None:
+    a, b = RNG.random((1, 4, 2, 3)), RNG.random((5, 1, 3, 2))
+    found = ops.einsum("...ij,...jk->...ik", a, b)
+    # Sums of three products of numbers below 1.
+    np.testing.assert_allclose(found, np.einsum("...ij,...jk->...ik", a, b), atol=3 * 2**-22)
+
+
+def test_a_step_of_zero() -> None:
+    for arguments in ((0, 3, 0), (0.0, 3.0, 0.0)):
+        with pytest.raises(ValueError, match=r"arange: expected a step other than 0, got arange\(0"):
+            ops.arange(*arguments)
 
 
 def test_singular_matrices_are_an_error() -> None:

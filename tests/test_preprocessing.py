@@ -11,7 +11,9 @@ import pytest
 
 import oxiconv as keras
 from oxiconv import layers, ops
+from oxiconv.layers.preprocessing.coloring import ColorLayer
 from oxiconv.layers.preprocessing.image_layer import BaseImagePreprocessingLayer
+from oxiconv.layers.preprocessing.warping import WarpLayer
 from oxiconv.trace import Trace
 from preprocessing_rows import PREPROCESSING
 
@@ -314,6 +316,18 @@ def test_configurations_of_keras() -> None:
 def test_bad_arguments_are_named(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("layer", "method"),
+    [
+        (ColorLayer(name="mine"), "_colored"),
+        (WarpLayer("reflect", "bilinear", None, 0.0, None, name="mine"), "_warped"),
+    ],
+)
+def test_a_base_class_names_what_it_lacks(layer: Any, method: str) -> None:
+    with pytest.raises(NotImplementedError, match=f"Layer 'mine': expected a class that defines {method}"):
+        layer.transform_images(X, {}, training=True)
 
 
 def test_lists_of_boxes_become_dense() -> None:

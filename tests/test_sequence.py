@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import oxiconv as keras
-from oxiconv import ops
+from oxiconv import layers, ops
 from oxiconv.layers.attention.multi_head_attention import HeadedAttention
 from oxiconv.saving.serialization import deserialize_keras_object, serialize_keras_object
 from oxiconv.trace import Trace
@@ -44,6 +44,44 @@ def test_shapes_parameters_and_configuration(
     known = [np.ones([n or 2 for n in s], np.float32) for s in (shape if isinstance(shape, list) else [shape])]
     computed = keras.Model(inputs, outputs)(known)
     assert computed.shape == tuple(n or 2 for n in wanted)
+
+
+@pytest.mark.parametrize("name", ["SimpleRNN", "GRU", "LSTM"])
+def test_sizes_that_a_recurrent_layer_was_not_built_for(name: str) -> None:
+    layer, cell = getattr(layers, name)(4, name="mine"), getattr(layers, f"{name}Cell")(4, name="mine")
+    over = layers.RNN(getattr(layers, f"{name}Cell")(4), name="over")
+    both = layers.Bidirectional(getattr(layers, name)(4, name="inner"))
+    count = 2 if name == "LSTM" else 1
+    states = [np.zeros((2, 4))] * count
+    for call in (layer, over, both):
+        call(np.ones((2, 5, 3)))
+    cell(np.ones((2, 3)), states)
+    with pytest.raises(keras.ShapeError, match=f"{name} 'mine': expected size 3 of axis -1, got shape \\(2, 5, 7\\)"):
+        layer(np.ones((2, 5, 7)))
+    with pytest.raises(keras.ShapeError, match=r"RNN 'over': expected size 3 of axis -1, got shape \(2, 5, 7\)"):
+        over(np.ones((2, 5, 7)))
+    with pytest.raises(keras.ShapeError, match=f"{name} 'forward_inner': expected size 3 of axis -1"):
+        both(np.ones((2, 5, 7)))
+    with pytest.raises(keras.ShapeError, match=f"{name}Cell 'mine': expected size 3 of axis -1, got shape \\(2, 7\\)"):
+        cell(np.ones((2, 7)), states)
+    with pytest.raises(keras.ShapeError, match=f"{name} 'mine': expected size 3 of axis -1"):
+        layer(keras.Input((5, 7)))
+    with pytest.raises(keras.ShapeError, match=r"'mine': expected states of shape \(2, 4\), got \(2, 6\)"):
+        layer(np.ones((2, 5, 3)), initial_state=[np.ones((2, 6))] * count)
+    # Another time, and unknown ones, are fine.
+    assert layer(np.ones((2, 9, 3))).shape == (2, 4)
+    assert layer(keras.Input((None, 3))).shape == (None, 4)
+
+
+@pytest.mark.parametrize(
+    ("data_format", "shape", "axis"), [("channels_last", (6, 6, 3), -1), ("channels_first", (3, 6, 6), -3)]
+)
+def test_channels_that_a_convolutional_one_was_not_built_for(data_format: str, shape: Any, axis: int) -> None:
+    layer = layers.ConvLSTM2D(4, 3, data_format=data_format, name="mine")
+    layer(np.ones((2, 5, *shape)))
+    wrong = tuple(7 if n == 3 else n for n in shape)
+    with pytest.raises(keras.ShapeError, match=f"ConvLSTM2D 'mine': expected size 3 of axis {axis}, got shape"):
+        layer(np.ones((2, 5, *wrong)))
 
 
 def test_more_parts_than_one_step_reads() -> None:

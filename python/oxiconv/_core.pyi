@@ -219,6 +219,8 @@ class Step:
 
     def run(self, inputs: Sequence[NDArray[Any] | Tensor]) -> list[Tensor]:
         """Runs once, with the GIL released; arrays are read in place. On error or Ctrl-C no cell is changed."""
+    def run_to_arrays(self, inputs: Sequence[NDArray[Any] | Tensor]) -> list[NDArray[Any]]:
+        """`run`, with the outputs as arrays that have memory of their own."""
     @property
     def memory(self) -> int:
         """Bytes of planned memory."""

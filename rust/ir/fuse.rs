@@ -13,6 +13,11 @@ pub trait Target {
     fn pools(&self, conv: &Conv, window: &Window) -> bool;
     /// Whether this gradient of a max-pooled convolution is better read in compact form.
     fn sparse(&self, conv: &Conv, window: &Window, solve: Seat) -> bool;
+    /// Which operand of a step is read in a packed copy alone, made before the step's stage: the operand's own memory
+    /// may then serve others.
+    fn packs(&self, _kind: &Kind, _operands: &[&Type]) -> Option<usize> {
+        None
+    }
 }
 
 /// What a step reads: the bytes of a node, under a type of its own.
@@ -43,6 +48,8 @@ pub struct Fused {
     pub term: bool,
     /// See [`Step`](crate::program::Step).
     pub temp: Option<usize>,
+    /// The operand of which the target reads a packed copy alone.
+    pub packed: Option<usize>,
     /// Steps of equal time run in ascending order.
     order: usize,
 }
@@ -58,7 +65,8 @@ const CHEAP_NODES: usize = 5;
 pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target) -> Vec<Fused> {
     let mut fuser =
         Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
-    for id in graph.ids() {
+    let live = graph.live(roots);
+    for id in graph.ids().filter(|id| live[id.index()]) {
         for a in &graph.node(id).args {
             fuser.uses[a.index()] += 1;
         }
@@ -73,6 +81,10 @@ pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target)
     fuser.pools(&mut steps);
     let mut steps: Vec<Fused> = steps.into_iter().flatten().collect();
     fuser.merge_maps(&mut steps);
+    for s in &mut steps {
+        let operands: Vec<&Type> = s.reads.iter().map(|r| &r.ty).collect();
+        s.packed = target.packs(&s.kind, &operands);
+    }
     steps.sort_by_key(|s| (s.time, s.order));
     steps
 }
@@ -128,6 +140,7 @@ impl Fuser<'_> {
                     time: self.split.time[id.index()],
                     term: self.class(id) == Class::Sum,
                     temp: None,
+                    packed: None,
                     order: id.index(),
                 });
             }
@@ -205,7 +218,7 @@ impl Fuser<'_> {
                 let fits = nodes + e.nodes().len() <= MAX_NODES
                     && inputs.len() + reads.len() + args.len() <= MAX_INPUTS
                     && (own.is_none() || settled.is_none() || own == settled)
-                    && self.may_inline(arg, reader, e, own);
+                    && self.may_inline(arg, reader, e, reads, own);
                 if fits {
                     settled = settled.or(own);
                 }
@@ -225,8 +238,8 @@ impl Fuser<'_> {
         (outer.substitute(inputs.len(), &feeds), inputs)
     }
 
-    /// Whether the map `inner` is computed inside `reader` instead of being stored.
-    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, own: Option<Arithmetic>) -> bool {
+    /// Whether the map `inner`, fused into `e` of `reads`, is computed inside `reader` instead of being stored.
+    fn may_inline(&self, inner: NodeId, reader: NodeId, e: &Expr, reads: &[Read], own: Option<Arithmetic>) -> bool {
         // A stored value is converted to its dtype; only where that changes nothing can storing be skipped.
         let exact = match self.ty(inner).dtype {
             DType::F32 => true,
@@ -243,7 +256,16 @@ impl Fuser<'_> {
                 // Results of a whole stage that build on each other (optimizer slots, then the weight) meet again in
                 // `merge_maps`, where what they share is computed once.
                 || (self.class(reader) == Class::Whole && matches!(self.graph.node(reader).op, Op::Map { .. }))
-                || (e.nodes().len() <= CHEAP_NODES && !e.nodes().iter().any(|n| is_costly(*n))))
+                || (e.nodes().len() <= CHEAP_NODES
+                    && !e.nodes().iter().any(|n| is_costly(*n))
+                    && !reads.iter().any(|r| self.is_epilogue(r.node))))
+    }
+
+    /// Whether a node is a product with one reader: that map costs nothing behind it, but much if several readers each
+    /// compute it, and keep the product's own values for that.
+    fn is_epilogue(&self, id: NodeId) -> bool {
+        let op = &self.graph.node(id).op;
+        self.uses[id.index()] == 1 && matches!(op, Op::Product { solve: Seat::Output | Seat::Input, .. })
     }
 
     /// A convolution gradient whose cotangent is a max-pool's, read in compact form if the target can.
@@ -439,7 +461,8 @@ fn is_predicate(e: &Expr) -> bool {
     }
 }
 
-fn is_costly(n: expr::Node) -> bool {
+/// Whether a function takes many times as long as an addition.
+pub(crate) fn is_costly(n: expr::Node) -> bool {
     use crate::Unary as U;
     match n {
         expr::Node::Unary(op, _) => !matches!(op, U::Neg | U::Abs | U::Not | U::IsNan | U::Sign),

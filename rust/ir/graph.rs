@@ -79,6 +79,12 @@ impl Graph {
         self.ids.get(&(op.clone(), args.to_vec())).copied()
     }
 
+    /// Adds a node as it is, even if there is one like it.
+    pub(crate) fn push(&mut self, node: GraphNode) -> NodeId {
+        self.nodes.push(node);
+        NodeId(self.nodes.len() as u32 - 1)
+    }
+
     /// For each node, whether one of `outs` depends on it.
     pub fn live(&self, outs: &[NodeId]) -> Vec<bool> {
         let mut live = vec![false; self.nodes.len()];

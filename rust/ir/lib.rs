@@ -6,6 +6,8 @@ pub mod dtype;
 pub mod emit;
 pub mod error;
 pub mod expr;
+pub mod factor;
+pub mod fold;
 pub mod fuse;
 pub mod grad;
 pub mod graph;
@@ -13,6 +15,7 @@ pub mod op;
 pub mod plan;
 pub mod product;
 pub mod program;
+pub mod recompute;
 #[cfg(feature = "reference")]
 pub mod reference;
 pub mod rewrite;

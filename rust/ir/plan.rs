@@ -1,8 +1,11 @@
 //! Memory: lifetimes become offsets, fused steps become a [`Program`].
 
+use crate::factor::factor;
+use crate::fold::{fixed_nodes, fold};
 use crate::fuse::{Fused, Target, fuse};
 use crate::graph::{Graph, NodeId};
 use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step, Value, ValueId};
+use crate::recompute::recompute;
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
 use crate::sums::join;
@@ -18,6 +21,9 @@ pub struct Request {
     pub batched: Vec<bool>,
     /// (result, argument) pairs that share memory: the result replaces the argument, after all reads of it.
     pub updates: Vec<(usize, usize)>,
+    /// Per graph argument: whether it seldom changes from run to run, as weights in inference. What depends on such
+    /// arguments alone is computed once and kept. Those past the end are not fixed.
+    pub fixed: Vec<bool>,
 }
 
 /// Bytes of activations that a shard may keep alive: three quarters of a second-level cache of 1 MiB, the rest is for
@@ -34,12 +40,29 @@ const MAX_ROWS: usize = 8;
 /// Most bytes of partial sums; beyond it there are fewer tasks.
 const PARTIAL_BYTES: usize = 256 << 20;
 
+/// The time of what depends on fixed arguments alone: before all other stages, and a whole stage as odd times are.
+const PROLOGUE: i32 = -3;
+
 /// Plans a graph for a target.
 pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Program> {
     let (graph, roots) = join(graph, &request.results)?;
-    let (graph, roots) = rewrite(&graph, &roots)?;
+    let (mut graph, mut roots) = rewrite(&graph, &roots)?;
+    if request.fixed.contains(&true)
+        && let Some((folded, to)) = fold(&graph, &roots, &request.fixed)?
+    {
+        // Once more: the folded coefficients are small graphs of their own.
+        (graph, roots) = rewrite(&folded, &to)?;
+    }
+    let (graph, roots) = factor(&graph, &roots)?;
     let split = Split::new(&graph, &request.batched);
-    let steps = fuse(&graph, &split, &roots, target);
+    let (graph, split, roots) = recompute(&graph, &split, &roots);
+    let mut steps = fuse(&graph, &split, &roots, target);
+    if request.fixed.contains(&true) {
+        let fixed = fixed_nodes(&graph, &request.fixed);
+        let keeps =
+            |s: &Fused| split.class[s.makes[0].index()] == Class::Whole && s.makes.iter().all(|n| fixed[n.index()]);
+        steps.iter_mut().filter(|s| keeps(s)).for_each(|s| s.time = PROLOGUE);
+    }
     Ok(Planner::new(&graph, &split, steps, request, &roots).finish())
 }
 
@@ -135,6 +158,11 @@ impl<'a> Planner<'a> {
         self.times[stage].rem_euclid(2) == 0
     }
 
+    /// Whether a stage is the one whose values are kept from run to run.
+    fn is_prologue(&self, stage: usize) -> bool {
+        self.times.get(stage) == Some(&PROLOGUE)
+    }
+
     fn add(&mut self, ty: Type, made: (usize, usize)) -> ValueId {
         // The place is decided in `finish`.
         self.values.push(Value { ty, place: Place::Arena(0) });
@@ -175,9 +203,13 @@ impl<'a> Planner<'a> {
         }
         for stage in 0..self.stages.len() {
             for step in 0..self.stages[stage].len() {
-                for read in &self.stages[stage][step].reads {
+                let packed = self.stages[stage][step].packed;
+                for (i, read) in self.stages[stage][step].reads.iter().enumerate() {
                     let v = self.value[read.node.index()].expect("made before it is read");
-                    self.last[v] = self.last[v].max((stage, step));
+                    // A kept kernel is packed as soon as it is made.
+                    if packed != Some(i) || !self.is_prologue(self.made[v].0) {
+                        self.last[v] = self.last[v].max((stage, step));
+                    }
                 }
             }
         }
@@ -199,7 +231,8 @@ impl<'a> Planner<'a> {
         let scratch = self.place_scratch(&local, sharding);
         let arena = self.place_arena(&local, sharding);
         let stages = self.emit(sharding, &copies);
-        Program { values: self.values, stages, sharding, arena, scratch }
+        let prologue = self.is_prologue(0);
+        Program { values: self.values, stages, prologue, sharding, arena, scratch }
     }
 
     /// Results are written where the caller wants them, or copied there at the very end. Gives the copies.
@@ -208,7 +241,7 @@ impl<'a> Planner<'a> {
         let end = (self.stages.len(), 0);
         for (r, root) in self.roots.iter().enumerate() {
             let v = self.value[self.base(*root).index()].expect("roots are computed");
-            let taken = !matches!(self.values[v].place, Place::Arena(_));
+            let taken = !matches!(self.values[v].place, Place::Arena(_)) || self.is_prologue(self.made[v].0);
             let late = self.request.updates.iter().any(|&(result, arg)| result == r && !self.may_replace(v, arg));
             if taken || late {
                 self.last[v] = end;
@@ -319,19 +352,27 @@ impl<'a> Planner<'a> {
         total
     }
 
-    /// What outlives a shard, by stages. Two values of one stage never share memory: shards run in any order.
+    /// What outlives a shard, by stages. Two values of one stage never share memory: shards run in any order. The steps
+    /// of a prologue run one by one, and so count as stages here; what later stages read of it is kept throughout.
     fn place_arena(&mut self, local: &[ValueId], sharding: Sharding) -> usize {
         let whole: Vec<ValueId> = (0..self.values.len())
             .filter(|v| matches!(self.values[*v].place, Place::Arena(_)) && !local.contains(v))
             .collect();
         let stride = |ty: &Type| ty.bytes().next_multiple_of(ALIGN);
         let is_partial = |v: ValueId| self.partials.iter().any(|(_, p)| *p == v);
+        let before = if self.is_prologue(0) { self.stages[0].len() } else { 0 };
+        let end = before + self.stages.len();
+        let position = |(stage, step): (usize, usize)| if self.is_prologue(stage) { step } else { before + stage };
+        let last = |v: ValueId| match (self.is_prologue(self.made[v].0), self.is_prologue(self.last[v].0)) {
+            (true, false) => end,
+            _ => position(self.last[v]),
+        };
         let lives: Vec<Lifetime> = whole
             .iter()
             .map(|&v| {
                 let ty = &self.values[v].ty;
                 let bytes = if is_partial(v) { stride(ty) * sharding.tasks() } else { ty.bytes() };
-                Lifetime { first: self.made[v].0, last: self.last[v].0, bytes }
+                Lifetime { first: position(self.made[v]), last: last(v), bytes }
             })
             .collect();
         let (offsets, total) = pack(&lives);

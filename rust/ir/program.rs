@@ -166,6 +166,9 @@ pub struct Program {
     pub values: Vec<Value>,
     /// In order.
     pub stages: Vec<Stage>,
+    /// Whether the first stage depends on fixed arguments alone: it runs when one of them has changed, and its values
+    /// are kept. Kernels that are packed and that it makes are packed right after the step that makes them.
+    pub prologue: bool,
     /// How sharded stages cut the batch.
     pub sharding: Sharding,
     /// Bytes of arena.
@@ -247,7 +250,12 @@ impl fmt::Display for Program {
             self.scratch
         )?;
         for (i, stage) in self.stages.iter().enumerate() {
-            writeln!(f, "stage {i} ({})", if stage.sharded { "sharded" } else { "whole" })?;
+            let kind = match (stage.sharded, self.prologue && i == 0) {
+                (true, _) => "sharded",
+                (false, true) => "kept while the weights stay",
+                (false, false) => "whole",
+            };
+            writeln!(f, "stage {i} ({kind})")?;
             for step in &stage.steps {
                 for (n, out) in step.outputs.iter().enumerate() {
                     let value = &self.values[*out];

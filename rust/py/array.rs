@@ -145,6 +145,22 @@ impl Memory {
     }
 }
 
+/// An array of a tensor's values with memory of its own.
+pub(crate) fn copy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    fn filled<'py, T: Element + bytemuck::Pod>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+        let array = PyArrayDyn::<T>::zeros(py, &tensor.ty().dims[..], false);
+        array.try_readwrite()?.as_slice_mut()?.copy_from_slice(cast_slice(tensor.bytes()));
+        Ok(array.into_any())
+    }
+    match tensor.ty().dtype {
+        DType::F32 => filled::<f32>(py, tensor),
+        DType::I64 => filled::<i64>(py, tensor),
+        DType::I32 => filled::<i32>(py, tensor),
+        DType::U8 => filled::<u8>(py, tensor),
+        DType::F16 | DType::Bf16 | DType::Bool => view(py, tensor)?.call_method0("copy"),
+    }
+}
+
 /// A read-only array over the memory of a tensor, which it keeps alive; of bfloat16, which NumPy does not have, over the
 /// same values in float32.
 pub(crate) fn view<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py, PyAny>> {

@@ -1,11 +1,11 @@
 //! The classes `Graph`, `Step` and `Tape`.
 
-use crate::array::Array;
+use crate::array::{Array, copy};
 use crate::errors::{call, to_python};
 use crate::ops::{Sizes, dtype_named};
 use crate::tensor::{PyCell, PyTensor};
 use oxiconv::ir::{Result, Type};
-use oxiconv::{Input, Step, Tape, Trace, Value};
+use oxiconv::{Input, Step, Tape, Tensor, Trace, Value};
 use pyo3::prelude::*;
 
 type Gradients = Vec<Option<PyTensor>>;
@@ -78,6 +78,27 @@ enum Given<'py> {
 impl PyStep {
     /// Runs once, with the GIL released; arrays are read in place. On error or Ctrl-C no cell is changed.
     fn run(&self, py: Python<'_>, inputs: Vec<Bound<'_, PyAny>>) -> PyResult<Vec<PyTensor>> {
+        Ok(self.outputs(py, &inputs)?.into_iter().map(PyTensor::from).collect())
+    }
+
+    /// `run`, with the outputs as arrays that have memory of their own.
+    fn run_to_arrays<'py>(&self, py: Python<'py>, inputs: Vec<Bound<'py, PyAny>>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        self.outputs(py, &inputs)?.iter().map(|tensor| copy(py, tensor)).collect()
+    }
+
+    /// Bytes of planned memory.
+    #[getter]
+    fn memory(&self) -> usize {
+        self.0.memory()
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+impl PyStep {
+    fn outputs(&self, py: Python<'_>, inputs: &[Bound<'_, PyAny>]) -> PyResult<Vec<Tensor>> {
         let given = inputs
             .iter()
             .enumerate()
@@ -95,18 +116,7 @@ impl PyStep {
                 Given::Array(array) => Ok(Input::Bytes { ty: array.ty(), bytes: array.bytes()? }),
             })
             .collect::<PyResult<Vec<_>>>()?;
-        let outputs = call(py, || self.0.run(&inputs))?;
-        Ok(outputs.into_iter().map(PyTensor::from).collect())
-    }
-
-    /// Bytes of planned memory.
-    #[getter]
-    fn memory(&self) -> usize {
-        self.0.memory()
-    }
-
-    fn __str__(&self) -> String {
-        self.0.to_string()
+        call(py, || self.0.run(&inputs))
     }
 }
 

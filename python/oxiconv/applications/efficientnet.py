@@ -29,18 +29,25 @@ _STAGES = (
 )
 
 
-def efficientnet(
-    variant: str,
-    width: float,
-    depth: float,
-    size: int,
-    dropout: float,
-    checksums: tuple[str, str],
-    request: Wanted,
-) -> Model:
+# Factors of width and depth, size of images, dropout, and the checksums of the files with and without top.
+_VARIANTS = {
+    "b0": (1.0, 1.0, 224, 0.2, "902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d"),
+    "b1": (1.0, 1.1, 240, 0.2, "1d254153d4ab51201f1646940f018540", "74c4e6b3e1f6a1eea24c589628592432"),
+    "b2": (1.1, 1.2, 260, 0.3, "b15cce36ff4dcbd00b6dd88e7857a6ad", "111f8e2ac8aa800a7a99e3239f7bfb39"),
+    "b3": (1.2, 1.4, 300, 0.3, "ffd1fdc53d0ce67064dc6a9c7960ede0", "af6d107764bb5b1abb91932881670226"),
+    "b4": (1.4, 1.8, 380, 0.4, "18c95ad55216b8f92d7e70b3a046e2fc", "ebc24e6d6c33eaebbd558eafbeedf1ba"),
+    "b5": (1.6, 2.2, 456, 0.4, "ace28f2a6363774853a83a0b21b9421a", "38879255a25d3c92d5e44e04ae6cec6f"),
+    "b6": (1.8, 2.6, 528, 0.5, "165f6e37dce68623721b423839de8be5", "9ecce42647a20130c1f39a5d4cb75743"),
+    "b7": (2.0, 3.1, 600, 0.5, "8c03f828fec3ef71311cd463b6759d99", "cbcfe4450ddf6f3ad90b1b398090fe4a"),
+}
+
+
+def _efficientnet(variant: str, request: Wanted) -> Model:
     """Stages of inverted bottlenecks with squeeze and excitation, wider and deeper by two factors."""
+    width, depth, size, dropout, *checksums = _VARIANTS[variant]
+    file = f"efficientnet{variant}"
     first, second = (
-        Remote(f"{variant}{end}", f"https://storage.googleapis.com/keras-applications/{variant}{end}", checksum)
+        Remote(f"{file}{end}", f"https://storage.googleapis.com/keras-applications/{file}{end}", checksum)
         for end, checksum in zip((".h5", "_notop.h5"), checksums, strict=True)
     )
 
@@ -108,15 +115,7 @@ def EfficientNetB0(
     name: str = "efficientnetb0",
 ) -> Model:
     """EfficientNet B0 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb0",
-        1.0,
-        1.0,
-        224,
-        0.2,
-        ("902e53a9f72be733fc0bcb005b3ebbac", "50bc09e76180e00e4465e1a485ddc09d"),
-        wanted(locals()),
-    )
+    return _efficientnet("b0", wanted(locals()))
 
 
 def EfficientNetB1(
@@ -130,15 +129,7 @@ def EfficientNetB1(
     name: str = "efficientnetb1",
 ) -> Model:
     """EfficientNet B1 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb1",
-        1.0,
-        1.1,
-        240,
-        0.2,
-        ("1d254153d4ab51201f1646940f018540", "74c4e6b3e1f6a1eea24c589628592432"),
-        wanted(locals()),
-    )
+    return _efficientnet("b1", wanted(locals()))
 
 
 def EfficientNetB2(
@@ -152,15 +143,7 @@ def EfficientNetB2(
     name: str = "efficientnetb2",
 ) -> Model:
     """EfficientNet B2 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb2",
-        1.1,
-        1.2,
-        260,
-        0.3,
-        ("b15cce36ff4dcbd00b6dd88e7857a6ad", "111f8e2ac8aa800a7a99e3239f7bfb39"),
-        wanted(locals()),
-    )
+    return _efficientnet("b2", wanted(locals()))
 
 
 def EfficientNetB3(
@@ -174,15 +157,7 @@ def EfficientNetB3(
     name: str = "efficientnetb3",
 ) -> Model:
     """EfficientNet B3 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb3",
-        1.2,
-        1.4,
-        300,
-        0.3,
-        ("ffd1fdc53d0ce67064dc6a9c7960ede0", "af6d107764bb5b1abb91932881670226"),
-        wanted(locals()),
-    )
+    return _efficientnet("b3", wanted(locals()))
 
 
 def EfficientNetB4(
@@ -196,15 +171,7 @@ def EfficientNetB4(
     name: str = "efficientnetb4",
 ) -> Model:
     """EfficientNet B4 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb4",
-        1.4,
-        1.8,
-        380,
-        0.4,
-        ("18c95ad55216b8f92d7e70b3a046e2fc", "ebc24e6d6c33eaebbd558eafbeedf1ba"),
-        wanted(locals()),
-    )
+    return _efficientnet("b4", wanted(locals()))
 
 
 def EfficientNetB5(
@@ -218,15 +185,7 @@ def EfficientNetB5(
     name: str = "efficientnetb5",
 ) -> Model:
     """EfficientNet B5 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb5",
-        1.6,
-        2.2,
-        456,
-        0.4,
-        ("ace28f2a6363774853a83a0b21b9421a", "38879255a25d3c92d5e44e04ae6cec6f"),
-        wanted(locals()),
-    )
+    return _efficientnet("b5", wanted(locals()))
 
 
 def EfficientNetB6(
@@ -240,15 +199,7 @@ def EfficientNetB6(
     name: str = "efficientnetb6",
 ) -> Model:
     """EfficientNet B6 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb6",
-        1.8,
-        2.6,
-        528,
-        0.5,
-        ("165f6e37dce68623721b423839de8be5", "9ecce42647a20130c1f39a5d4cb75743"),
-        wanted(locals()),
-    )
+    return _efficientnet("b6", wanted(locals()))
 
 
 def EfficientNetB7(
@@ -262,15 +213,7 @@ def EfficientNetB7(
     name: str = "efficientnetb7",
 ) -> Model:
     """EfficientNet B7 (Tan and Le 2019), which takes values from 0 to 255."""
-    return efficientnet(
-        "efficientnetb7",
-        2.0,
-        3.1,
-        600,
-        0.5,
-        ("8c03f828fec3ef71311cd463b6759d99", "cbcfe4450ddf6f3ad90b1b398090fe4a"),
-        wanted(locals()),
-    )
+    return _efficientnet("b7", wanted(locals()))
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

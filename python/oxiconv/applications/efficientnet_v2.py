@@ -53,20 +53,32 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class _Variant(NamedTuple):
-    """A network: its name, stages, filters of the first convolution, two factors, and the size of images."""
+    """Stages, filters of the first convolution, two factors, the size of images, and the checksums of two files."""
 
-    name: str
     stages: tuple[_Stage, ...]
     stem: int
     width: float
     depth: float
     size: int
-    checksums: tuple[str, str]
+    whole: str
+    without_top: str
 
 
-def _efficientnet_v2(variant: _Variant, arguments: dict[str, Any]) -> Model:
+_VARIANTS = {
+    "b0": _Variant(_B, 32, 1.0, 1.0, 224, "21ecbf6da12460d5c40bb2f29ceb2188", "893217f2bb855e2983157299931e43ff"),
+    "b1": _Variant(_B, 32, 1.0, 1.1, 240, "069f0534ff22adf035c89e2d9547a9dc", "0e80663031ca32d657f9caa404b6ec37"),
+    "b2": _Variant(_B, 32, 1.1, 1.2, 260, "424e49f28180edbde1e94797771950a7", "1dfe2e7a5d45b6632553a8961ea609eb"),
+    "b3": _Variant(_B, 32, 1.2, 1.4, 300, "1f1fc43bd98a6e4fd8fdfd551e02c7a0", "f6abf7b5849ac99a89b50dd3fd532856"),
+    "s": _Variant(_S, 24, 1.0, 1.0, 384, "e1d88a8495beba45748fedd0cecbe016", "af0682fb74e8c54910f2d4393339c070"),
+    "m": _Variant(_M, 24, 1.0, 1.0, 480, "a3bf6aa3276309f4fc6a34aa114c95cd", "1b8dc055df72dde80d614482840fe342"),
+    "l": _Variant(_L, 32, 1.0, 1.0, 480, "27e6d408b53c7ebc868fefa357689935", "b0b66b5c863aef5b46e8608fe1711615"),
+}
+
+
+def _efficientnet_v2(size: str, arguments: dict[str, Any]) -> Model:
+    variant, file = _VARIANTS[size], f"efficientnetv2-{size}"
     request, width = wanted(arguments), variant.width
-    files = pair("efficientnet_v2", (f"{variant.name}.h5", f"{variant.name}_notop.h5"), variant.checksums)
+    files = pair("efficientnet_v2", (f"{file}.h5", f"{file}_notop.h5"), (variant.whole, variant.without_top))
 
     def rounded(filters: int) -> int:
         """The nearest multiple of 8; unlike in the first version it may be below 0.9 of the value."""
@@ -162,18 +174,7 @@ def EfficientNetV2B0(
     name: str = "efficientnetv2-b0",
 ) -> Model:
     """EfficientNetV2 B0 (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-b0",
-            _B,
-            32,
-            1.0,
-            1.0,
-            224,
-            ("21ecbf6da12460d5c40bb2f29ceb2188", "893217f2bb855e2983157299931e43ff"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("b0", locals())
 
 
 def EfficientNetV2B1(
@@ -188,18 +189,7 @@ def EfficientNetV2B1(
     name: str = "efficientnetv2-b1",
 ) -> Model:
     """EfficientNetV2 B1 (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-b1",
-            _B,
-            32,
-            1.0,
-            1.1,
-            240,
-            ("069f0534ff22adf035c89e2d9547a9dc", "0e80663031ca32d657f9caa404b6ec37"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("b1", locals())
 
 
 def EfficientNetV2B2(
@@ -214,18 +204,7 @@ def EfficientNetV2B2(
     name: str = "efficientnetv2-b2",
 ) -> Model:
     """EfficientNetV2 B2 (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-b2",
-            _B,
-            32,
-            1.1,
-            1.2,
-            260,
-            ("424e49f28180edbde1e94797771950a7", "1dfe2e7a5d45b6632553a8961ea609eb"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("b2", locals())
 
 
 def EfficientNetV2B3(
@@ -240,18 +219,7 @@ def EfficientNetV2B3(
     name: str = "efficientnetv2-b3",
 ) -> Model:
     """EfficientNetV2 B3 (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-b3",
-            _B,
-            32,
-            1.2,
-            1.4,
-            300,
-            ("1f1fc43bd98a6e4fd8fdfd551e02c7a0", "f6abf7b5849ac99a89b50dd3fd532856"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("b3", locals())
 
 
 def EfficientNetV2S(
@@ -266,18 +234,7 @@ def EfficientNetV2S(
     name: str = "efficientnetv2-s",
 ) -> Model:
     """EfficientNetV2 S (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-s",
-            _S,
-            24,
-            1.0,
-            1.0,
-            384,
-            ("e1d88a8495beba45748fedd0cecbe016", "af0682fb74e8c54910f2d4393339c070"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("s", locals())
 
 
 def EfficientNetV2M(
@@ -292,18 +249,7 @@ def EfficientNetV2M(
     name: str = "efficientnetv2-m",
 ) -> Model:
     """EfficientNetV2 M (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-m",
-            _M,
-            24,
-            1.0,
-            1.0,
-            480,
-            ("a3bf6aa3276309f4fc6a34aa114c95cd", "1b8dc055df72dde80d614482840fe342"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("m", locals())
 
 
 def EfficientNetV2L(
@@ -318,18 +264,7 @@ def EfficientNetV2L(
     name: str = "efficientnetv2-l",
 ) -> Model:
     """EfficientNetV2 L (Tan and Le 2021), which takes values from 0 to 255."""
-    return _efficientnet_v2(
-        _Variant(
-            "efficientnetv2-l",
-            _L,
-            32,
-            1.0,
-            1.0,
-            480,
-            ("27e6d408b53c7ebc868fefa357689935", "b0b66b5c863aef5b46e8608fe1711615"),
-        ),
-        locals(),
-    )
+    return _efficientnet_v2("l", locals())
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:

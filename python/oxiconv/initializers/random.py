@@ -34,7 +34,7 @@ class RandomInitializer(Initializer):
 
     def sample(self, shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[Any]:
         """Values of `shape` in float64. Subclasses define it."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}: expected a class that defines sample")
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """A tensor of `shape`."""

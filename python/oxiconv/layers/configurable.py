@@ -89,7 +89,7 @@ class Configurable(State):
 
     def build(self, *shapes: Any, **named_shapes: Any) -> None:
         """Makes the weights for inputs of a shape (None where unknown)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._label}: expected a class that defines build")
 
 
 def is_shape(x: Any) -> bool:

@@ -111,12 +111,17 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
 
     The bounds must be known, since the size of the result follows from them.
 
+    Raises:
+        ValueError: `step` is 0.
+
     >>> arange(3).numpy().tolist(), arange(0.0, 1.0, 0.5).numpy().tolist()
     ([0, 1, 2], [0.0, 0.5])
     """
     what = "arange: the size of the result follows from start, stop and step, which"
     known: list[Any] = [None if v is None else values(v, what).item() for v in (start, stop, step)]
     first, last, each = known if stop is not None else (0, known[0], known[2])
+    if each == 0:
+        raise ValueError(f"arange: expected a step other than 0, got arange({first}, {last}, {each})")
     line = np.arange(first, last, each)
     if dtype is None and line.dtype.kind in "iu":
         dtype = "int32"

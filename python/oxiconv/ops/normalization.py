@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from oxiconv import _core
 from oxiconv.config import epsilon as default_epsilon
 from oxiconv.ops import reduction
@@ -24,10 +26,45 @@ def moments(x: TensorLike, axes: Any, keepdims: bool = False, synchronized: bool
     [2.0, 1.0]
     """
     x = real(x)
+    axes = axes_of(axes, x.ndim, "moments")
+    if axes[:1] == [0] and x.size > x.shape[0] * int(np.prod([n for a, n in enumerate(x.shape) if a not in axes])):
+        mean, variance = _moments_of_samples(x, axes)
+        return (reduction.restore(mean, axes), reduction.restore(variance, axes)) if keepdims else (mean, variance)
     mean = reduction.mean(x, axes, keepdims=True)
     centred = _core.binary("sub", x, mean)
     variance = reduction.mean(_core.binary("mul", centred, centred), axes, keepdims=keepdims)
     return (mean if keepdims else _core.reshape(mean, variance.shape)), variance
+
+
+def _moments_of_samples(x: Tensor, axes: list[int]) -> tuple[Tensor, Tensor]:
+    """Moments over the batch and further axes, from those of each sample (Chan, Golub and LeVeque, 1983).
+
+    For any `centre` of a sample of `count` elements, with `shift = mean(x - centre)`, the mean of the batch is that of
+    `centre + shift`, and the sample's squared distances from it add up to
+
+    `sum((x - centre)**2) + count * (centre - mean) * (centre - mean + 2 * shift)`.
+
+    Sums within samples need no other sample, so a compiled step takes them while a sample is in cache, and only the
+    samples' own moments wait for the batch. The `centre` is the sample's mean as it was rounded, so nothing cancels:
+    `shift` is that rounding, at most `(d + 1) * u * mean(|x|)` with `d` the additions a value goes through. The formula
+    holds for the rounded `mean` but for `count * (mean - exact mean)**2`, as `mean((x - mean)**2)` itself does. As it
+    holds for any `centre`, that needs no gradient.
+    """
+    inner = axes[1:]
+    count = float(np.prod([x.shape[a] for a in inner], dtype=np.int64))
+    centre = _core.detach(reduction.mean(x, inner))
+    apart = _core.binary("sub", x, reduction.restore(centre, inner))
+    shift = reduction.mean(apart, inner)
+    squares = reduction.sum(_core.binary("mul", apart, apart), inner)
+    # With samples last, all of what follows is computed once, from all samples.
+    last = centre.ndim - 1
+    order = [*range(1, last + 1), 0]
+    centre, shift, squares = (_core.permute(v, order) for v in (centre, shift, squares))
+    mean = reduction.mean(_core.binary("add", centre, shift), last)
+    apart = _core.binary("sub", centre, reduction.restore(mean, [last]))
+    between = _core.binary("mul", apart, _core.binary("add", apart, _core.binary("mul", shift, 2.0)))
+    squares = _core.binary("add", squares, _core.binary("mul", between, count))
+    return mean, _core.binary("div", reduction.mean(squares, last), count)
 
 
 @op

@@ -111,8 +111,12 @@ def _volume(x: Tensor, axes: list[int]) -> int:
 def einsum(subscripts: str, *operands: TensorLike, **kwargs: Any) -> Tensor:
     """Einstein sum, such as "bij,bjk->bik": products summed over the letters that the result lacks.
 
-    "..." stands for any leading axes, which broadcast; a letter twice in one operand takes its diagonal. Without "->"
-    the result has the letters that occur once, in order. `kwargs` (such as `optimize`) change nothing.
+    "..." stands for any leading axes, which broadcast; a letter has one size in all operands, and twice in one operand
+    takes its diagonal. Without "->" the result has the letters that occur once, in order. `kwargs` (such as `optimize`)
+    change nothing.
+
+    Raises:
+        ShapeError: a letter of two sizes, as with TensorFlow (NumPy broadcasts a size of 1); other letters than axes.
 
     >>> einsum("ij,kj->ik", [[1.0, 2.0]], [[3.0, 4.0]]).numpy().tolist()
     [[11.0]]
@@ -132,6 +136,10 @@ def einsum(subscripts: str, *operands: TensorLike, **kwargs: Any) -> Tensor:
     return _core.permute(x, [term.index(c) for c in result]) if term != result else x
 
 
+# The axes of "..." have Greek capitals as letters: nobody writes these.
+_HIDDEN = 0x391
+
+
 def _terms(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
     """The letters of each operand and of the result, with capital letters beyond the alphabet for what "..." is."""
     left, arrow, result = subscripts.replace(" ", "").partition("->")
@@ -139,7 +147,7 @@ def _terms(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:
     if len(terms) != len(ranks):
         raise ShapeError(f"einsum: expected {len(terms)} operands for {subscripts!r}, got {len(ranks)}")
     hidden = [rank - len(t.replace("...", "")) if "..." in t else 0 for t, rank in zip(terms, ranks, strict=True)]
-    lead = "".join(chr(0x391 + i) for i in range(max(hidden, default=0)))  # Greek capitals: nobody writes these
+    lead = "".join(chr(_HIDDEN + i) for i in range(max(hidden, default=0)))
     named = [t.replace("...", lead[len(lead) - max(n, 0) :]) for t, n in zip(terms, hidden, strict=True)]
     for given, term, rank in zip(terms, named, ranks, strict=True):
         if len(term) != rank or not all(c.isalpha() for c in term):
@@ -168,8 +176,9 @@ def _distinct(term: str, x: Tensor) -> tuple[str, Tensor]:
 
 
 def _unstretched(term: str, x: Tensor, i: int, parts: list[tuple[str, Tensor]]) -> tuple[str, Tensor]:
-    """Without axes of size 1 that broadcast to another operand's."""
-    others = {c: n for j, (t, y) in enumerate(parts) if j != i for c, n in zip(t, y.shape, strict=True)}
+    """Without axes of "..." of size 1 that broadcast to another operand's."""
+    every = [(c, n) for j, (t, y) in enumerate(parts) if j != i for c, n in zip(t, y.shape, strict=True)]
+    others = {c: n for c, n in every if ord(c) >= _HIDDEN and n != 1}
     thin = [a for a, (c, n) in enumerate(zip(term, x.shape, strict=True)) if n == 1 and others.get(c, 1) != 1]
     if not thin:
         return term, x

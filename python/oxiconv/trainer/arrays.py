@@ -106,25 +106,28 @@ def split(data: Batch, fraction: float) -> tuple[Batch, Batch]:
 
 
 def class_weights(y: Any, class_weight: Mapping[Any, float], sample_weight: Any = None) -> NDArray[np.float32]:
-    """Sample weights times the weight of each sample's class; classes that are not listed have weight 1.
+    """The weight of each sample's class; classes that are not listed have weight 1.
 
     Args:
         y: integer labels `[n]` or `[n, 1]`, or one-hot `[n, classes]`; one output.
         class_weight: class number to weight.
-        sample_weight: weights `[n]`, or None.
+        sample_weight: None; as in Keras, samples are weighted by their classes or by themselves.
     """
+    if sample_weight is not None:
+        raise ValueError(
+            "class_weight and sample_weight cannot be given at the same time: multiply the weights of samples by those "
+            "of their classes, and pass sample_weight alone."
+        )
     if not isinstance(y, np.ndarray):
         raise ValueError("class_weight: expected a model with one output and its targets as one array.")
     if y.ndim > 2:
         raise ValueError(f"class_weight: expected targets of one or two axes, got shape {y.shape}.")
-    if sample_weight is not None and (not isinstance(sample_weight, np.ndarray) or sample_weight.ndim != 1):
-        raise ValueError("class_weight: expected sample_weight with one weight per sample, or none.")
     labels = np.argmax(y, axis=1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1)
-    weights = np.ones(labels.shape, np.float32) if sample_weight is None else sample_weight.astype(np.float32)
+    weights = np.ones(labels.shape, np.float32)
     if not isinstance(class_weight, Mapping):
         raise ValueError(f"class_weight: expected a dict of class to weight, got {class_weight!r}.")
     for key, weight in class_weight.items():
         if isinstance(key, bool) or not isinstance(key, int | np.integer):
             raise ValueError(f"class_weight: expected integers as classes, got {key!r}.")
-        weights[labels == key] *= float(weight)
+        weights[labels == key] = float(weight)
     return weights

@@ -85,6 +85,8 @@ class CompileLoss:
 
     def _build(self, y_true: Any, y_pred: Any) -> Outputs:
         outputs = Outputs(y_pred, self._output_names())
+        if isinstance(self._loss, dict) and not isinstance(y_pred, dict):
+            outputs.require(self._loss, "loss")
         specs = outputs.assign(self._loss, "loss", broadcast=True)
         self._wanted = [spec is not None for spec in specs]
         preds, targets = outputs.flatten(y_pred, "y_pred"), outputs.flatten(y_true, "y", self._wanted)

@@ -13,7 +13,7 @@ from oxiconv.trainer.outputs import Outputs
 from oxiconv.variable import Variable
 
 # Names that mean a metric for the shapes of targets and predictions.
-BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
+BY_SHAPE = ("accuracy", "acc")
 
 
 class CompileMetrics(Metric):
@@ -116,14 +116,13 @@ class CompileMetrics(Metric):
 
 
 def get_metric(identifier: Any, y_true: Any, y_pred: Any) -> Metric:
-    """A `Metric` for one output, named as asked for; 'accuracy' and 'crossentropy' are resolved by the shapes."""
+    """A `Metric` for one output, named as asked for; 'accuracy' is resolved by the shapes."""
     if isinstance(identifier, str) and identifier.lower() in BY_SHAPE:
         if y_true is None:
             raise ValueError(f"metric {identifier!r} needs targets to be resolved, and y is missing.")
         binary, sparse = is_binary_or_sparse_categorical(y_true, y_pred)
         kind = "Binary" if binary else "SparseCategorical" if sparse else "Categorical"
-        suffix = "Accuracy" if identifier.lower() in ("accuracy", "acc") else "Crossentropy"
-        metric: Any = getattr(metrics_module, kind + suffix)(name=identifier)
+        metric: Any = getattr(metrics_module, f"{kind}Accuracy")(name=identifier)
     else:
         metric = metrics_module.get(identifier)
     if not isinstance(metric, Metric):
@@ -138,8 +137,8 @@ def _groups(spec: Any, what: str, outputs: Outputs) -> list[list[Any]]:
     """A list of metrics per output."""
     if not spec:
         return [[] for _ in outputs.names]
-    if len(outputs) == 1 and not isinstance(spec, dict):
-        # `[metric, ..]` or, as for several outputs, `[[metric, ..]]`.
-        return [[m for part in spec for m in (part if isinstance(part, list | tuple) else [part])]]
+    if len(outputs) == 1:
+        # `[metric, ..]` or, as for several outputs, `[[metric, ..]]`, or a dict, whose keys then tell nothing.
+        return [tree.flatten(spec)]
     entries = outputs.assign(spec, what, broadcast=False)
     return [list(e) if isinstance(e, list | tuple) else [] if e is None else [e] for e in entries]

@@ -64,6 +64,15 @@ class Outputs:
             return [None] * len(self)
         return self._align(self._structure, spec, what, spread=broadcast)
 
+    def require(self, given: dict[str, Any], what: str) -> None:
+        """Raises ValueError unless a dict names every output of a model that returns a list."""
+        missing = [name for name in self.names if name not in given]
+        if len(self) > 1 and missing and all(name in self.names for name in given):
+            raise ValueError(
+                f"{what}: expected an entry for each of the outputs {self.names}, got none for {missing}; None is for "
+                "an output that has no loss."
+            )
+
     def _align(self, structure: Any, given: Any, what: str, spread: bool) -> list[Any]:
         if not tree.is_nested(structure):
             if structure is self._structure and isinstance(given, dict):

@@ -13,6 +13,7 @@ from oxiconv.trainer.arrays import Batch, take
 from oxiconv.trainer.batches import Batches
 from oxiconv.trainer.logs import LazyLogs
 from oxiconv.trainer.progress import Progress
+from oxiconv.trainer.recent import Recent
 from oxiconv.trainer.step import CompiledStep, Same, StepCache, signature
 from oxiconv.trainer.steps import Steps
 from oxiconv.trainer.untraceable import needs_value, place
@@ -34,8 +35,8 @@ class Runner:
         self._kind = kind
         self._whole = whole
         self._step = getattr(model, f"{kind}_step")
-        self._state = state = model._compiled_state
-        self._steps = model._prediction_steps() if state is None else state.steps
+        self._state = model._compiled_state
+        self._steps = model._prediction_steps()
         self._overridden = model._overrides(f"{kind}_step")
         self._own_results = self._overridden or model._overrides("compute_metrics", "get_metrics_result")
         self._unchecked = not self._overridden and kind != "predict"
@@ -57,7 +58,7 @@ class Runner:
         if self._key is None:
             if not self._overridden:
                 self._model._build(batch, self._kind)
-            self._key = (self._kind, *self._model._configuration())
+            self._key = (self._kind, *self._model._configuration(self._kind))
         if self._kind in self._steps.eager or (self._state and not self._state.compiles(self._overridden)):
             return None
         like = signature(batch)
@@ -154,16 +155,35 @@ class Running(Steps):
     def _overrides(self, *names: str) -> bool:
         return any(getattr(type(self), name) is not getattr(Steps, name) for name in names)
 
-    def _configuration(self) -> tuple[Any, ...]:
+    def _configuration(self, kind: str) -> tuple[Any, ...]:
         """What is written into a compiled step: a change needs a new one."""
         model: Any = self
-        state = self._compiled_state
+        state = self._compiled_state if kind == "train" else None
         return (*map(Same, model._flatten_layers()), None if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
-        """The compiled steps of a model that predicts without having been compiled."""
+        """Where prediction finds its compiled steps."""
+        state = self._compiled_state
+        if state is not None:
+            return state.steps
+        # Of a model that has not been compiled.
         cache: StepCache = self.__dict__.setdefault("_uncompiled_steps", StepCache())
         return cache
+
+    def _recent(self, x: Any) -> CompiledStep | None:
+        """The compiled step for a batch like this array, if it can be told from a few comparisons."""
+        state, recent = self._compiled_state, self._prediction_steps().recent
+        eager = state is not None and state.run_eagerly
+        return None if recent is None or eager else recent.find(x)
+
+    def _keep_recent(self, x: Any, step: CompiledStep | None) -> None:
+        """Keeps what has just run on a batch for `_recent`."""
+        steps = self._prediction_steps()
+        if step is not None:
+            if steps.recent is None or not steps.recent.holds():
+                model: Any = self
+                steps.recent = Recent(model)
+            steps.recent.add(x, step)
 
     def _build(self, batch: Batch, kind: str) -> None:
         """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""

@@ -12,6 +12,7 @@ from oxiconv import tree
 from oxiconv.tensor import Tensor
 from oxiconv.trace import Trace
 from oxiconv.trainer.arrays import Batch, leaves
+from oxiconv.trainer.recent import Recent
 
 if TYPE_CHECKING:
     from oxiconv._core import Step
@@ -43,9 +44,18 @@ class CompiledStep:
 
     def __call__(self, batch: Batch) -> Any:
         """Runs on a batch of the traced shapes; returns what the function did, with values."""
-        values = iter(self.step.run(leaves(batch)))
+        return self._filled(self.step.run(leaves(batch)))
+
+    def arrays(self, inputs: list[Any]) -> Any:
+        """Runs on the arrays of a batch; returns what the function did, with arrays of their own as values."""
+        return self._filled(self.step.run_to_arrays(inputs))
+
+    def _filled(self, outputs: list[Any]) -> Any:
+        if self._structure is _FILLED:
+            return outputs[0]
         if self._structure is None:
             return None
+        values = iter(outputs)
         return tree.pack_sequence_as(self._structure, [next(values) if r is _FILLED else r for r in self._flat])
 
 
@@ -73,10 +83,11 @@ class StepCache:
         self._steps: OrderedDict[Hashable, CompiledStep] = OrderedDict()
         # Kinds of step that could not be traced, and so run eagerly.
         self.eager: set[str] = set()
+        self.recent: Recent | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and pickles: steps belong to the variables they were compiled for, so a copy compiles its own."""
-        return {"_steps": OrderedDict(), "eager": set(self.eager)}
+        return {"_steps": OrderedDict(), "eager": set(self.eager), "recent": None}
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -94,6 +105,8 @@ class StepCache:
             step = self._steps[key] = make()
             if len(self._steps) > CAPACITY:
                 self._steps.popitem(last=False)
+                # It may have that step too.
+                self.recent = None
         else:
             self._steps.move_to_end(key)
         return step

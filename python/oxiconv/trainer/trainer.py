@@ -62,7 +62,7 @@ class Trainer(Compiling):
             validation_data: `(x, y)`, `(x, y, sample_weight)`, or a source of batches, evaluated after epochs.
             shuffle: True for samples in a new random order each epoch, 'batch' for batches so. A `PyDataset` is drawn
                 by batches; other sources come as they are.
-            class_weight: weight per class number; multiplies the sample weights.
+            class_weight: weight per class number; not together with sample weights.
             sample_weight: weights `[n]`, or of the leading axes of the targets.
             initial_epoch: where to start, in a resumed training.
             steps_per_epoch: batches per epoch, which go on where the last epoch stopped; by default one pass over the
@@ -248,6 +248,8 @@ class Trainer(Compiling):
         Returns:
             An array `[n, ..]` per output, in the structure of the model's outputs.
         """
+        if verbose == 0 and callbacks is None and steps is None and _is_one_batch(x, batch_size):
+            return self.predict_on_batch(x)
         if is_data(x):
             data = (as_arrays("x", x), None, None)
             source: Batches = ArrayBatches(data, _batch_size(batch_size, data, steps), False, None)
@@ -297,9 +299,31 @@ class Trainer(Compiling):
         return self._on_batch("test", self._arrays(x, y, sample_weight), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The model's outputs for a batch of arrays."""
+        """The model's outputs for a batch of arrays, as arrays.
+
+        This is the fastest way to predict. From the second batch of a shape on, a call with one array costs a few
+        microseconds beside the computation, in which batch normalization is part of the kernels that it follows, and
+        what depends on weights alone is computed once and kept until a weight changes.
+
+        Args:
+            x: an array `[n, ..]`, or a structure of them.
+
+        Returns:
+            An array `[n, ..]` per output, in the structure of the model's outputs.
+
+        Example:
+            >>> import numpy as np, oxiconv
+            >>> model = oxiconv.Sequential([oxiconv.Input((4,)), oxiconv.layers.Dense(3)])
+            >>> model.predict_on_batch(np.ones((1, 4), "float32")).shape
+            (1, 3)
+        """
+        step = self._recent(x)
+        if step is not None:
+            return step.arrays([x])
         batch = (_contiguous(as_arrays("x", x)), None, None)
-        outputs = self._runner("predict", None)(batch)
+        run = self._runner("predict", None)
+        outputs = run(batch)
+        self._keep_recent(batch[0], run.prepare(batch))
         return tree.map_structure(lambda t: np.array(t), outputs)
 
     def explain_plan(self, print_fn: Callable[[str], Any] = print) -> None:
@@ -311,8 +335,7 @@ class Trainer(Compiling):
         Raises:
             ValueError: nothing has been compiled yet: that happens at the first batch of each shape.
         """
-        state = self._compiled_state
-        steps = self._prediction_steps() if state is None else state.steps
+        steps = self._prediction_steps()
         if not len(steps):
             raise ValueError("explain_plan: no step has been compiled yet; call fit, evaluate or predict first.")
         print_fn(str(steps))
@@ -441,6 +464,12 @@ class Trainer(Compiling):
 
 def _contiguous(data: Any) -> Any:
     return tree.map_structure(lambda a: None if a is None else np.ascontiguousarray(a), data)
+
+
+def _is_one_batch(x: Any, batch_size: int | None) -> bool:
+    """Whether x is an array of samples that are a batch at most."""
+    size = 32 if batch_size is None else batch_size
+    return type(x) is np.ndarray and x.ndim > 0 and is_whole(size) and 0 < len(x) <= size
 
 
 def _batch_size(batch_size: int | None, data: Batch, steps: int | None) -> int:

@@ -58,6 +58,14 @@ impl Target for Cpu {
     fn sparse(&self, conv: &Conv, window: &Window, solve: Seat) -> bool {
         Sparse::new(Isa::active(), &Form::Conv(conv.clone()), window, solve).is_some()
     }
+
+    /// `bind` asserts that kernels agree.
+    fn packs(&self, kind: &Kind, operands: &[&Type]) -> Option<usize> {
+        let Kind::Product { form, solve, .. } = kind else { return None };
+        // Stacks of matrices are packed as they run.
+        let stack = *form == Form::MatMul && operands[0].rank() > 2;
+        Seat::Kernel.position(*solve).filter(|_| !stack)
+    }
 }
 
 /// Elements below which a step of a whole stage is not worth a second worker's attention (about 10 µs of work).
@@ -144,6 +152,12 @@ pub(super) fn bind(
         }
         Kind::Op(op) => light::bind_op(isa, op, &types, &outs[0]),
     };
+    let promised = Cpu.packs(&step.kind, &types.iter().collect::<Vec<_>>());
+    assert!(
+        promised.is_none() || promised == kernel.packed_operand(),
+        "planned to read a packed copy of operand {promised:?}: {}",
+        step.kind
+    );
     let (range, packs) = packed.place(step, kernel.packed_operand(), kernel.packed_len());
     let pieces = match &step.kind {
         Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),

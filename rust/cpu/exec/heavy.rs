@@ -1,6 +1,7 @@
 //! Convolutions and matrix products.
 
 use super::{Call, Kernel};
+use crate::kernels::convolution::Convolution;
 use crate::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
@@ -10,7 +11,7 @@ use oxiconv_ir::{Binary, DType, Expr, Form, Result, Seat, Type, Window};
 
 /// A product, with what is fused behind it.
 pub(super) struct Product {
-    plan: ConvPlan,
+    plan: Convolution,
     solve: Seat,
     is_matmul: bool,
     /// Leading axes of a matrix product: how many matrices.
@@ -49,6 +50,9 @@ struct Other {
     bytes: usize,
 }
 
+/// Floats of results that an expression reads again: half of an L1 cache.
+const IN_FLIGHT: usize = 4 << 10;
+
 impl Product {
     pub(super) fn new(
         isa: Isa,
@@ -64,10 +68,11 @@ impl Product {
         let simple = epilogue.map_or(Some((false, false)), |(e, others, types)| bias_relu(e, others, types));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
-            Form::Conv(conv) => {
-                (pooled.map_or_else(|| ConvPlan::new(isa, conv, solve), |w| ConvPlan::pooled(isa, conv, w)), None)
+            Form::Conv(conv) => (Convolution::new(isa, conv, solve, pooled), None),
+            Form::MatMul => {
+                let (plan, stack) = matmul(isa, solve, operands, out);
+                (Convolution::Direct(Box::new(plan)), stack)
             }
-            Form::MatMul => matmul(isa, solve, operands, out),
         };
         let entries = operands[batched(solve)].dims[0];
         let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
@@ -254,9 +259,14 @@ impl Kernel for Product {
             Tail::Map { map, others, pool } => {
                 let (unpooled, scratch) = scratch.split_at_mut(self.unpooled());
                 let (map_scratch, scratch) = scratch.split_at_mut(map.scratch_len());
-                // Rows of a matrix product go through together, images one by one: what is in flight stays in cache.
-                let step = if self.is_matmul { n.max(1) } else { 1 };
+                // Rows of a matrix product go through together, of images as many as stay in cache.
+                let step = match pool {
+                    _ if self.is_matmul => n.max(1),
+                    Some(_) => 1,
+                    None => (IN_FLIGHT / self.entry[2].max(1)).clamp(1, n.max(1)),
+                };
                 for i in (0..n).step_by(step) {
+                    let step = step.min(n - i);
                     // SAFETY: entries `i..i + step` of the batched operands and results.
                     unsafe {
                         let x = slice(inputs[batched], i * entry, step * entry);

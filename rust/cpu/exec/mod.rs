@@ -38,13 +38,25 @@ pub struct Executable {
     scratch_bytes: usize,
     /// Whether results overwrite arguments.
     updates: bool,
-    /// Per stage: the steps that pack a kernel.
+    /// Per stage: the steps that pack a kernel at each run.
     packs: Vec<Vec<usize>>,
+    /// The steps that pack a kernel that is kept.
+    kept: Vec<Kept>,
+    /// Whether what is kept has been made of the fixed arguments as they are.
+    ready: bool,
     /// Per stage: whether waking a second worker costs more than it brings.
     small: Vec<bool>,
     /// What it is, in profiles.
     title: String,
     profiled: profile::Place,
+}
+
+/// A step whose packed kernel depends on fixed arguments alone, and is packed once for all runs.
+struct Kept {
+    stage: usize,
+    step: usize,
+    /// The step of the prologue that makes the kernel; none for an argument.
+    made: Option<usize>,
 }
 
 /// What a kernel is given for one call.
@@ -130,6 +142,7 @@ impl Executable {
             }
             bound.push(steps);
         }
+        let kept = keep(&program, request, &mut bound);
         let kernels = bound.iter().flatten().map(|b| b.kernel.scratch_len()).max().unwrap_or(0) * size_of::<f32>();
         let scratch_bytes = program.scratch.next_multiple_of(ALIGN) + kernels;
         Ok(Self {
@@ -140,6 +153,8 @@ impl Executable {
             updates: !request.updates.is_empty(),
             small: bound.iter().map(|s| s.iter().map(|b| b.nanoseconds).sum::<usize>() < bind::SMALL).collect(),
             packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs).collect()).collect(),
+            kept,
+            ready: false,
             bound,
             program,
             title: String::new(),
@@ -163,12 +178,18 @@ impl Executable {
         &self.program
     }
 
+    /// Says that fixed arguments have changed: the next run makes again what is kept of them.
+    pub fn forget(&mut self) {
+        self.ready = false;
+    }
+
     /// Runs once. `args[i]` has the bytes of argument `i`, `results[r]` takes those of result `r`; for an update
     /// `(r, a)` of the request they are the same memory. `interrupt` is asked now and then on the calling thread: if
     /// it says true the run stops with [`Error::Interrupted`]. After an error no update has been written.
     ///
     /// # Safety
-    /// Every pointer is valid for its type and aligned to it; results overlap nothing but their update's argument.
+    /// Every pointer is valid for its type and aligned to it; results overlap nothing but their update's argument. Since
+    /// the last run, [`Self::forget`] was called if a fixed argument has changed.
     pub unsafe fn run(
         &mut self,
         args: &[*const u8],
@@ -196,7 +217,12 @@ impl Executable {
         let (bound, packs, small, updates) = (&self.bound, &self.packs, &self.small, self.updates);
         let (stop, error) = (AtomicBool::new(false), Mutex::new(None));
         let run = Run { memory, bound, packs, small, updates, stop, error, interrupt, recorder };
-        for stage in 0..self.program.stages.len() {
+        if !self.ready {
+            // SAFETY: as below.
+            unsafe { run.prologue(&self.kept)? };
+            self.ready = true;
+        }
+        for stage in usize::from(self.program.prologue)..self.program.stages.len() {
             // SAFETY: pointers are valid by this function's contract, the rest is the planner's promise.
             unsafe { run.stage(stage)? };
         }
@@ -230,6 +256,25 @@ fn steps<'a>(program: &'a Program, bound: &'a [Vec<Bound>]) -> impl Iterator<Ite
         .flat_map(|(i, (stage, b))| stage.steps.iter().zip(b).map(move |(s, b)| (i, s, b)))
 }
 
+/// Takes the packing of kernels that depend on fixed arguments alone out of the stages; gives the steps.
+fn keep(program: &Program, request: &Request, bound: &mut [Vec<Bound>]) -> Vec<Kept> {
+    let prologue = if program.prologue { &program.stages[0].steps[..] } else { &[] };
+    let mut kept = Vec::new();
+    for (stage, steps) in bound.iter_mut().enumerate() {
+        for (i, b) in steps.iter_mut().enumerate().filter(|(_, b)| b.packs) {
+            let Some(operand) = b.kernel.packed_operand() else { continue };
+            let value = program.stages[stage].steps[i].inputs[operand].value;
+            let made = prologue.iter().position(|s| s.outputs.contains(&value));
+            let fixed = matches!(program.values[value].place, Place::Arg(a) if request.fixed.get(a) == Some(&true));
+            if made.is_some() || fixed {
+                b.packs = false;
+                kept.push(Kept { stage, step: i, made });
+            }
+        }
+    }
+    kept
+}
+
 /// Turns places into pointers.
 struct Memory<'a> {
     program: &'a Program,
@@ -250,6 +295,11 @@ struct Where {
     task: usize,
     worker: usize,
     piece: (usize, usize),
+}
+
+impl Where {
+    /// All of a tensor.
+    const WHOLE: Self = Self { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
 }
 
 impl Memory<'_> {
@@ -294,7 +344,6 @@ impl Run<'_> {
         let program = self.memory.program;
         let pool = Pool::global();
         let threads = if self.small[stage] { 1 } else { self.memory.scratch.len() };
-        let whole = Where { first: 0, samples: 1, of: 1, task: 0, worker: 0, piece: (0, 1) };
         if !program.stages[stage].sharded {
             // The last stage may be writing updates, and then runs through.
             let stops = !self.updates || stage + 1 < program.stages.len();
@@ -304,13 +353,10 @@ impl Run<'_> {
                 }
                 // SAFETY: forwarded.
                 unsafe {
-                    self.pack(bound, whole);
-                    match bound.pieces {
-                        1 => self.step(step, bound, whole)?,
-                        pieces => pool.run_with(threads, pieces, &|piece, worker| {
-                            self.note(self.step(step, bound, Where { worker, piece: (piece, pieces), ..whole }));
-                        }),
+                    if bound.packs {
+                        self.pack(bound);
                     }
+                    self.whole(step, bound, threads)?;
                 }
             }
             return self.outcome();
@@ -318,13 +364,58 @@ impl Run<'_> {
         let packs = &self.packs[stage];
         pool.run_with(threads, packs.len(), &|i, _| {
             // SAFETY: each step's packed kernel has memory of its own.
-            unsafe { self.pack(&self.bound[stage][packs[i]], whole) };
+            unsafe { self.pack(&self.bound[stage][packs[i]]) };
         });
         pool.run_with(threads, program.sharding.tasks(), &|task, worker| {
             // SAFETY: forwarded; tasks have disjoint samples.
             self.note(unsafe { self.task(stage, task, worker) });
         });
         self.outcome()
+    }
+
+    /// What depends on fixed arguments alone: the first stage, if it is that, and packed kernels, of which those that it
+    /// makes are gone after their packing.
+    unsafe fn prologue(&self, kept: &[Kept]) -> Result<()> {
+        let program = self.memory.program;
+        let threads = self.memory.scratch.len();
+        let pack = |made: Option<usize>| {
+            for k in kept.iter().filter(|k| k.made == made) {
+                if (self.interrupt)() {
+                    return Err(Error::Interrupted);
+                }
+                // SAFETY: the kernel is an argument, or has just been made; forwarded.
+                unsafe { self.pack(&self.bound[k.stage][k.step]) };
+            }
+            Ok(())
+        };
+        pack(None)?;
+        if program.prologue {
+            for (i, (step, bound)) in program.stages[0].steps.iter().zip(&self.bound[0]).enumerate() {
+                // SAFETY: forwarded.
+                unsafe {
+                    if bound.packs {
+                        self.pack(bound);
+                    }
+                    self.whole(step, bound, threads)?;
+                }
+                self.outcome()?;
+                pack(Some(i))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A step on complete tensors, in pieces.
+    unsafe fn whole(&self, step: &Step, bound: &Bound, threads: usize) -> Result<()> {
+        match bound.pieces {
+            // SAFETY: forwarded.
+            1 => unsafe { self.step(step, bound, Where::WHOLE)? },
+            pieces => Pool::global().run_with(threads, pieces, &|piece, worker| {
+                // SAFETY: forwarded; pieces write disjoint parts.
+                self.note(unsafe { self.step(step, bound, Where { worker, piece: (piece, pieces), ..Where::WHOLE }) });
+            }),
+        }
+        Ok(())
     }
 
     /// All shards of a task, in order.
@@ -393,13 +484,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    unsafe fn pack(&self, bound: &Bound, place: Where) {
-        if let (true, Some(range), Some(operand)) = (bound.packs, &bound.packed, bound.kernel.packed_operand()) {
+    /// Packs a step's kernel.
+    unsafe fn pack(&self, bound: &Bound) {
+        if let (Some(range), Some(operand)) = (&bound.packed, bound.kernel.packed_operand()) {
             let _pack = self.recorder.map(|r| r.span(Activity::Pack, bound.index, 0));
             // SAFETY: the range lies in the packed buffer and belongs to this step.
             let packed = unsafe { std::slice::from_raw_parts_mut(self.memory.packed.add(range.start), range.len()) };
             // SAFETY: the operand is complete before the stage, and valid for its type.
-            unsafe { bound.kernel.pack(self.memory.at(&bound.inputs[operand], place), packed) };
+            unsafe { bound.kernel.pack(self.memory.at(&bound.inputs[operand], Where::WHOLE), packed) };
         }
     }
 

@@ -1,5 +1,6 @@
 //! Kernels: one family per module, each generic over the instruction set.
 
+pub mod convolution;
 mod depthwise;
 pub mod direct;
 mod element;
@@ -10,3 +11,4 @@ pub mod random;
 pub mod reduce;
 pub mod sort;
 pub mod window;
+pub mod winograd;

@@ -60,7 +60,8 @@ impl Case {
 
     /// The results' bytes.
     fn run(&self, results: &[NodeId]) -> Result<Vec<Vec<u8>>> {
-        let request = Request { results: results.to_vec(), batched: self.batched.clone(), updates: vec![] };
+        let request =
+            Request { results: results.to_vec(), batched: self.batched.clone(), updates: vec![], fixed: vec![] };
         let mut exe = Executable::new(&self.graph, &request)?;
         // Words, so that memory is aligned.
         let aligned = |bytes: &[u8]| {

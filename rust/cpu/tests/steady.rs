@@ -77,7 +77,11 @@ fn step() -> Result<(Graph, Request, Vec<Type>)> {
         results.push(g.map(descent.clone(), DType::F32, &[*w, grad.expect("connected")])?);
     }
     let updates = (0..4).map(|i| (i + 1, i + 3)).collect();
-    Ok((g, Request { results, batched: vec![true, true, false, false, false, false, false], updates }, types.to_vec()))
+    Ok((
+        g,
+        Request { results, batched: vec![true, true, false, false, false, false, false], updates, fixed: vec![] },
+        types.to_vec(),
+    ))
 }
 
 #[test]

@@ -281,6 +281,12 @@ impl Expr {
         b.finish(&outs)
     }
 
+    /// The expression whose one result is this node.
+    #[must_use]
+    pub fn at(&self, node: Id) -> Self {
+        Self { nodes: self.nodes.clone(), outs: vec![node], arity: self.arity }.result(0)
+    }
+
     /// Result `k` alone.
     #[must_use]
     pub fn result(&self, k: usize) -> Self {

@@ -3,6 +3,7 @@
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::plan::{Lifetime, Request, pack, plan};
 use oxiconv_ir::program::{ALIGN, Kind, Place, Program, ValueId};
+use oxiconv_ir::reference::{self, Array};
 use oxiconv_ir::{
     Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window,
 };
@@ -17,6 +18,9 @@ impl Target for Everything {
     }
     fn sparse(&self, _: &Conv, _: &Window, _: Seat) -> bool {
         true
+    }
+    fn packs(&self, kind: &Kind, _: &[&Type]) -> Option<usize> {
+        if let Kind::Product { solve, .. } = kind { Seat::Kernel.position(*solve) } else { None }
     }
 }
 
@@ -120,7 +124,7 @@ fn training_step(batch: usize) -> Result<(Graph, Request)> {
         results.push(g.sub(w, &step)?);
     }
     let batched = vec![true, true, false, false, false, false];
-    Ok((g, Request { results, batched, updates: (0..4).map(|i| (1 + i, 2 + i)).collect() }))
+    Ok((g, Request { results, batched, updates: (0..4).map(|i| (1 + i, 2 + i)).collect(), fixed: vec![] }))
 }
 
 fn bias(g: &mut Graph, y: NodeId, b: NodeId) -> Result<NodeId> {
@@ -178,7 +182,8 @@ fn statistics_of_the_batch_are_a_barrier() -> Result<()> {
     let mean = g.emit(Op::Broadcast { dims: vec![32, 8, 8, 4], axes: vec![0, 1, 2] }, &[mean])?;
     let centred = g.sub(&x, &mean)?;
     let y = g.unary(Unary::Exp, &centred)?;
-    let program = plan(&g, &Request { results: vec![y], batched: vec![true], updates: vec![] }, &Everything)?;
+    let program =
+        plan(&g, &Request { results: vec![y], batched: vec![true], updates: vec![], fixed: vec![] }, &Everything)?;
     check(&program);
     assert_eq!(program.stages.iter().map(|s| s.sharded).collect::<Vec<_>>(), [true, false, true], "{program}");
     Ok(())
@@ -193,7 +198,8 @@ fn a_repeated_batch_is_needed_whole() -> Result<()> {
     let columns = g.emit(Op::Broadcast { dims: vec![10, 10], axes: vec![1] }, &[y])?;
     let rows = g.emit(Op::Broadcast { dims: vec![10, 10], axes: vec![0] }, &[y])?;
     let pairs = g.mul(&columns, &rows)?;
-    let program = plan(&g, &Request { results: vec![pairs], batched: vec![true], updates: vec![] }, &Everything)?;
+    let program =
+        plan(&g, &Request { results: vec![pairs], batched: vec![true], updates: vec![], fixed: vec![] }, &Everything)?;
     check(&program);
     assert!(program.stages.len() > 1, "{program}");
     Ok(())
@@ -209,7 +215,7 @@ fn updates_wait_for_all_reads() -> Result<()> {
     let next = g.add(&counter, &one)?;
     let wide = g.emit(Op::Broadcast { dims: vec![8], axes: vec![0] }, &[counter])?;
     let y = g.mul(&x, &wide)?;
-    let request = Request { results: vec![y, next], batched: vec![true, false], updates: vec![(1, 1)] };
+    let request = Request { results: vec![y, next], batched: vec![true, false], updates: vec![(1, 1)], fixed: vec![] };
     let program = plan(&g, &request, &Everything)?;
     check(&program);
     let last = program.stages.last().expect("there are stages");
@@ -245,7 +251,7 @@ fn sequence(steps: usize) -> Result<(Graph, Vec<NodeId>)> {
 fn gradients_of_a_sequence_are_joined() -> Result<()> {
     for steps in [5, 40] {
         let (graph, roots) = sequence(steps)?;
-        let request = Request { results: roots, batched: vec![true, false], updates: vec![] };
+        let request = Request { results: roots, batched: vec![true, false], updates: vec![], fixed: vec![] };
         let program = plan(&graph, &request, &Everything)?;
         check(&program);
         let kinds: Vec<&Kind> = program.stages.iter().flat_map(|s| &s.steps).map(|s| &s.kind).collect();
@@ -282,13 +288,111 @@ fn only_what_lies_side_by_side_is_joined() -> Result<()> {
             total = graph.add(&total, &sum)?;
         }
         let gradient = graph.grad(total, &[x])?[0].expect("connected");
-        let request = Request { results: vec![gradient], batched: vec![false], updates: vec![] };
+        let request = Request { results: vec![gradient], batched: vec![false], updates: vec![], fixed: vec![] };
         let program = plan(&graph, &request, &Everything)?;
         check(&program);
         let steps = || program.stages.iter().flat_map(|s| &s.steps);
         let counted = |op: fn(&Op) -> bool| steps().filter(|s| matches!(&s.kind, Kind::Op(o) if op(o))).count();
         let found = (counted(|o| matches!(o, Op::Concat(_))), counted(|o| matches!(o, Op::Pad { .. })));
         assert_eq!(found, (concats, pads), "{program}");
+    }
+    Ok(())
+}
+
+/// Convolution, division by the batch's root mean square, ReLU, convolution, sum of squares; both kernels' gradients.
+fn normalized() -> Result<(Graph, Request)> {
+    let mut g = Graph::new();
+    let dims = vec![32, 8, 8, 4];
+    let x = g.arg(0, Type::f32(dims.clone()))?;
+    let kernels = [g.arg(1, Type::f32([3, 3, 4, 4]))?, g.arg(2, Type::f32([3, 3, 4, 4]))?];
+    let conv = Op::conv(&g.ty(&x), &g.ty(&kernels[0]), &[1, 1], &[1, 1], &[1, 1], &[1, 1], 1)?;
+    let y = g.emit(conv.clone(), &[x, kernels[0]])?;
+    let squares = g.mul(&y, &y)?;
+    let sum = g.emit(Op::Sum(vec![0, 1, 2]), &[squares])?;
+    let factor = g.unary(Unary::Rsqrt, &sum)?;
+    let factor = g.emit(Op::Broadcast { dims, axes: vec![0, 1, 2] }, &[factor])?;
+    let y = g.mul(&y, &factor)?;
+    let relu = Expr::build(1, |b| {
+        let (x, zero) = (b.input(0), b.constant(0.0));
+        let positive = b.binary(Binary::Gt, x, zero);
+        b.select(positive, x, zero)
+    });
+    let y = g.map(relu, DType::F32, &[y])?;
+    let y = g.emit(conv, &[y, kernels[1]])?;
+    let squares = g.mul(&y, &y)?;
+    let loss = g.emit(Op::Sum(vec![0, 1, 2, 3]), &[squares])?;
+    let results = g.grad(loss, &kernels)?.into_iter().map(|d| d.expect("connected")).collect();
+    Ok((g, Request { results, batched: vec![true, false, false], updates: vec![], fixed: vec![] }))
+}
+
+/// What elementwise work makes of a convolution's result is computed again in each stage that reads it: only products'
+/// results, with their epilogues, go from one stage to another.
+#[test]
+fn stages_compute_elementwise_work_again() -> Result<()> {
+    let (graph, request) = normalized()?;
+    let program = plan(&graph, &request, &Everything)?;
+    check(&program);
+    let steps = || program.stages.iter().flat_map(|s| &s.steps);
+    let kept = |v: &ValueId| {
+        program.values[*v].ty.dims == [32, 8, 8, 4] && matches!(program.values[*v].place, Place::Arena(_))
+    };
+    let stored: Vec<&Kind> = steps().filter(|s| s.outputs.iter().any(kept)).map(|s| &s.kind).collect();
+    assert!(!stored.is_empty() && stored.iter().all(|k| matches!(k, Kind::Product { .. })), "{program}");
+    Ok(())
+}
+
+/// A map of several readers behind a product is its epilogue, not computed by each of them from the product.
+#[test]
+fn a_map_of_several_readers_is_an_epilogue() -> Result<()> {
+    let mut g = Graph::new();
+    let (x, kernel) = (g.arg(0, Type::f32([8, 6]))?, g.arg(1, Type::f32([6, 6]))?);
+    let y = g.emit(Op::Product { form: Form::MatMul, solve: Seat::Output }, &[x, kernel])?;
+    let zero = g.zeros(&Type::f32([8, 6]))?;
+    let relu = g.binary(Binary::Max, &y, &zero)?;
+    let (a, b) = (g.emit(Op::Sum(vec![1]), &[relu])?, g.unary(Unary::Exp, &relu)?);
+    let request = Request { results: vec![a, b], batched: vec![true, false], updates: vec![], fixed: vec![] };
+    let program = plan(&g, &request, &Everything)?;
+    check(&program);
+    assert!(program.to_string().contains("matmul output → max(in0, 0)"), "{program}");
+    Ok(())
+}
+
+/// Signs and what is the same for all terms leave a sum, constants do not, and values stay.
+#[test]
+fn factors_leave_sums() -> Result<()> {
+    let mut g = Graph::new();
+    let (x, scale) = (g.arg(0, Type::f32([4, 3, 5]))?, g.arg(1, Type::f32([5]))?);
+    let wide = g.emit(Op::Broadcast { dims: vec![4, 3, 5], axes: vec![0, 1] }, &[scale])?;
+    let scaled = g.mul(&wide, &x)?;
+    let negative = g.unary(Unary::Neg, &scaled)?;
+    let half = g.full(0.5, &Type::f32([4, 3, 5]))?;
+    let halved = g.mul(&x, &half)?;
+    let sums = [
+        g.emit(Op::Sum(vec![0, 1]), &[negative])?,
+        g.emit(Op::Sum(vec![1]), &[negative])?,
+        g.emit(Op::Sum(vec![0, 2]), &[negative])?,
+        g.emit(Op::Sum(vec![0, 1]), &[halved])?,
+        g.emit(Op::Sum(vec![0, 1]), &[wide])?,
+    ];
+    let (factored, moved) = oxiconv_ir::factor::factor(&g, &sums)?;
+    let terms = |id: NodeId| {
+        let live = factored.live(&[id]);
+        let sum = factored.ids().find(|i| live[i.index()] && matches!(factored.node(*i).op, Op::Sum(_)));
+        factored.node(factored.node(sum.expect("a sum")).args[0]).op.clone()
+    };
+    assert!(matches!(terms(moved[0]), Op::Arg { .. }) && matches!(terms(moved[1]), Op::Arg { .. }), "{factored}");
+    // The factor varies along the last axis, and only the sign can leave.
+    assert!(matches!(terms(moved[2]), Op::Map { ref expr, .. } if expr.to_string() == "in0 * in1"), "{factored}");
+    assert!(matches!(terms(moved[3]), Op::Map { .. }) && matches!(terms(moved[4]), Op::Broadcast { .. }), "{factored}");
+    let args: Vec<Array> = [vec![4, 3, 5], vec![5]]
+        .into_iter()
+        .map(|d| {
+            Array::new(Type::f32(d.clone()), (0..d.iter().product()).map(|i: usize| (i * 7 % 11) as f64).collect())
+        })
+        .collect::<Result<_>>()?;
+    let (plain, other) = (reference::run(&g, &args, &sums)?, reference::run(&factored, &args, &moved)?);
+    for (a, b) in plain.iter().zip(&other) {
+        assert_eq!((&a.ty, &a.data), (&b.ty, &b.data));
     }
     Ok(())
 }

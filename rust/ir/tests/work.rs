@@ -28,7 +28,7 @@ fn work(
     let args: Vec<NodeId> = types.iter().enumerate().map(|(i, t)| g.arg(i, t.clone())).collect::<Result<_>>()?;
     let result = build(&mut g, &args)?;
     let marks = (0..types.len()).map(|i| batched && i == 0).collect();
-    let program = plan(&g, &Request { results: vec![result], batched: marks, updates: vec![] }, &Fuses)?;
+    let program = plan(&g, &Request { results: vec![result], batched: marks, updates: vec![], fixed: vec![] }, &Fuses)?;
     let steps = program.stages.iter().flat_map(|stage| &stage.steps);
     Ok(steps.map(|step| (step.kind.clone(), program.work(step))).collect())
 }

@@ -29,7 +29,7 @@ class ColorLayer(BaseImagePreprocessingLayer):
         self.value_range = value_range_of(value_range, self._label)
 
     def _colored(self, images: Tensor, transformation: Any) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._label}: expected a class that defines _colored")
 
     def transform_images(self, images: TensorLike, transformation: Any = None, training: bool = True) -> Tensor:
         """The images, changed in training."""

@@ -45,7 +45,7 @@ class WarpLayer(BaseImagePreprocessingLayer):
         self.fill_value = fill_value
 
     def _warped(self, images: Tensor, transformation: Any, interpolation: str) -> Tensor:
-        raise NotImplementedError
+        raise NotImplementedError(f"{self._label}: expected a class that defines _warped")
 
     def transform_images(self, images: TensorLike, transformation: Any, training: bool = True) -> Tensor:
         """The images, warped."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from oxiconv import activations, constraints, initializers, ops, random, regularizers, tree
+from oxiconv.layers.input_spec import InputSpec
 from oxiconv.layers.layer import Layer
 from oxiconv.random.seed import SeedGenerator
 from oxiconv.tensor import Tensor
@@ -95,6 +96,8 @@ class RecurrentCell(Layer):
         bias_initializer: Any = None,
     ) -> None:
         """Makes the weights of these shapes."""
+        # What the kernel meets: the last axis, or the channels of images. From the end, so with a time axis, too.
+        self.input_spec = InputSpec(axes={self.gate_axis: kernel[-2]})
         self.kernel = self.add_weight(
             kernel,
             self.kernel_initializer,
@@ -194,6 +197,11 @@ class RecurrentCell(Layer):
             yield
         finally:
             self._masks = None
+
+
+def shared(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Of the `locals()` of a cell's constructor, the arguments that all cells have."""
+    return {**{name: arguments[name] for name in RecurrentCell.config_fields}, **arguments["kwargs"]}
 
 
 def forget_bias(initializer: Any, units: int) -> Any:

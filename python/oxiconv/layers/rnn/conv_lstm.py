@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from oxiconv import activations, ops
 from oxiconv.layers.input_spec import InputSpec
-from oxiconv.layers.rnn.cell import RecurrentCell, forget_bias
+from oxiconv.layers.rnn.cell import RecurrentCell, forget_bias, shared
 from oxiconv.layers.rnn.rnn import CellRNN
 from oxiconv.ops.convolution import data_format_of, paddings, positive, tuple_of
 from oxiconv.tensor import ShapeError, Tensor
@@ -57,23 +57,7 @@ class ConvLSTMCell(RecurrentCell):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            activation=activation,
-            use_bias=use_bias,
-            kernel_initializer=kernel_initializer,
-            recurrent_initializer=recurrent_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            recurrent_regularizer=recurrent_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            recurrent_constraint=recurrent_constraint,
-            bias_constraint=bias_constraint,
-            dropout=dropout,
-            recurrent_dropout=recurrent_dropout,
-            seed=seed,
-            **kwargs,
-        )
+        super().__init__(**shared(locals()))
         self.implementation = 1  # each gate drops other elements
         self.rank = rank
         self.filters = positive(filters, self._label, "filters")
@@ -162,6 +146,9 @@ class ConvLSTM(CellRNN):
 
     cell_class = ConvLSTMCell
 
+    def _make_cell(self, **arguments: Any) -> ConvLSTMCell:
+        return ConvLSTMCell(self.rank, **arguments)
+
     def compute_output_shape(self, sequences_shape: Any, initial_state_shape: Any = None) -> Any:
         """The shape of the outputs, and of the states if they are returned."""
         batch, time = sequences_shape[:2]
@@ -203,43 +190,7 @@ class ConvLSTM(CellRNN):
         stateful: bool = False,
         **kwargs: Any,
     ) -> None:
-        cell = ConvLSTMCell(
-            self.rank,
-            filters,
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            recurrent_activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            unit_forget_bias,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-            dtype=kwargs.get("dtype"),
-            trainable=kwargs.get("trainable", True),
-            name="conv_lstm_cell",
-        )
-        super().__init__(
-            cell,
-            return_sequences,
-            return_state,
-            go_backwards,
-            stateful,
-            activity_regularizer=activity_regularizer,
-            **kwargs,
-        )
+        super().__init__(locals())
         self.input_spec = InputSpec(ndim=self.rank + 3)
 
 

@@ -12,6 +12,7 @@ from oxiconv.layers.layer import Layer
 from oxiconv.layers.rnn.cell import RecurrentCell
 from oxiconv.layers.rnn.recurrence import recur
 from oxiconv.layers.rnn.stacked_rnn_cells import StackedRNNCells, call_cell, initial_state_of, output_size_of
+from oxiconv.naming import to_snake_case
 from oxiconv.tensor import ShapeError
 from oxiconv.variable import Variable
 
@@ -96,6 +97,9 @@ class RNN(Layer):
         """Builds the cell for one step, and makes the states that are carried on."""
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
+        if isinstance(self.cell, RecurrentCell) and self.cell.input_spec is not None:
+            ndim = None if self.input_spec is None else self.input_spec.ndim
+            self.input_spec = InputSpec(ndim=ndim, axes=self.cell.input_spec.axes)
         if self.stateful:
             batch = sequences_shape[0]
             if batch is None:
@@ -162,6 +166,9 @@ class RNN(Layer):
                 raise ShapeError(
                     f"{self._label}: expected states of {batch} samples, as the inputs have, got {state.shape}"
                 )
+        for size, state in zip(self.state_size, states, strict=True):
+            if isinstance(size, int) and not tree.is_nested(state) and state.ndim == 2 and state.shape[1] != size:
+                raise ShapeError(f"{self._label}: expected states of shape {(batch, size)}, got {state.shape}")
         return states
 
     def _as_state(self, x: Any) -> Any:
@@ -213,12 +220,22 @@ class CellRNN(RNN):
     # Axes of the inputs.
     input_axes: ClassVar[int] = 3
 
-    def __init__(self, cell: RecurrentCell, *args: Any, **kwargs: Any) -> None:
-        use_cudnn = kwargs.pop("use_cudnn", "auto")
+    def __init__(self, arguments: dict[str, Any]) -> None:
+        """Takes the `locals()` of the constructor of a layer: arguments of its cell, of `RNN`, and `kwargs`."""
+        own = {name: value for name, value in arguments.items() if name not in ("self", "kwargs", "__class__")}
+        own |= arguments["kwargs"]
+        use_cudnn = own.pop("use_cudnn", "auto")
         if use_cudnn not in ("auto", True, False):
             raise ValueError(f"{type(self).__name__}: expected use_cudnn 'auto', True or False, got {use_cudnn!r}")
-        super().__init__(cell, *args, **kwargs)
+        of_cell = {name: own.pop(name) for name in self.cell_fields()}
+        both = {name: own[name] for name in ("dtype", "trainable") if name in own}
+        name = to_snake_case(self.cell_class.__name__)
+        implementation = own.pop("implementation", 2)
+        super().__init__(self._make_cell(**of_cell, **both, name=name, implementation=implementation), **own)
         self.input_spec = InputSpec(ndim=self.input_axes)
+
+    def _make_cell(self, **arguments: Any) -> RecurrentCell:
+        return self.cell_class(**arguments)
 
     @classmethod
     def cell_fields(cls) -> list[str]:

@@ -7,9 +7,9 @@ mod forward;
 mod gather;
 pub(crate) mod geometry;
 mod pack;
-mod pooled;
+pub(super) mod pooled;
 mod sparse;
-mod tile;
+pub(super) mod tile;
 mod weights;
 
 use crate::kernels::depthwise::{self, Depthwise};

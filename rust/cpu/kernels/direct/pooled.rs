@@ -335,9 +335,9 @@ unsafe fn store_positions<S: Simd>(s: S, p: *mut u8, positions: S::F, n: usize) 
 
 /// Pools each four positions of a tile.
 #[derive(Clone, Copy)]
-struct MaxOfFour {
-    values: *mut f32,
-    index: *mut u8,
+pub(in crate::kernels) struct MaxOfFour {
+    pub(in crate::kernels) values: *mut f32,
+    pub(in crate::kernels) index: *mut u8,
 }
 
 impl Sink for MaxOfFour {

@@ -8,7 +8,7 @@ use super::gather::Run;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// What a tile does with its sums.
-pub(super) trait Sink: Copy {
+pub(in crate::kernels) trait Sink: Copy {
     /// Positions that one result needs together, such as those of a pooling window. Tiles hold a multiple of it.
     const UNIT: usize;
 
@@ -29,9 +29,9 @@ pub(super) trait Sink: Copy {
 
 /// Writes every position's channels to a tensor.
 #[derive(Clone, Copy)]
-pub(super) struct Store {
+pub(in crate::kernels) struct Store {
     /// First element of the result.
-    pub(super) result: *mut f32,
+    pub(in crate::kernels) result: *mut f32,
 }
 
 /// Where positions read and write, as offsets in floats.
@@ -209,7 +209,7 @@ unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
 /// # Safety
 /// `p..p+len` is readable.
 #[inline(always)]
-pub(super) unsafe fn load_channels<S: Simd>(s: S, p: *const f32, from: usize, len: usize) -> S::F {
+pub(in crate::kernels) unsafe fn load_channels<S: Simd>(s: S, p: *const f32, from: usize, len: usize) -> S::F {
     // SAFETY: reads end at `len`.
     unsafe {
         if from + S::LANES <= len {
@@ -227,7 +227,7 @@ pub(super) unsafe fn load_channels<S: Simd>(s: S, p: *const f32, from: usize, le
 /// # Safety
 /// `p..p+len` is writable.
 #[inline(always)]
-pub(super) unsafe fn store_channels<S: Simd>(s: S, p: *mut f32, x: S::F, from: usize, len: usize) {
+pub(in crate::kernels) unsafe fn store_channels<S: Simd>(s: S, p: *mut f32, x: S::F, from: usize, len: usize) {
     // SAFETY: writes end at `len`.
     unsafe {
         if from + S::LANES <= len {

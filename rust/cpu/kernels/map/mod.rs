@@ -18,6 +18,7 @@ pub use pattern::Operand;
 use crate::kernels::element::{Word, with_element, word_of};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{Arithmetic, DType, Expr};
+use pattern::Kind;
 use program::{Load, Place, Program, Step};
 use step::Source;
 
@@ -34,10 +35,16 @@ pub struct MapKernel {
     row: usize,
     /// Elements per block, a multiple of the period.
     block: usize,
+    /// If rows are run one by one: bytes from one row to the next, of each input and output.
+    by_row: Option<(Vec<usize>, Vec<usize>)>,
 }
 
-/// Most outputs of one expression.
-const MAX_OUTPUTS: usize = 64;
+/// Elements of a row from which on rows are run one by one where that turns values that repeat within a row into tiles:
+/// those are then made anew for each row.
+const LONG_ROW: usize = 4096;
+
+/// Most inputs, and most outputs, of one expression.
+const MAX_OPERANDS: usize = 64;
 
 /// Where the slots of a run are.
 #[derive(Clone, Copy)]
@@ -56,7 +63,25 @@ impl MapKernel {
     pub fn new(isa: Isa, expr: &Expr, inputs: &[Operand], outputs: &[DType], dims: &[usize]) -> Self {
         assert_eq!(expr.arity(), inputs.len(), "one operand per input of the expression");
         assert_eq!(expr.outs().len(), outputs.len(), "one output per result of the expression");
+        assert!(inputs.len().max(outputs.len()) <= MAX_OPERANDS, "{} inputs, {} outputs", inputs.len(), outputs.len());
         let arithmetic = expr.arithmetic(inputs.iter().map(|i| i.dtype).chain(outputs.iter().copied()));
+        let row: usize = dims.iter().skip(1).product();
+        // An input with values of each row's own, repeated along the row.
+        let repeats = |o: &Operand| o.repeat.len() > 1 && !o.repeat[0] && o.repeat[1..].contains(&true);
+        let by_row = (row >= LONG_ROW && inputs.iter().any(repeats)).then(|| {
+            let entry = |o: &Operand| -> usize {
+                let kept = dims.iter().zip(&o.repeat).skip(1).filter(|(_, r)| !**r).map(|(d, _)| d).product::<usize>();
+                if o.repeat[0] { 0 } else { kept * o.dtype.size() }
+            };
+            (inputs.iter().map(entry).collect(), outputs.iter().map(|o| row * o.size()).collect())
+        });
+        let within: Vec<Operand>;
+        let (inputs, dims) = if by_row.is_some() {
+            within = inputs.iter().map(|o| Operand { dtype: o.dtype, repeat: o.repeat[1..].to_vec() }).collect();
+            (&within[..], &dims[1..])
+        } else {
+            (inputs, dims)
+        };
         let program = match arithmetic {
             Arithmetic::F32 => Program::new::<f32>(expr, inputs, outputs, dims),
             Arithmetic::I32 => Program::new::<i32>(expr, inputs, outputs, dims),
@@ -66,7 +91,7 @@ impl MapKernel {
         let slots = program.periodics + program.registers + program.direct + outputs.len();
         let target = (6144 / slots).clamp(128, 1024);
         let block = program.period * (target / program.period).max(1);
-        Self { isa, arithmetic, program, row: dims.iter().skip(1).product(), block }
+        Self { isa, arithmetic, program, row, block, by_row }
     }
 
     /// Floats of scratch memory that a run needs.
@@ -82,13 +107,14 @@ impl MapKernel {
     /// an input of equal dtype that is not repeated, and else overlaps nothing.
     pub unsafe fn run(&self, n: usize, inputs: &[*const u8], outputs: &[*mut u8], scratch: &mut [f32]) {
         // SAFETY: passed on.
-        unsafe { self.run_range(0, n * self.row, inputs, outputs, scratch) }
+        unsafe { self.run_range(0, n * self.row, inputs, outputs, scratch, &mut Series::of(n * self.row)) }
     }
 
     /// Computes elements `start..start + len` of the flattened result into the first `len` places of the outputs.
     ///
     /// # Safety
-    /// As [`Self::run`]; inputs are those of the whole result, outputs hold `len` elements.
+    /// As [`Self::run`]; inputs are those of the whole result, outputs hold `len` elements. Calls of a series have the
+    /// same inputs and scratch memory, which nobody else writes meanwhile.
     pub(crate) unsafe fn run_range(
         &self,
         start: usize,
@@ -96,6 +122,43 @@ impl MapKernel {
         inputs: &[*const u8],
         outputs: &[*mut u8],
         scratch: &mut [f32],
+        series: &mut Series,
+    ) {
+        debug_assert!(len <= series.reach, "a call of {len} elements in a series of {}", series.reach);
+        let Some((input_row, output_row)) = &self.by_row else {
+            // SAFETY: passed on.
+            unsafe { self.run_flat(start, len, inputs, outputs, scratch, series) };
+            return;
+        };
+        let (mut from, mut to) = ([std::ptr::null(); MAX_OPERANDS], [std::ptr::null_mut(); MAX_OPERANDS]);
+        let mut done = 0;
+        while done < len {
+            let (row, at) = ((start + done) / self.row, (start + done) % self.row);
+            let n = (self.row - at).min(len - done);
+            for (i, (p, bytes)) in inputs.iter().zip(input_row).enumerate() {
+                from[i] = p.wrapping_add(row * bytes);
+            }
+            for (k, (p, bytes)) in outputs.iter().zip(output_row).enumerate() {
+                to[k] = p.wrapping_add(done * (bytes / self.row));
+            }
+            series.made &= series.row == row;
+            series.row = row;
+            // SAFETY: passed on, for one row: inputs start at the row, outputs where the ones before have ended.
+            unsafe { self.run_flat(at, n, &from[..inputs.len()], &to[..outputs.len()], scratch, series) };
+            done += n;
+        }
+    }
+
+    /// # Safety
+    /// As [`Self::run_range`], with all rows in one, or within one row.
+    unsafe fn run_flat(
+        &self,
+        start: usize,
+        len: usize,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        scratch: &mut [f32],
+        series: &mut Series,
     ) {
         assert!(inputs.len() == self.program.last_read.len() && outputs.len() == self.program.results.len());
         assert!(scratch.len() >= self.scratch_len(), "scratch of {} floats", self.scratch_len());
@@ -110,8 +173,7 @@ impl MapKernel {
         let registers = periodic.wrapping_add(p.periodics * stride);
         let results = registers.wrapping_add(p.registers * stride);
         let slots = Slots { uniform, periodic, registers, results, stride };
-        assert!(outputs.len() <= MAX_OUTPUTS, "{} outputs", outputs.len());
-        let mut in_place = [false; MAX_OUTPUTS];
+        let mut in_place = [false; MAX_OPERANDS];
         for (k, plan) in p.results.iter().enumerate() {
             // The result's memory may serve as its block unless a later step still reads that memory as an input.
             in_place[k] = plan.dtype == word_of(self.arithmetic)
@@ -119,7 +181,10 @@ impl MapKernel {
                     std::ptr::eq(input, outputs[k]) && last.is_some_and(|last| last > plan.step)
                 });
         }
-        dispatch(self.isa, Run { kernel: self, start, len, inputs, outputs, slots, in_place: &in_place });
+        // A short series needs only as many periods as it reaches into, from any phase.
+        let tile = self.block.min((p.period - 1 + series.reach).next_multiple_of(p.period));
+        let tile = (!std::mem::replace(&mut series.made, true)).then_some(tile);
+        dispatch(self.isa, Run { kernel: self, start, len, inputs, outputs, slots, in_place: &in_place, tile });
     }
 
     /// Floats from one block slot to the next.
@@ -138,6 +203,23 @@ impl MapKernel {
     }
 }
 
+/// Calls of [`MapKernel::run_range`] that share what does not change from block to block: it is computed by the first.
+#[derive(Debug)]
+pub(crate) struct Series {
+    /// Elements of all calls together, at least.
+    reach: usize,
+    /// Whether the scratch memory holds the values of scalars and tiles, for this row if rows are run one by one.
+    made: bool,
+    row: usize,
+}
+
+impl Series {
+    /// A series over at most this many elements.
+    pub(crate) fn of(reach: usize) -> Self {
+        Self { reach, made: false, row: 0 }
+    }
+}
+
 /// One run, ready for an instruction set. Made only by [`MapKernel::run_range`], whose contract it carries.
 struct Run<'a> {
     kernel: &'a MapKernel,
@@ -147,6 +229,8 @@ struct Run<'a> {
     outputs: &'a [*mut u8],
     slots: Slots,
     in_place: &'a [bool],
+    /// The length of tiles, if they are to be made.
+    tile: Option<usize>,
 }
 
 /// A block: elements `start..start + len` of the result, `first..` of the run, `phase..` of a tile.
@@ -175,18 +259,20 @@ impl Run<'_> {
     fn run_words<S: Simd, W: Word>(&self, s: S) {
         let (p, end) = (&self.kernel.program, self.start + self.len);
         let mut block = Block::default();
-        for &(slot, value) in &p.constants {
-            let to = self.place::<W>(Place::Uniform(slot), block).cast::<W>();
-            let value = W::constant(value);
-            for i in 0..VECTOR {
-                // SAFETY: a uniform slot has VECTOR words.
-                unsafe { to.add(i).write(value) }
+        if self.tile.is_some() {
+            for &(slot, value) in &p.constants {
+                let to = self.place::<W>(Place::Uniform(slot), block).cast::<W>();
+                let value = W::constant(value);
+                for i in 0..VECTOR {
+                    // SAFETY: a uniform slot has VECTOR words.
+                    unsafe { to.add(i).write(value) }
+                }
             }
         }
-        // A short run needs only as many periods as it reaches into.
-        let tile = self.kernel.block.min((self.start % p.period + self.len).next_multiple_of(p.period));
+        // A series has made the values of scalars and tiles before.
+        let (tile, first_stage) = self.tile.map_or((0, 2), |tile| (tile, 0));
         // Uniform values, then tiles, then block after block: one loop, so that the steps' code exists once.
-        for stage in 0.. {
+        for stage in first_stage.. {
             let steps: &[Step] = match stage {
                 0 => {
                     block.len = VECTOR;
@@ -263,7 +349,11 @@ impl Run<'_> {
     unsafe fn load<W: Word>(&self, load: &Load, block: Block, tile: usize) {
         let (start, len) = match load.to {
             Place::Uniform(_) => (0, VECTOR),
-            Place::Periodic(_) => (0, tile),
+            Place::Periodic(_) => match load.pattern.kind() {
+                // The first period; the others are copies.
+                Kind::Periodic(period) => (0, period),
+                _ => (0, tile),
+            },
             _ => (block.start, block.len),
         };
         let from = self.inputs[load.input];
@@ -271,6 +361,14 @@ impl Run<'_> {
         // SAFETY: the slot holds `len` words and is apart from all inputs; reading is the caller's promise.
         unsafe {
             with_element!(load.dtype, T => load.pattern.expand::<T, W>(from.cast(), start, len, to));
+            if let Place::Periodic(_) = load.to {
+                let mut done = len;
+                while done < tile {
+                    let n = done.min(tile - done);
+                    std::ptr::copy_nonoverlapping(to, to.add(done), n);
+                    done += n;
+                }
+            }
         }
     }
 

@@ -369,3 +369,26 @@ fn functions_are_what_they_are_called() {
         }
     }
 }
+
+/// Long rows with values of each row's own: rows are run one by one, also fewer than compiled for.
+#[test]
+fn rows_with_values_of_their_own() {
+    let expr = Expr::build(5, |b| {
+        let x: Vec<u32> = (0..5).map(|i| b.input(i)).collect();
+        let (scaled, sum) = (b.mul(x[0], x[1]), b.add(x[2], x[3]));
+        let both = b.sub(scaled, sum);
+        b.select(x[4], both, x[1])
+    });
+    let operand = |dtype, repeat: [bool; 3]| Operand { dtype, repeat: repeat.to_vec() };
+    let operands = [
+        operand(DType::F32, [false, false, false]),
+        operand(DType::F32, [false, true, false]),
+        operand(DType::F16, [false, true, true]),
+        operand(DType::F32, [true, true, false]),
+        operand(DType::U8, [true, false, true]),
+    ];
+    for (dims, n) in [([5, 97, 50], 3), ([4, 128, 32], 4), ([3, 5, 1000], 2)] {
+        check(&expr, &operands, &[DType::F32], &dims, n, 7);
+        check(&expr, &operands, &[DType::U8], &dims, n, 9);
+    }
+}

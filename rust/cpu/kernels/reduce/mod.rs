@@ -12,7 +12,7 @@ mod fold;
 mod wide;
 
 use crate::kernels::element::{Word, with_element, word_of};
-use crate::kernels::map::{MapKernel, Operand};
+use crate::kernels::map::{MapKernel, Operand, Series};
 use crate::simd::{Isa, dispatch};
 use fold::{CHUNK, Columns, Fold, LANES, MaxF32, MaxI32, Rows, SumF32, SumI32};
 use oxiconv_ir::{Arithmetic, DType, Expr};
@@ -148,7 +148,8 @@ impl ReduceKernel {
         let map = if let Source::Map(m) = &self.source { m.scratch_len() } else { 0 };
         let (map, rest) = scratch.split_at_mut(map);
         let (piece, rest) = rest.split_at_mut(self.piece_len());
-        let mut run = Run::<F> { kernel: self, inputs, sizes, map, piece: piece.as_mut_ptr().cast() };
+        let series = Series::of(sizes.iter().product());
+        let mut run = Run::<F> { kernel: self, inputs, sizes, map, piece: piece.as_mut_ptr().cast(), series };
         if self.dtype == F::W::DTYPE {
             // SAFETY: passed on; the output is of words.
             unsafe { run.level(0, 0, out.cast(), rest) };
@@ -286,6 +287,8 @@ struct Run<'a, F: Fold> {
     sizes: &'a [usize],
     map: &'a mut [f32],
     piece: *mut F::W,
+    /// The pieces.
+    series: Series,
 }
 
 impl<F: Fold> Run<'_, F> {
@@ -336,7 +339,7 @@ impl<F: Fold> Run<'_, F> {
             Source::Input(i) => self.inputs[*i].cast::<F::W>().wrapping_add(start),
             Source::Map(map) => {
                 // SAFETY: passed on.
-                unsafe { map.run_range(start, len, self.inputs, &[self.piece.cast()], self.map) };
+                unsafe { map.run_range(start, len, self.inputs, &[self.piece.cast()], self.map, &mut self.series) };
                 self.piece
             }
         }

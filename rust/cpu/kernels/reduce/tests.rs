@@ -131,6 +131,12 @@ fn sizes_across_chunks_pieces_and_strips() {
     check(&[40, 7, 3, 50], 40, &[0, 2], &[false, true, true, false]);
     check(&[4, 33, 40, 5], 4, &[1, 3], &[false, true, true, false]);
     check(&[4, 70, 40], 3, &[1], &[true, false, false]);
+    // Values of each row's own in long rows, which pieces begin and end within.
+    for repeat in [[false, true, false], [false, true, true], [false, false, true]] {
+        for axes in [vec![1], vec![0, 1], vec![2], vec![0, 1, 2], vec![0]] {
+            check(&[5, 97, 50], 4, &axes, &repeat);
+        }
+    }
 }
 
 /// A sum one after another would be wrong by a percent here.

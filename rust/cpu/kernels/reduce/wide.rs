@@ -1,6 +1,7 @@
 //! Reductions of 64-bit integers: rare, and exact in any order, so a plain walk.
 
 use super::{MAX_GROUPS, ReduceKernel, Reduction, Source, outputs};
+use crate::kernels::map::Series;
 use oxiconv_ir::DType;
 
 /// Values computed at a time.
@@ -39,13 +40,14 @@ impl ReduceKernel {
         let piece = piece.as_mut_ptr();
         let piece = piece.wrapping_add(piece.align_offset(size_of::<i64>()).min(1)).cast::<i64>();
         let total: usize = sizes.iter().product();
+        let mut series = Series::of(total);
         for start in (0..total).step_by(PIECE) {
             let len = PIECE.min(total - start);
             let values = match &self.source {
                 Source::Input(i) => inputs[*i].cast::<i64>().wrapping_add(start),
                 Source::Map(m) => {
                     // SAFETY: passed on; the piece holds `len` values.
-                    unsafe { m.run_range(start, len, inputs, &[piece.cast()], map) };
+                    unsafe { m.run_range(start, len, inputs, &[piece.cast()], map, &mut series) };
                     piece.cast_const()
                 }
             };
