@@ -63,12 +63,15 @@ const CHEAP_NODES: usize = 5;
 
 /// The steps that compute `roots`, in order.
 pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target) -> Vec<Fused> {
-    let mut fuser =
-        Fuser { graph, split, target, roots: vec![false; graph.nodes().len()], uses: vec![0; graph.nodes().len()] };
+    let count = graph.nodes().len();
+    let (marks, uses, mapped) = (vec![false; count], vec![0; count], vec![true; count]);
+    let mut fuser = Fuser { graph, split, target, roots: marks, uses, mapped };
     let live = graph.live(roots);
     for id in graph.ids().filter(|id| live[id.index()]) {
-        for a in &graph.node(id).args {
+        let node = graph.node(id);
+        for a in &node.args {
             fuser.uses[a.index()] += 1;
+            fuser.mapped[a.index()] &= matches!(node.op, Op::Map { .. });
         }
     }
     for r in roots {
@@ -97,6 +100,8 @@ struct Fuser<'a> {
     roots: Vec<bool>,
     /// Per node: how often it is an argument or a root.
     uses: Vec<usize>,
+    /// Per node: whether maps alone read it.
+    mapped: Vec<bool>,
 }
 
 /// Steps by the node they stand at.
@@ -254,8 +259,9 @@ impl Fuser<'_> {
             && self.split.time[inner.index()] == self.split.time[reader.index()]
             && (self.uses[inner.index()] == 1
                 // Results of a whole stage that build on each other (optimizer slots, then the weight) meet again in
-                // `merge_maps`, where what they share is computed once.
-                || (self.class(reader) == Class::Whole && matches!(self.graph.node(reader).op, Op::Map { .. }))
+                // `merge_maps`, where what they share is computed once. What a product or another op reads is stored
+                // in any case, and read from there.
+                || (self.class(reader) == Class::Whole && self.mapped[inner.index()])
                 || (e.nodes().len() <= CHEAP_NODES
                     && !e.nodes().iter().any(|n| is_costly(*n))
                     && !reads.iter().any(|r| self.is_epilogue(r.node))))

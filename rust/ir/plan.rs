@@ -352,27 +352,33 @@ impl<'a> Planner<'a> {
         total
     }
 
-    /// What outlives a shard, by stages. Two values of one stage never share memory: shards run in any order. The steps
-    /// of a prologue run one by one, and so count as stages here; what later stages read of it is kept throughout.
+    /// What outlives a shard. Steps of a whole stage follow each other; within a sharded stage two values never share
+    /// memory, for its shards run in any order. What later stages read of a prologue is kept throughout.
     fn place_arena(&mut self, local: &[ValueId], sharding: Sharding) -> usize {
         let whole: Vec<ValueId> = (0..self.values.len())
             .filter(|v| matches!(self.values[*v].place, Place::Arena(_)) && !local.contains(v))
             .collect();
         let stride = |ty: &Type| ty.bytes().next_multiple_of(ALIGN);
         let is_partial = |v: ValueId| self.partials.iter().any(|(_, p)| *p == v);
-        let before = if self.is_prologue(0) { self.stages[0].len() } else { 0 };
-        let end = before + self.stages.len();
-        let position = |(stage, step): (usize, usize)| if self.is_prologue(stage) { step } else { before + stage };
+        // Where each stage begins, in the order of what runs one after another.
+        let mut begin = vec![0];
+        for (i, steps) in self.stages.iter().enumerate() {
+            begin.push(begin[i] + if self.is_sharded(i) { 1 } else { steps.len().max(1) });
+        }
+        let end = begin[self.stages.len()];
+        let moment = |(stage, step): (usize, usize)| {
+            begin[stage] + if stage < self.stages.len() && !self.is_sharded(stage) { step } else { 0 }
+        };
         let last = |v: ValueId| match (self.is_prologue(self.made[v].0), self.is_prologue(self.last[v].0)) {
             (true, false) => end,
-            _ => position(self.last[v]),
+            _ => moment(self.last[v]),
         };
         let lives: Vec<Lifetime> = whole
             .iter()
             .map(|&v| {
                 let ty = &self.values[v].ty;
                 let bytes = if is_partial(v) { stride(ty) * sharding.tasks() } else { ty.bytes() };
-                Lifetime { first: position(self.made[v]), last: last(v), bytes }
+                Lifetime { first: moment(self.made[v]), last: last(v), bytes }
             })
             .collect();
         let (offsets, total) = pack(&lives);

@@ -80,6 +80,19 @@ impl Form {
         }
     }
 
+    /// Multiply-adds, for operands and result of these types.
+    pub fn macs(&self, solve: Seat, args: &[Type], out: &Type) -> usize {
+        match self {
+            Self::Conv(c) => args[usize::from(solve == Seat::Input)].dims[0].saturating_mul(c.macs()),
+            // Rows times columns times what they share; each in two of the three matrices, and a stack in all.
+            Self::MatMul => {
+                let stack: usize = out.dims[..out.rank() - 2].iter().product::<usize>().max(1);
+                let sizes = args.iter().chain([out]).map(|t| (t.len() / stack) as f64);
+                (sizes.product::<f64>().sqrt() as usize).saturating_mul(stack)
+            }
+        }
+    }
+
     /// Type of the result: `args` are the types of the other two seats, in the order Input, Kernel, Output.
     pub fn infer(&self, solve: Seat, args: [&Type; 2]) -> Result<Type> {
         if args.iter().any(|t| t.dtype != DType::F32) {

@@ -5,11 +5,18 @@
 //! makes cutting legal: a value made by adding up over the batch, or from the whole batch, is read by a sharded stage
 //! only after the shards that it was made from have all run.
 //!
+//! A sample is a part of axis 0, whoever made it: a product of complete tensors that is heavy enough, and whose axis 0
+//! can be cut into as many parts, starts sharded work of its own (the halves of a GAN's joined batch, images made from
+//! noise).
+//!
 //! Batched values are *sample-major*: axis 0 has `n · rows` entries for `n` samples, those of one sample together.
 //! `rows` is 1 until a reshape merges further axes into axis 0.
 
 use crate::graph::{Graph, NodeId};
-use crate::{Batch, Op};
+use crate::{Batch, Form, Op, Seat, Type};
+
+/// Multiply-adds from which a product of complete tensors is shared: about 20 µs of work, more than a barrier costs.
+const HEAVY: usize = 1 << 20;
 
 /// How a node meets the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +72,21 @@ impl Split {
         for id in graph.ids() {
             let node = graph.node(id);
             if let Op::Arg { index, ty } = &node.op {
-                let shard = batched.get(*index).copied().unwrap_or(false) && ty.dims.first() == Some(&self.samples);
+                // A batch of one is not cut: its steps are whole, and shared one by one.
+                let cut = self.samples > 1 && ty.dims.first() == Some(&self.samples);
+                let shard = cut && batched.get(*index).copied().unwrap_or(false);
                 self.class[id.index()] = if shard { Class::Shard } else { Class::Whole };
                 continue;
             }
             let mut flags: Vec<bool> = node.args.iter().map(|a| self.is_batched(*a)).collect();
             if !flags.contains(&true) {
-                continue;
+                match self.starts(graph, id) {
+                    Some(starts) => flags = starts,
+                    None => continue,
+                }
+                for (&a, _) in node.args.iter().zip(&flags).filter(|(_, flag)| **flag) {
+                    self.adopt(graph, a);
+                }
             }
             // Values that depend on no batch but stand beside one (noise, a repeated scalar, what is computed of these)
             // are made shard by shard.
@@ -87,6 +102,19 @@ impl Split {
                 Batch::Each | Batch::Whole => Class::Whole,
             };
         }
+    }
+
+    /// Whether a product of complete tensors is worth sharing among workers, and can be: which of its arguments are read
+    /// shard by shard.
+    fn starts(&self, graph: &Graph, id: NodeId) -> Option<Vec<bool>> {
+        let node = graph.node(id);
+        let Op::Product { form, solve } = &node.op else { return None };
+        let types: Vec<_> = node.args.iter().map(|a| graph.node(*a).ty.clone()).collect();
+        let stack = *form == Form::MatMul && node.ty.rank() > 2;
+        let flags: Vec<bool> = solve.others().iter().map(|seat| stack || *seat != Seat::Kernel).collect();
+        let cut = |ty: &Type| ty.dims[0] > 0 && ty.dims[0].is_multiple_of(self.samples);
+        let can = types.iter().zip(&flags).all(|(ty, flag)| !flag || cut(ty));
+        (self.samples > 1 && can && form.macs(*solve, &types, &node.ty) >= HEAVY).then_some(flags)
     }
 
     /// Makes a batch-independent node, and what it is made of, a shard's work, if slices of axis 0 can be computed alone.

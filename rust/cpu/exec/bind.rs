@@ -1,5 +1,6 @@
 //! Which kernel runs a step: written rules on kinds and shapes.
 
+use super::bands::Banded;
 use super::combine::Combine;
 use super::heavy::{Product, Sparse};
 use super::light;
@@ -7,7 +8,7 @@ use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
-use oxiconv_ir::program::{self, Kind, Place, Program, Step, ValueId};
+use oxiconv_ir::program::{self, ALIGN, Kind, Place, Program, Stage, Step, ValueId};
 use oxiconv_ir::{Conv, Form, Op, Seat, Type, Window};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,10 +26,24 @@ pub(super) struct Bound {
     pub(super) packed: Option<Range<usize>>,
     /// Whether this step packs it; else an earlier step of the stage has.
     pub(super) packs: bool,
+    /// Whether what it packs is made in the same whole stage, and so packed just before the step.
+    pub(super) late: bool,
     /// In a whole stage: how many pieces the step is cut into, each run by whichever worker is free.
     pub(super) pieces: usize,
+    /// Where each piece makes a term of a sum.
+    pub(super) sum: Option<Sum>,
     /// Roughly what it takes on one core.
     pub(super) nanoseconds: usize,
+}
+
+/// Terms of a sum, one per piece of a step, in the packed buffer.
+pub(super) struct Sum {
+    /// The first, and from one to the next, in floats.
+    pub(super) at: usize,
+    pub(super) stride: usize,
+    pub(super) combine: Combine,
+    /// Pieces of adding them up.
+    pub(super) pieces: usize,
 }
 
 /// Where an operand is for the first sample, and the bytes from one sample to the next: 0 if all share it.
@@ -70,6 +85,8 @@ impl Target for Cpu {
 
 /// Elements below which a step of a whole stage is not worth a second worker's attention (about 10 µs of work).
 const PIECE: usize = 16 << 10;
+/// Multiply-adds in the time that an element of a term costs, which is written, read and added.
+const TERM: usize = 64;
 /// Most pieces: as many as a batch has tasks.
 const MAX_PIECES: usize = 16;
 
@@ -87,6 +104,13 @@ pub(super) struct Packed {
 impl Packed {
     pub(super) fn next_stage(&mut self) {
         self.stage.clear();
+    }
+
+    /// Memory for `terms` terms of a sum.
+    fn sum(&mut self, ty: &Type, terms: usize) -> Sum {
+        let (at, stride) = (self.len, ty.bytes().next_multiple_of(ALIGN) / size_of::<f32>());
+        self.len += terms * stride;
+        Sum { at, stride, combine: Combine { ty: ty.clone(), tasks: terms }, pieces: pieces(ty.len()) }
     }
 
     /// Where `len` floats of the step's packed kernel are, and whether the step is the first to need them.
@@ -117,7 +141,7 @@ impl Packed {
 pub(super) fn bind(
     isa: Isa,
     program: &Program,
-    sharded: bool,
+    stage: &Stage,
     step: &Step,
     index: usize,
     packed: &mut Packed,
@@ -125,6 +149,11 @@ pub(super) fn bind(
     assert!(step.inputs.len().max(step.outputs.len()) <= MAX_OPERANDS, "too many operands: {}", step.kind);
     let types: Vec<Type> = step.inputs.iter().map(|o| o.ty.clone()).collect();
     let outs: Vec<Type> = step.outputs.iter().map(|o| program.values[*o].ty.clone()).collect();
+    let nanoseconds = nanoseconds(step, &types, &outs);
+    // How many pieces a step of a whole stage is worth: each takes some 15 microseconds.
+    let worth = if stage.sharded { 1 } else { (nanoseconds / SMALL).clamp(1, MAX_PIECES) };
+    // In how many pieces the kernel can work, and whether these make terms of a sum.
+    let (mut pieces_of, mut sums) = (1, false);
     let kernel: Box<dyn Kernel> = match &step.kind {
         Kind::Product { form, solve, epilogue, window } => {
             let others = &step.inputs[2..];
@@ -133,17 +162,52 @@ pub(super) fn bind(
                 Form::MatMul => outs[0].rank(),
             };
             let operands: Vec<Operand> = others.iter().map(|o| operand(o, rank)).collect();
-            let epilogue = epilogue.as_ref().map(|e| (&e.expr, &operands[..], &types[2..]));
-            Box::new(Product::new(isa, form, *solve, &types[..2], &outs[0], epilogue, window.as_ref()))
+            let tail = epilogue.as_ref().map(|e| (&e.expr, &operands[..]));
+            let product = Product::new(
+                isa,
+                form,
+                *solve,
+                &types[..2],
+                &outs[0],
+                tail.map(|(e, o)| (e, o, &types[2..])),
+                window.as_ref(),
+                None,
+            );
+            let product = product.expect("chosen for its sizes");
+            sums = product.sums();
+            // Writing and adding a term takes as long as this many multiply-adds for each of its elements.
+            let terms = form.macs(*solve, &types[..2], &outs[0]) / (TERM * outs[0].len()).max(1);
+            let worth = if sums { worth.min(terms).max(1) } else { worth };
+            let banded = match form {
+                Form::Conv(conv) if product.pieces() < worth => {
+                    Banded::new(isa, conv, *solve, (&types, &outs), tail, window.as_ref(), &product, worth)
+                }
+                _ => None,
+            };
+            match banded {
+                Some(banded) => {
+                    pieces_of = banded.pieces();
+                    Box::new(banded)
+                }
+                None => {
+                    pieces_of = worth.min(product.pieces());
+                    Box::new(product)
+                }
+            }
         }
         Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
         Kind::Map { expr, dims } => {
             let operands: Vec<Operand> = step.inputs.iter().map(|o| operand(o, dims.len())).collect();
-            Box::new(light::Map::new(isa, expr, &operands, &types, &outs, dims))
+            Box::new(light::Map::new(isa, expr, &operands, &outs, dims))
         }
         Kind::Reduce { max, expr, dims, axes } => {
             let operands: Vec<Operand> = step.inputs.iter().map(|o| operand(o, dims.len())).collect();
-            Box::new(light::Reduce::new(isa, *max, expr, &operands, dims, axes, outs[0].dtype))
+            let reduce = light::Reduce::new(isa, *max, expr, (&operands, &types), dims, axes, &outs[0]);
+            sums = reduce.sums();
+            // Some rows for each piece, and more of them than terms.
+            let each = if sums { dims.iter().product::<usize>() / (16 * outs[0].len().max(1)) } else { MAX_PIECES };
+            pieces_of = if sums && *max { 1 } else { worth.min(reduce.rows()).min(each) };
+            Box::new(reduce)
         }
         Kind::MaxPool(window) => Box::new(light::MaxPool::new(isa, window, &types[0])),
         Kind::Copy => Box::new(light::Copy { bytes: outs[0].bytes() }),
@@ -160,28 +224,24 @@ pub(super) fn bind(
     );
     let (range, packs) = packed.place(step, kernel.packed_operand(), kernel.packed_len());
     let pieces = match &step.kind {
-        Kind::Map { dims, .. } if !sharded => pieces(outs[0].len()).min(dims.first().copied().unwrap_or(1)).max(1),
-        Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) if !sharded => {
-            pieces(outs[0].len()).min(outs[0].dims[0]).max(1)
-        }
-        Kind::Combine if !sharded => pieces(outs[0].len()),
-        // Entries of axis 0 on their own; stacks of matrices and gradients of kernels stay whole.
-        Kind::Product { form, solve: solve @ (Seat::Output | Seat::Input), .. }
-            if !sharded && (*form != Form::MatMul || outs[0].rank() == 2) =>
-        {
-            let entries = types[usize::from(*solve == Seat::Input)].dims[0];
-            (nanoseconds(step, &types, &outs) / SMALL).clamp(1, MAX_PIECES).min(entries.max(1))
-        }
-        Kind::Op(Op::ArgSort) if !sharded => {
+        _ if stage.sharded => 1,
+        Kind::Product { .. } | Kind::Reduce { .. } => pieces_of.max(1),
+        Kind::Map { .. } | Kind::Combine => pieces(outs[0].len()),
+        Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) => pieces(outs[0].len()).min(outs[0].dims[0]).max(1),
+        Kind::Op(Op::ArgSort) => {
             let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();
             pieces(outs[0].len() * SORT).min(rows).max(1)
         }
         _ => 1,
     };
-    let nanoseconds = nanoseconds(step, &types, &outs);
+    let sum = (sums && pieces > 1).then(|| packed.sum(&outs[0], pieces));
     let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
     let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
-    Bound { index, scratch: kernel.scratch_len(), kernel, inputs, outputs, packed: range, packs, pieces, nanoseconds }
+    let late = kernel
+        .packed_operand()
+        .is_some_and(|operand| stage.steps.iter().any(|s| s.outputs.contains(&step.inputs[operand].value)));
+    let scratch = kernel.scratch_len();
+    Bound { index, scratch, kernel, inputs, outputs, packed: range, packs, late, pieces, sum, nanoseconds }
 }
 
 /// What sorting an element costs, compared with a map: 10 to 40 nanoseconds, with the length of the rows.
@@ -193,14 +253,10 @@ fn nanoseconds(step: &Step, types: &[Type], outs: &[Type]) -> usize {
     let elements = types.iter().chain(outs).map(Type::len).max().unwrap_or(0);
     match &step.kind {
         Kind::Map { expr, .. } | Kind::Reduce { expr, .. } => elements * expr.nodes().len() / 8,
-        Kind::Product { form: Form::Conv(c), solve, .. } | Kind::SparseProduct { form: Form::Conv(c), solve, .. } => {
-            types[usize::from(*solve == Seat::Input)].dims[0] * c.macs() / 50
-        }
-        // Rows times columns times what they share.
-        Kind::Product { .. } | Kind::SparseProduct { .. } => {
-            let (a, b, y) = (types[0].len(), types[1].len(), outs[0].len());
-            (a as f64 * b as f64 * y as f64).sqrt() as usize / 50
-        }
+        Kind::Product { form, solve, .. } => form.macs(*solve, &types[..2], &outs[0]) / 50,
+        // Its last operand has positions of the maxima; the batch is in axis 0 of both.
+        Kind::SparseProduct { form: Form::Conv(c), .. } => types[1].dims[0] * c.macs() / 50,
+        Kind::SparseProduct { form: Form::MatMul, .. } => unreachable!("a matrix product is not pooled"),
         Kind::Op(Op::ArgSort) => elements * SORT / 2,
         Kind::MaxPool(_) | Kind::Combine | Kind::Copy | Kind::Op(_) => elements / 2,
     }

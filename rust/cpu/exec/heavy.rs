@@ -54,6 +54,7 @@ struct Other {
 const IN_FLIGHT: usize = 4 << 10;
 
 impl Product {
+    /// On the kernel that its sizes ask for, or on one like that of `like`, if there is.
     pub(super) fn new(
         isa: Isa,
         form: &Form,
@@ -62,13 +63,17 @@ impl Product {
         out: &Type,
         epilogue: Option<(&Expr, &[Operand], &[Type])>,
         window: Option<&Window>,
-    ) -> Self {
+        like: Option<&Self>,
+    ) -> Option<Self> {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
         let simple = epilogue.map_or(Some((false, false)), |(e, others, types)| bias_relu(e, others, types));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
-            Form::Conv(conv) => (Convolution::new(isa, conv, solve, pooled), None),
+            Form::Conv(conv) => match like {
+                Some(like) => (like.plan.alike(isa, conv, solve, pooled)?, None),
+                None => (Convolution::new(isa, conv, solve, pooled), None),
+            },
             Form::MatMul => {
                 let (plan, stack) = matmul(isa, solve, operands, out);
                 (Convolution::Direct(Box::new(plan)), stack)
@@ -97,7 +102,22 @@ impl Product {
             }
             (None, None) => unreachable!("no epilogue is a direct tail"),
         };
-        Self { plan, solve, is_matmul: *form == Form::MatMul, stack, entry, entries, kernel_len, channels, tail }
+        Some(Self { plan, solve, is_matmul: *form == Form::MatMul, stack, entry, entries, kernel_len, channels, tail })
+    }
+
+    /// In how many pieces it can work: entries of axis 0 on their own.
+    pub(super) fn pieces(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether pieces make terms of the result.
+    pub(super) fn sums(&self) -> bool {
+        self.solve == Seat::Kernel && self.stack.is_none()
+    }
+
+    /// Positions of the result for which it is worth reading the kernel.
+    pub(super) fn least_positions(&self) -> usize {
+        self.plan.least_positions()
     }
 
     /// Elements of one sample of the convolution's result, where it is pooled after an expression.
@@ -115,11 +135,16 @@ impl Product {
         }
     }
 
-    /// Moves operands and results to entry `first` of axis 0: a piece of a step of a whole stage, which is not a stack
-    /// of matrices and not a gradient of the kernel.
+    /// Moves operands and results to entry `first` of axis 0: a piece of a step of a whole stage.
     fn skip(&self, first: usize, inputs: &mut [*const u8], outputs: &mut [*mut u8; 2]) {
-        let batched = batched(self.solve);
-        inputs[batched] = inputs[batched].wrapping_add(first * self.entry[batched] * size_of::<f32>());
+        for (i, seat) in self.solve.others().into_iter().enumerate() {
+            if seat != Seat::Kernel || self.stack.is_some() {
+                inputs[i] = inputs[i].wrapping_add(first * self.entry[i] * size_of::<f32>());
+            }
+        }
+        if self.sums() {
+            return;
+        }
         outputs[0] = outputs[0].wrapping_add(first * self.entry[2] * size_of::<f32>());
         match &self.tail {
             // Positions of maxima in small windows are bytes.

@@ -39,52 +39,32 @@ pub(super) struct Map {
     kernel: MapKernel,
     text: String,
     rows: usize,
-    /// Bytes per row of each operand and output; 0 where rows share the operand.
-    input_row: Vec<usize>,
-    output_row: Vec<usize>,
+    /// Elements per row.
+    row: usize,
 }
 
+/// Elements that pieces of a map are made of: whole cache lines of every element type.
+const LINE: usize = 64;
+
 impl Map {
-    pub(super) fn new(
-        isa: Isa,
-        expr: &Expr,
-        operands: &[Operand],
-        types: &[Type],
-        outs: &[Type],
-        dims: &[usize],
-    ) -> Self {
+    pub(super) fn new(isa: Isa, expr: &Expr, operands: &[Operand], outs: &[Type], dims: &[usize]) -> Self {
         let dtypes: Vec<DType> = outs.iter().map(|t| t.dtype).collect();
-        let row = |t: &Type| entry(t) * t.dtype.size();
-        let shared = |o: &Operand| o.repeat.first().copied().unwrap_or(true);
         Self {
             kernel: MapKernel::new(isa, expr, operands, &dtypes, dims),
             text: format!("map {expr}"),
             rows: dims.first().copied().unwrap_or(1),
-            input_row: operands.iter().zip(types).map(|(o, t)| if shared(o) { 0 } else { row(t) }).collect(),
-            output_row: outs.iter().map(row).collect(),
+            row: dims.iter().skip(1).product(),
         }
     }
 }
 
 impl Kernel for Map {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
-        let rows = call.piece(call.rows(self.rows));
-        if call.piece == (0, 1) {
-            // SAFETY: forwarded.
-            unsafe { self.kernel.run(rows.len(), call.inputs, call.outputs, call.scratch) };
-            return Ok(());
-        }
-        let mut inputs = [std::ptr::null::<u8>(); super::MAX_OPERANDS];
-        for (to, (from, row)) in inputs.iter_mut().zip(call.inputs.iter().zip(&self.input_row)) {
-            *to = from.wrapping_add(rows.start * row);
-        }
-        let mut outputs = [std::ptr::null_mut::<u8>(); super::MAX_OPERANDS];
-        for (to, (from, row)) in outputs.iter_mut().zip(call.outputs.iter().zip(&self.output_row)) {
-            *to = from.wrapping_add(rows.start * row);
-        }
-        let (inputs, outputs) = (&inputs[..call.inputs.len()], &outputs[..call.outputs.len()]);
-        // SAFETY: forwarded; pieces have disjoint rows.
-        unsafe { self.kernel.run(rows.len(), inputs, outputs, call.scratch) };
+        let len = call.rows(self.rows) * self.row;
+        let lines = call.piece(len.div_ceil(LINE));
+        let (start, end) = ((lines.start * LINE).min(len), (lines.end * LINE).min(len));
+        // SAFETY: forwarded; pieces have disjoint elements.
+        unsafe { self.kernel.run_part(start, end - start, call.inputs, call.outputs, call.scratch) };
         Ok(())
     }
 
@@ -101,7 +81,13 @@ impl Kernel for Map {
 pub(super) struct Reduce {
     kernel: ReduceKernel,
     text: String,
+    /// Of the first axis of more than one element.
     rows: usize,
+    /// Whether that axis vanishes: pieces then make terms of the result.
+    vanishes: bool,
+    /// Bytes per row of each operand, and of the result; 0 where rows share it.
+    input_row: Vec<usize>,
+    output_row: usize,
 }
 
 impl Reduce {
@@ -109,24 +95,54 @@ impl Reduce {
         isa: Isa,
         max: bool,
         expr: &Expr,
-        operands: &[Operand],
+        (operands, types): (&[Operand], &[Type]),
         dims: &[usize],
         axes: &[usize],
-        dtype: DType,
+        out: &Type,
     ) -> Self {
         let kind = if max { Reduction::Max } else { Reduction::Sum };
+        // Axes of one element before others are none.
+        let skip = dims.iter().take(dims.len().saturating_sub(1)).take_while(|d| **d == 1).count();
+        let dims = &dims[skip..];
+        let kept: Vec<Operand> =
+            operands.iter().map(|o| Operand { dtype: o.dtype, repeat: o.repeat[skip..].to_vec() }).collect();
+        let axes: Vec<usize> = axes.iter().filter_map(|a| a.checked_sub(skip)).collect();
+        let rows = dims.first().copied().unwrap_or(1);
+        let shared = |o: &Operand| o.repeat.first().copied().unwrap_or(true);
+        let row = |ty: &Type| ty.bytes() / rows.max(1);
+        let vanishes = axes.first() == Some(&0);
         Self {
-            kernel: ReduceKernel::new(isa, kind, expr, operands, dims, axes, dtype),
+            kernel: ReduceKernel::new(isa, kind, expr, &kept, dims, &axes, out.dtype),
             text: format!("{} {expr} over {axes:?}", if max { "max" } else { "sum" }),
-            rows: dims.first().copied().unwrap_or(1),
+            rows,
+            vanishes,
+            input_row: kept.iter().zip(types).map(|(o, t)| if shared(o) { 0 } else { row(t) }).collect(),
+            output_row: if vanishes { 0 } else { row(out) },
         }
+    }
+
+    /// Rows, which pieces are made of.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Whether pieces make terms of the result.
+    pub(super) fn sums(&self) -> bool {
+        self.vanishes
     }
 }
 
 impl Kernel for Reduce {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
-        // SAFETY: forwarded.
-        unsafe { self.kernel.run(call.rows(self.rows), call.inputs, call.outputs[0], call.scratch) };
+        let rows = call.piece(call.rows(self.rows));
+        let mut inputs = [std::ptr::null::<u8>(); super::MAX_OPERANDS];
+        for (to, (from, row)) in inputs.iter_mut().zip(call.inputs.iter().zip(&self.input_row)) {
+            *to = from.wrapping_add(rows.start * row);
+        }
+        let (inputs, output) =
+            (&inputs[..call.inputs.len()], call.outputs[0].wrapping_add(rows.start * self.output_row));
+        // SAFETY: forwarded; pieces have disjoint rows, or terms of their own.
+        unsafe { self.kernel.run(rows.len(), inputs, output, call.scratch) };
         Ok(())
     }
 

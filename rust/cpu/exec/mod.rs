@@ -4,6 +4,7 @@
 //! collide is the planner's promise (tested there): values alive together have disjoint memory, shards write disjoint
 //! slices, tasks have partial sums and workers have scratch of their own.
 
+mod bands;
 mod bind;
 mod combine;
 mod heavy;
@@ -16,7 +17,7 @@ use crate::pool::Pool;
 use crate::profile::{self, Activity, ProgramFacts, Recorder, StepFacts};
 use crate::simd::Isa;
 use crate::threads::num_threads;
-use bind::{Bound, Packed, Slot, bind};
+use bind::{Bound, Packed, Slot, Sum, bind};
 use oxiconv_ir::plan::{Request, plan};
 use oxiconv_ir::program::{ALIGN, Place, Program, Step};
 use oxiconv_ir::work::Work;
@@ -31,14 +32,14 @@ pub struct Executable {
     /// Per stage and step.
     bound: Vec<Vec<Bound>>,
     arena: Buffer,
-    /// Packed kernels of all products.
+    /// Packed kernels of all products, and what pieces of whole steps have summed.
     packed: Buffer,
     /// Per worker: the plan's scratch, then the kernels'.
     scratch: Vec<Buffer>,
     scratch_bytes: usize,
     /// Whether results overwrite arguments.
     updates: bool,
-    /// Per stage: the steps that pack a kernel at each run.
+    /// Per stage: the steps that pack a kernel when it begins, at each run.
     packs: Vec<Vec<usize>>,
     /// The steps that pack a kernel that is kept.
     kept: Vec<Kept>,
@@ -138,7 +139,7 @@ impl Executable {
             let mut steps = Vec::with_capacity(stage.steps.len());
             packed.next_stage();
             for (step, index) in stage.steps.iter().zip(&mut index) {
-                steps.push(bind(isa, &program, stage.sharded, step, index, &mut packed));
+                steps.push(bind(isa, &program, stage, step, index, &mut packed));
             }
             bound.push(steps);
         }
@@ -152,7 +153,7 @@ impl Executable {
             scratch_bytes,
             updates: !request.updates.is_empty(),
             small: bound.iter().map(|s| s.iter().map(|b| b.nanoseconds).sum::<usize>() < bind::SMALL).collect(),
-            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs).collect()).collect(),
+            packs: bound.iter().map(|s| (0..s.len()).filter(|&i| s[i].packs && !s[i].late).collect()).collect(),
             kept,
             ready: false,
             bound,
@@ -344,16 +345,22 @@ impl Run<'_> {
         let program = self.memory.program;
         let pool = Pool::global();
         let threads = if self.small[stage] { 1 } else { self.memory.scratch.len() };
+        let packs = &self.packs[stage];
+        pool.run_with(threads, packs.len(), &|i, _| {
+            // SAFETY: each step's packed kernel has memory of its own.
+            unsafe { self.pack(&self.bound[stage][packs[i]]) };
+        });
         if !program.stages[stage].sharded {
             // The last stage may be writing updates, and then runs through.
             let stops = !self.updates || stage + 1 < program.stages.len();
-            for (step, bound) in program.stages[stage].steps.iter().zip(&self.bound[stage]) {
-                if stops && (self.interrupt)() {
+            for (i, (step, bound)) in program.stages[stage].steps.iter().zip(&self.bound[stage]).enumerate() {
+                let asks = i % STEPS_UNASKED == 0 || bound.nanoseconds > bind::SMALL;
+                if stops && asks && (self.interrupt)() {
                     return Err(Error::Interrupted);
                 }
                 // SAFETY: forwarded.
                 unsafe {
-                    if bound.packs {
+                    if bound.packs && bound.late {
                         self.pack(bound);
                     }
                     self.whole(step, bound, threads)?;
@@ -361,11 +368,6 @@ impl Run<'_> {
             }
             return self.outcome();
         }
-        let packs = &self.packs[stage];
-        pool.run_with(threads, packs.len(), &|i, _| {
-            // SAFETY: each step's packed kernel has memory of its own.
-            unsafe { self.pack(&self.bound[stage][packs[i]]) };
-        });
         pool.run_with(threads, program.sharding.tasks(), &|task, worker| {
             // SAFETY: forwarded; tasks have disjoint samples.
             self.note(unsafe { self.task(stage, task, worker) });
@@ -415,6 +417,12 @@ impl Run<'_> {
                 self.note(unsafe { self.step(step, bound, Where { worker, piece: (piece, pieces), ..Where::WHOLE }) });
             }),
         }
+        if let Some(sum) = &bound.sum {
+            Pool::global().run_with(threads, sum.pieces, &|piece, _| {
+                // SAFETY: forwarded; pieces write disjoint parts.
+                self.note(unsafe { self.add_up(bound, sum, (piece, sum.pieces)) });
+            });
+        }
         Ok(())
     }
 
@@ -458,6 +466,9 @@ impl Run<'_> {
         if adds {
             outputs[0] = scratch.wrapping_add(step.temp.expect("planned for tasks of several shards"));
         }
+        if let Some(sum) = &bound.sum {
+            outputs[0] = m.packed.wrapping_add(sum.at + place.piece.0 * sum.stride).cast();
+        }
         let packed = bound.packed.clone().unwrap_or(0..0);
         let call = Call {
             samples: place.samples,
@@ -482,6 +493,23 @@ impl Run<'_> {
             unsafe { combine::add_assign(ty, term, outputs[0]) };
         }
         Ok(())
+    }
+
+    /// Adds up what the pieces of a step have made.
+    unsafe fn add_up(&self, bound: &Bound, sum: &Sum, piece: (usize, usize)) -> Result<()> {
+        let m = &self.memory;
+        let call = Call {
+            samples: 1,
+            of: 1,
+            first: 0,
+            piece,
+            inputs: &[m.packed.wrapping_add(sum.at).cast_const().cast()],
+            outputs: &[m.at(&bound.outputs[0], Where::WHOLE)],
+            packed: &[],
+            scratch: &mut [],
+        };
+        // SAFETY: the terms lie in the packed buffer one after another and are complete; pieces are disjoint.
+        unsafe { sum.combine.run(call) }
     }
 
     /// Packs a step's kernel.

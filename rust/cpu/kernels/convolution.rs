@@ -24,6 +24,27 @@ impl Convolution {
         }
     }
 
+    /// Plans another convolution, of the same kernel, on the same kind of kernel: for a part of an image, whose bits are
+    /// then those of the whole. None if that does not exist, or would read its kernel packed in another way.
+    pub fn alike(&self, isa: Isa, conv: &Conv, solve: Seat, window: Option<&Window>) -> Option<Self> {
+        match self {
+            Self::Winograd(_) => WinogradPlan::new(isa, conv, solve, window).map(Self::Winograd),
+            Self::Direct(plan) => {
+                let part = window.map_or_else(|| ConvPlan::new(isa, conv, solve), |w| ConvPlan::pooled(isa, conv, w));
+                part.packs_like(plan).then(|| Self::Direct(Box::new(part)))
+            }
+        }
+    }
+
+    /// Positions of the result for which reading the kernel takes less time than computing.
+    pub fn least_positions(&self) -> usize {
+        match self {
+            Self::Direct(_) => 24,
+            // Four times the kernel for fewer products.
+            Self::Winograd(plan) => plan.least_positions(),
+        }
+    }
+
     /// Floats in the packed kernel; none for the kernel gradient.
     pub fn packed_len(&self) -> usize {
         match self {

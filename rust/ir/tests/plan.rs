@@ -78,12 +78,16 @@ fn check(program: &Program) {
             }
         }
     }
+    let moment = |(s, i): (usize, usize)| (s, if program.stages[s].sharded { 0 } else { i });
     for a in 0..count {
         for b in 0..a {
             let (Some(x), Some(y)) = (extent(program, a), extent(program, b)) else { continue };
             let (Some(ma), Some(mb), Some(la), Some(lb)) = (made[a], made[b], last[a], last[b]) else { continue };
-            let together =
-                if x.0 { ma.0 == mb.0 && ma.1 <= lb.1 && mb.1 <= la.1 } else { ma.0 <= lb.0 && mb.0 <= la.0 };
+            let together = if x.0 {
+                ma.0 == mb.0 && ma.1 <= lb.1 && mb.1 <= la.1
+            } else {
+                moment(ma) <= moment(lb) && moment(mb) <= moment(la)
+            };
             let apart = x.1 + x.2 <= y.1 || y.1 + y.2 <= x.1;
             assert!(x.0 != y.0 || !together || apart, "%{a} and %{b} overlap\n{program}");
         }

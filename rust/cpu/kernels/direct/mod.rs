@@ -161,6 +161,17 @@ impl ConvPlan {
         }
     }
 
+    /// Whether both read kernels packed alike.
+    pub fn packs_like(&self, other: &Self) -> bool {
+        let widths = |plan: &Self| plan.blocks.iter().map(|b| (b.isa, b.nv, b.first, b.channels)).collect::<Vec<_>>();
+        let taps = |plan: &Self| plan.gathers.iter().map(|g| (g.packed, g.taps.clone())).collect::<Vec<_>>();
+        std::mem::discriminant(&self.method) == std::mem::discriminant(&other.method)
+            && self.solve == other.solve
+            && self.packed == other.packed
+            && widths(self) == widths(other)
+            && taps(self) == taps(other)
+    }
+
     /// Floats of scratch that one call needs, for any number of samples.
     pub fn scratch_len(&self) -> usize {
         if let Method::Weights(weights) = &self.method {

@@ -107,7 +107,27 @@ impl MapKernel {
     /// an input of equal dtype that is not repeated, and else overlaps nothing.
     pub unsafe fn run(&self, n: usize, inputs: &[*const u8], outputs: &[*mut u8], scratch: &mut [f32]) {
         // SAFETY: passed on.
-        unsafe { self.run_range(0, n * self.row, inputs, outputs, scratch, &mut Series::of(n * self.row)) }
+        unsafe { self.run_part(0, n * self.row, inputs, outputs, scratch) }
+    }
+
+    /// Computes elements `start..start + len` of the flattened result, in their places.
+    ///
+    /// # Safety
+    /// As [`Self::run`].
+    pub unsafe fn run_part(
+        &self,
+        start: usize,
+        len: usize,
+        inputs: &[*const u8],
+        outputs: &[*mut u8],
+        scratch: &mut [f32],
+    ) {
+        let mut places = [std::ptr::null_mut(); MAX_OPERANDS];
+        for (place, (output, plan)) in places.iter_mut().zip(outputs.iter().zip(&self.program.results)) {
+            *place = output.wrapping_add(start * plan.dtype.size());
+        }
+        // SAFETY: passed on.
+        unsafe { self.run_range(start, len, inputs, &places[..outputs.len()], scratch, &mut Series::of(len)) }
     }
 
     /// Computes elements `start..start + len` of the flattened result into the first `len` places of the outputs.
@@ -175,11 +195,14 @@ impl MapKernel {
         let slots = Slots { uniform, periodic, registers, results, stride };
         let mut in_place = [false; MAX_OPERANDS];
         for (k, plan) in p.results.iter().enumerate() {
-            // The result's memory may serve as its block unless a later step still reads that memory as an input.
+            // The result's memory may serve as its block unless a later step still reads that memory as an input, from
+            // where the two begin.
+            let origin = outputs[k].wrapping_sub(start * plan.dtype.size());
             in_place[k] = plan.dtype == word_of(self.arithmetic)
-                && !inputs.iter().zip(&p.last_read).any(|(&input, &last)| {
-                    std::ptr::eq(input, outputs[k]) && last.is_some_and(|last| last > plan.step)
-                });
+                && !inputs
+                    .iter()
+                    .zip(&p.last_read)
+                    .any(|(&input, &last)| std::ptr::eq(input, origin) && last.is_some_and(|last| last > plan.step));
         }
         // A short series needs only as many periods as it reaches into, from any phase.
         let tile = self.block.min((p.period - 1 + series.reach).next_multiple_of(p.period));

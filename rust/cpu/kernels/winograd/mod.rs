@@ -98,6 +98,12 @@ impl WinogradPlan {
             && 9 * positions * mean * 10 >= 36 * tiles * (mean + TRANSFORMS) * 11
     }
 
+    /// Positions of the result for which reading the transformed kernel takes less time than computing.
+    pub fn least_positions(&self) -> usize {
+        let resident = POINTS * self.channels.0 * self.channels.1 <= RESIDENT;
+        if resident { TILE * TILE } else { 6 * TILE * TILE }
+    }
+
     /// Channels of source and result up to whole vectors: floats per tile and point.
     fn padded(&self) -> (usize, usize) {
         let whole = |c: usize| c.next_multiple_of(self.isa.lanes());
