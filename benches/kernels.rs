@@ -12,7 +12,7 @@ use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
 use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::peak::gigaflops;
 use oxiconv_cpu::simd::Isa;
-use oxiconv_ir::{Conv, Seat, Window};
+use oxiconv_ir::{Conv, Precision, Seat, Window};
 use std::ops::{Deref, DerefMut};
 use std::time::{Duration, Instant};
 
@@ -85,6 +85,7 @@ fn layers() -> Vec<Layer> {
                 cin,
                 cout,
                 groups,
+                precision: Precision::Fast,
             },
             pool,
         })

@@ -4,7 +4,7 @@ use crate::compose::{self, Function2, Operand};
 use crate::trace::{Emitter, Value};
 use oxiconv_ir::expr::Unary;
 use oxiconv_ir::op::Dist;
-use oxiconv_ir::{Compose, DType, Error, Form, Op, Result, Seat, Window};
+use oxiconv_ir::{Compose, DType, Error, Form, Op, Precision, Result, Seat, Window};
 
 /// Applies a primitive; see [`compose::apply`].
 pub fn apply(op: Op, args: &[&Value]) -> Result<Value> {
@@ -78,8 +78,10 @@ pub fn conv(
     low: &[usize],
     high: &[usize],
     groups: usize,
+    precision: Precision,
 ) -> Result<Value> {
-    apply(Op::conv(x.ty(), kernel.ty(), strides, dilation, low, high, groups)?, &[x, kernel])
+    let op = Op::conv(x.ty(), kernel.ty(), strides, dilation, low, high, groups)?;
+    apply(op.with_precision(precision), &[x, kernel])
 }
 
 /// Transposed convolution; see [`Op::conv_transpose`].
@@ -92,9 +94,10 @@ pub fn conv_transpose(
     low: &[usize],
     high: &[usize],
     groups: usize,
+    precision: Precision,
 ) -> Result<Value> {
     let op = Op::conv_transpose(y.ty(), kernel.ty(), output, strides, dilation, low, high, groups)?;
-    apply(op, &[kernel, y])
+    apply(op.with_precision(precision), &[kernel, y])
 }
 
 /// Random numbers from the state `int32[2]` = (seed, counter).

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from oxiconv import DTypeError, backend, config, layers, ops
+from oxiconv import DTypeError, backend, config, layers, models, ops
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     before = config.epsilon(), config.image_data_format(), config.num_threads()
+    precision = config.precision()
     yield
     config.set_epsilon(before[0])
     config.set_image_data_format(before[1])
     config.set_num_threads(before[2])
+    config.set_precision(precision)
 
 
 def test_image_data_format_is_the_default_of_layers() -> None:
@@ -67,3 +69,46 @@ def test_clear_session_restarts_names() -> None:
     assert layers.Dense(1).name == "dense"
     assert backend.is_keras_tensor(layers.Input((1,)))
     assert not backend.is_keras_tensor(np.zeros(1))
+
+
+def _trained(model: models.Model) -> list[str]:
+    """The convolutions of a model's training step, as the plan prints them."""
+    rng = np.random.default_rng(0)
+    model.compile("sgd", "mse")
+    model.fit(rng.normal(size=(4, 8, 8, 16)), rng.normal(size=(4, 8, 8, 16)), verbose=0)
+    lines: list[str] = []
+    model.explain_plan(lines.append)
+    return [line for line in "\n".join(lines).splitlines() if "= conv" in line]
+
+
+def test_precision_is_of_every_convolution_and_its_gradients() -> None:
+    x = np.random.default_rng(1).normal(size=(2, 8, 8, 16)).astype(np.float32)
+    model = models.Sequential([layers.Conv2D(16, 3, padding="same", use_bias=False) for _ in range(2)])
+    assert config.precision() == "fast"
+    assert not any("exact" in line for line in _trained(model))
+    fast, kernels = model.predict(x, verbose=0), model.get_weights()
+    config.set_precision("exact")
+    # Compiled anew, for prediction too.
+    exact = model.predict(x, verbose=0)
+    assert not np.array_equal(fast, exact)
+    np.testing.assert_allclose(fast, exact, atol=5e-6 * np.abs(exact).max())
+    np.testing.assert_array_equal(model(x), exact)
+    lines = _trained(model)
+    assert len([line for line in lines if "exact" in line]) == 5, "two outputs, two kernels and an input"
+    config.set_precision("fast")
+    model.set_weights(kernels)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), fast)
+
+
+def test_precision_of_a_layer_goes_before_that_of_the_process() -> None:
+    model = models.Sequential([layers.Conv2D(16, 3, padding="same"), layers.Conv2DTranspose(16, 3, padding="same")])
+    model.layers[1].precision = "exact"
+    assert len([line for line in _trained(model) if "exact" in line]) == 3, "output, kernel and input of the second"
+    config.set_precision("exact")
+    model.layers[1].precision = "fast"
+    assert len([line for line in _trained(model) if "exact" in line]) == 2, "output and kernel of the first"
+    with pytest.raises(ValueError, match="set_precision: expected 'fast' or 'exact', got 'high'"):
+        config.set_precision("high")
+    model.layers[0].precision = "float64"
+    with pytest.raises(ValueError, match="expected 'fast' or 'exact', got 'float64'"):
+        model(np.zeros((1, 8, 8, 16), np.float32))

@@ -120,8 +120,10 @@ def conv(
     low: Sequence[int],
     high: Sequence[int],
     groups: int,
+    exact: bool = False,
 ) -> Tensor:
-    """`[n, in.., cin]`, `[kernel.., cin // groups, cout]` to `[n, out.., cout]`; one to three spatial axes."""
+    """`[n, in.., cin]`, `[kernel.., cin // groups, cout]` to `[n, out.., cout]`; one to three spatial axes. `exact`
+    sums the products as they are, without transforms."""
 
 def conv_transpose(
     y: Tensor,
@@ -133,6 +135,7 @@ def conv_transpose(
     low: Sequence[int],
     high: Sequence[int],
     groups: int,
+    exact: bool = False,
 ) -> Tensor:
     """The input gradient of the `conv` whose spatial input sizes are `output`: `[n, in.., cout]`,
     `[kernel.., cin // groups, cout]` to `[n, output.., cin]`."""

@@ -31,5 +31,5 @@ pub use expr::{Arithmetic, Binary, Expr, ExprBuilder, Unary};
 pub use grad::{Record, pullback, vjp};
 pub use graph::{Graph, GraphNode, NodeId};
 pub use op::{Batch, Op};
-pub use product::{Conv, Form, Seat};
+pub use product::{Conv, Form, Precision, Seat};
 pub use window::Window;

@@ -39,6 +39,26 @@ impl Seat {
     }
 }
 
+/// How exactly a product is computed. Float32 either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Precision {
+    /// By any method whose error is a small multiple of a plain sum's, such as Winograd's.
+    #[default]
+    Fast,
+    /// As plain sums of products.
+    Exact,
+}
+
+impl Precision {
+    /// What descriptions of a product end with.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::Fast => "",
+            Self::Exact => " exact",
+        }
+    }
+}
+
 /// The index set of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Form {
@@ -69,6 +89,8 @@ pub struct Conv {
     pub cout: usize,
     /// Groups; `cin` and `cout` are multiples.
     pub groups: usize,
+    /// What its kernels may do, in all three seats.
+    pub precision: Precision,
 }
 
 impl Form {

@@ -3,7 +3,7 @@
 use crate::errors::{call, to_python};
 use crate::tensor::PyTensor;
 use oxiconv::compose::{Operand, Scalar, binary_named, unary_named};
-use oxiconv::ir::{DType, Error, Op, Result};
+use oxiconv::ir::{DType, Error, Op, Precision, Result};
 use oxiconv::{Value, ops};
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
@@ -119,9 +119,14 @@ pub(crate) fn matmul(py: Python<'_>, a: Given<'_, '_>, b: Given<'_, '_>) -> PyRe
     run(py, || ops::matmul(&a.0, &b.0))
 }
 
-/// `[n, in.., cin]`, `[kernel.., cin // groups, cout]` to `[n, out.., cout]`; one to three spatial axes.
+fn precision(exact: bool) -> Precision {
+    if exact { Precision::Exact } else { Precision::Fast }
+}
+
+/// `[n, in.., cin]`, `[kernel.., cin // groups, cout]` to `[n, out.., cout]`; one to three spatial axes. `exact` sums the
+/// products as they are, without transforms.
 #[pyfunction]
-#[pyo3(signature = (x, kernel, /, strides, dilation, low, high, groups))]
+#[pyo3(signature = (x, kernel, /, strides, dilation, low, high, groups, exact=false))]
 pub(crate) fn conv(
     py: Python<'_>,
     x: Given<'_, '_>,
@@ -131,15 +136,16 @@ pub(crate) fn conv(
     low: Sizes,
     high: Sizes,
     groups: usize,
+    exact: bool,
 ) -> PyResult<PyTensor> {
     let (x, kernel) = (x.get(), kernel.get());
-    run(py, || ops::conv(&x.0, &kernel.0, &strides.0, &dilation.0, &low.0, &high.0, groups))
+    run(py, || ops::conv(&x.0, &kernel.0, &strides.0, &dilation.0, &low.0, &high.0, groups, precision(exact)))
 }
 
 /// The input gradient of the `conv` whose spatial input sizes are `output`: `[n, in.., cout]`,
 /// `[kernel.., cin // groups, cout]` to `[n, output.., cin]`.
 #[pyfunction]
-#[pyo3(signature = (y, kernel, /, output, strides, dilation, low, high, groups))]
+#[pyo3(signature = (y, kernel, /, output, strides, dilation, low, high, groups, exact=false))]
 pub(crate) fn conv_transpose(
     py: Python<'_>,
     y: Given<'_, '_>,
@@ -150,9 +156,13 @@ pub(crate) fn conv_transpose(
     low: Sizes,
     high: Sizes,
     groups: usize,
+    exact: bool,
 ) -> PyResult<PyTensor> {
     let (y, kernel) = (y.get(), kernel.get());
-    run(py, || ops::conv_transpose(&y.0, &kernel.0, &output.0, &strides.0, &dilation.0, &low.0, &high.0, groups))
+    let precision = precision(exact);
+    run(py, || {
+        ops::conv_transpose(&y.0, &kernel.0, &output.0, &strides.0, &dilation.0, &low.0, &high.0, groups, precision)
+    })
 }
 
 /// Sum over axes, which vanish; bool and uint8 are counted in int32.

@@ -13,6 +13,7 @@ class _Settings:
         self.floatx = "float32"
         self.epsilon = 1e-7
         self.image_data_format = "channels_last"
+        self.precision = "fast"
         self.max_epochs: int | None = None
         self.max_steps_per_epoch: int | None = None
         self.interactive_logging = True
@@ -174,6 +175,49 @@ def enable_unsafe_deserialization() -> None:
         "enable_unsafe_deserialization: loading never runs code from a file; pass your classes and functions as "
         "custom_objects, or register them with saving.register_keras_serializable"
     )
+
+
+def precision() -> str:
+    """How convolutions are computed: "fast" unless `set_precision` was called.
+
+    "fast" may compute convolutions of 3x3 kernels at stride 1 by Winograd's method, in tiles, with a quarter of the
+    multiplications: two to three times as fast from 16 channels up. It is float32 throughout; errors are about twice
+    those of a plain sum, at most five times: 1e-6 to 4e-6 of the largest result, growing with the channels. An infinity
+    in the input makes NaN of the tiles that read it. "exact" computes every convolution as a plain sum of products.
+
+    >>> precision()
+    'fast'
+    """
+    return _settings.precision
+
+
+def set_precision(value: str) -> None:
+    """Sets `precision` to "fast" or "exact", for what is computed or compiled from now on, gradients included.
+
+    A layer's own attribute `precision`, of `Conv1D`, `Conv2D`, `Conv3D` and their transposes, goes before it:
+    `layer.precision = "exact"`, set before the model runs first. `model.explain_plan()` marks what is exact.
+
+    Raises:
+        ValueError: another value.
+
+    >>> set_precision("exact")
+    >>> precision()
+    'exact'
+    >>> set_precision("fast")
+    """
+    _settings.precision = _precision("set_precision", value)
+
+
+def _precision(what: str, value: Any) -> str:
+    if value not in ("fast", "exact"):
+        raise ValueError(f"{what}: expected 'fast' or 'exact', got {value!r}")
+    chosen: str = value
+    return chosen
+
+
+def is_exact(chosen: str | None) -> bool:
+    """Whether a convolution with this precision, or None for `precision()`, sums its products as they are."""
+    return (_settings.precision if chosen is None else _precision("precision", chosen)) == "exact"
 
 
 def isa() -> str:

@@ -36,6 +36,8 @@ class BaseConv(Layer):
     """
 
     rank: ClassVar[int]
+    # "fast" or "exact", set on a layer; None: that of `config.precision()`.
+    precision: str | None = None
     config_fields: ClassVar[tuple[str, ...]] = (
         "filters",
         "kernel_size",
@@ -141,7 +143,15 @@ class BaseConv(Layer):
 
     def convolution_op(self, inputs: Tensor, kernel: Any) -> Tensor:
         """The convolution without bias and activation."""
-        return ops.conv(inputs, kernel, self.strides, self.padding, self.data_format, self.dilation_rate)
+        return ops.conv(
+            inputs,
+            kernel,
+            self.strides,
+            self.padding,
+            self.data_format,
+            self.dilation_rate,
+            precision=self.precision,
+        )
 
     def _finish(self, outputs: Tensor) -> Tensor:
         """Bias and activation."""

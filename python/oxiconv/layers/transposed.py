@@ -76,7 +76,14 @@ class BaseConvTranspose(BaseConv):
     def convolution_op(self, inputs: Tensor, kernel: Any) -> Tensor:
         """The transposed convolution without bias and activation."""
         return ops.conv_transpose(
-            inputs, kernel, self.strides, self.padding, self.output_padding, self.data_format, self.dilation_rate
+            inputs,
+            kernel,
+            self.strides,
+            self.padding,
+            self.output_padding,
+            self.data_format,
+            self.dilation_rate,
+            precision=self.precision,
         )
 
     def get_config(self) -> dict[str, Any]:

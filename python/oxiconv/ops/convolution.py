@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oxiconv import _core
-from oxiconv.config import image_data_format
+from oxiconv.config import image_data_format, is_exact
 from oxiconv.ops.promotion import reals, widened
 from oxiconv.symbolic import op
 from oxiconv.tensor import ShapeError, Tensor, TensorLike
@@ -89,10 +89,13 @@ def conv(
     padding: str = "valid",
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
+    *,
+    precision: str | None = None,
 ) -> Tensor:
     """Convolution of `[n, sizes.., channels]` with `[kernel.., channels / groups, filters]`.
 
-    `padding` is "valid", "same", or for one spatial axis "causal"; groups follow from the channels.
+    `padding` is "valid", "same", or for one spatial axis "causal"; groups follow from the channels. `precision` is
+    "fast", "exact", or None for that of `config.precision()`.
 
     >>> conv([[[1.0], [2.0], [3.0]]], [[[1.0]], [[10.0]]]).numpy().tolist()
     [[[21.0], [32.0]]]
@@ -109,7 +112,7 @@ def conv(
             f"got {x.shape[-1]} channels and {k.shape[-1]} filters"
         )
     low, high = paddings(padding, x.shape[1:-1], k.shape[:rank], strides, dilation, "conv")
-    y = _core.conv(x, k, strides, dilation, low, high, x.shape[-1] // k.shape[-2])
+    y = _core.conv(x, k, strides, dilation, low, high, x.shape[-1] // k.shape[-2], is_exact(precision))
     return from_last(y, data_format)
 
 
@@ -176,11 +179,14 @@ def conv_transpose(
     output_padding: int | Sequence[int] | None = None,
     data_format: str | None = None,
     dilation_rate: int | Sequence[int] = 1,
+    *,
+    precision: str | None = None,
 ) -> Tensor:
     """The input gradient of a convolution, `[n, sizes.., channels]` with `[kernel.., filters, channels]`.
 
     Result sizes are `size * stride` for "same", `size * stride + max(span - stride, 0)` for "valid", where `span` is
     the dilated kernel size; `output_padding` gives `(size - 1) * stride + span - 2 * pad + output_padding`.
+    `precision` is that of `conv`.
 
     >>> conv_transpose([[[1.0], [2.0]]], [[[1.0]], [[10.0]]]).numpy().ravel().tolist()
     [1.0, 12.0, 20.0]
@@ -199,7 +205,7 @@ def conv_transpose(
         for a in range(rank)
     ]
     output, low, high = (list(part) for part in zip(*geometry, strict=True))
-    y = _core.conv_transpose(x, k, output, strides, dilation, low, high, 1)
+    y = _core.conv_transpose(x, k, output, strides, dilation, low, high, 1, is_exact(precision))
     return from_last(y, data_format)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from oxiconv.config import precision
+
 if TYPE_CHECKING:
     from oxiconv.layers.state import State
     from oxiconv.trainer.step import CompiledStep
@@ -32,13 +34,13 @@ class Recent:
     def add(self, array: Any, step: CompiledStep) -> None:
         """Keeps the step for batches like the array."""
         if isinstance(array, np.ndarray):
-            self._steps[array.shape, array.dtype] = step
+            self._steps[array.shape, array.dtype, precision()] = step
 
     def find(self, array: Any) -> CompiledStep | None:
         """The step for batches like the array, if there is one."""
         if type(array) is not np.ndarray:
             return None
-        step = self._steps.get((array.shape, array.dtype))
+        step = self._steps.get((array.shape, array.dtype, precision()))
         return step if step is not None and self.holds() else None
 
 

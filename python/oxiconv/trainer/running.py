@@ -8,6 +8,7 @@ from typing import Any
 
 from oxiconv import autograd, ops, tree
 from oxiconv.callbacks import CallbackList
+from oxiconv.config import precision
 from oxiconv.tensor import GraphError
 from oxiconv.trainer.arrays import Batch, take
 from oxiconv.trainer.batches import Batches
@@ -159,7 +160,9 @@ class Running(Steps):
         """What is written into a compiled step: a change needs a new one."""
         model: Any = self
         state = self._compiled_state if kind == "train" else None
-        return (*map(Same, model._flatten_layers()), None if state is None else state.configuration())
+        layers = model._flatten_layers()
+        precisions = tuple(getattr(layer, "precision", None) for layer in layers)
+        return (*map(Same, layers), precision(), precisions, None if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
         """Where prediction finds its compiled steps."""

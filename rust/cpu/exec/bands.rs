@@ -2,7 +2,7 @@
 //! band's rows are contiguous memory. A band differs from the image in its height and in its padding, which is only
 //! where the image ends; rows that two bands read are read twice.
 
-use super::heavy::Product;
+use super::heavy::{Choice, Product};
 use super::{Call, Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
@@ -78,11 +78,10 @@ impl Band {
     fn all(conv: &Conv, window: Option<&Window>, solve: Seat, count: usize, positions: usize) -> Option<Vec<Self>> {
         let (result, unit) = match (solve, window) {
             (Seat::Output, Some(w)) => (w.output(), ROWS),
-            (Seat::Output, None) => (conv.output(), ROWS),
+            // Those of a kernel's gradient have a term of it each.
+            (Seat::Output, None) | (Seat::Kernel, _) => (conv.output(), ROWS),
             // The phases of a stride are the same in every band.
             (Seat::Input, _) => (conv.input.clone(), ROWS.next_multiple_of(conv.stride[0])),
-            // Bands of the output, each with its term of the gradient.
-            (Seat::Kernel, _) => (conv.output(), ROWS),
         };
         let (rows, others) = (result[0], result[1..].iter().product::<usize>().max(1));
         let each = rows.div_ceil(count).max(positions.div_ceil(others)).next_multiple_of(unit);
@@ -195,7 +194,8 @@ impl Banded {
             let out = whole.cut(&outs[0], band.result.len());
             let form = Form::Conv(band.conv.clone());
             let tail = epilogue.map(|(expr, operands)| (expr, operands, &cut[2..]));
-            let part = Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref(), Some(product))?;
+            let part =
+                Product::new(isa, &form, solve, &cut[..2], &out, tail, band.window.as_ref(), Choice::Like(product))?;
             kernels.push(part);
             shapes.push(band);
         }
@@ -264,6 +264,7 @@ impl Kernel for Banded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oxiconv_ir::Precision;
 
     fn image(rows: usize, kernel: usize, stride: usize, dilation: usize, pad: usize) -> Conv {
         Conv {
@@ -276,6 +277,7 @@ mod tests {
             cin: 8,
             cout: 8,
             groups: 1,
+            precision: Precision::Fast,
         }
     }
 
@@ -295,7 +297,7 @@ mod tests {
                 let whole = if solve == Seat::Output { conv.output()[0] } else { rows };
                 assert!((2..=5).contains(&bands.len()), "{} bands of {conv:?}", bands.len());
                 assert_eq!(
-                    bands.iter().map(|b| b.result.clone()).flatten().collect::<Vec<_>>(),
+                    bands.iter().flat_map(|b| b.result.clone()).collect::<Vec<_>>(),
                     (0..whole).collect::<Vec<_>>()
                 );
                 for b in bands {

@@ -2,7 +2,7 @@
 
 use super::bands::Banded;
 use super::combine::Combine;
-use super::heavy::{Product, Sparse};
+use super::heavy::{Choice, Product, Sparse};
 use super::light;
 use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
@@ -163,6 +163,8 @@ pub(super) fn bind(
             };
             let operands: Vec<Operand> = others.iter().map(|o| operand(o, rank)).collect();
             let tail = epilogue.as_ref().map(|e| (&e.expr, &operands[..]));
+            let entries = types[usize::from(*solve == Seat::Input)].dims[0];
+            let samples = if stage.sharded { program.sharding.shard } else { entries.div_ceil(worth) };
             let product = Product::new(
                 isa,
                 form,
@@ -171,7 +173,7 @@ pub(super) fn bind(
                 &outs[0],
                 tail.map(|(e, o)| (e, o, &types[2..])),
                 window.as_ref(),
-                None,
+                Choice::BySize { samples },
             );
             let product = product.expect("chosen for its sizes");
             sums = product.sums();
@@ -184,15 +186,12 @@ pub(super) fn bind(
                 }
                 _ => None,
             };
-            match banded {
-                Some(banded) => {
-                    pieces_of = banded.pieces();
-                    Box::new(banded)
-                }
-                None => {
-                    pieces_of = worth.min(product.pieces());
-                    Box::new(product)
-                }
+            if let Some(banded) = banded {
+                pieces_of = banded.pieces();
+                Box::new(banded)
+            } else {
+                pieces_of = worth.min(product.pieces());
+                Box::new(product)
             }
         }
         Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
@@ -226,7 +225,10 @@ pub(super) fn bind(
     let pieces = match &step.kind {
         _ if stage.sharded => 1,
         Kind::Product { .. } | Kind::Reduce { .. } => pieces_of.max(1),
-        Kind::Map { .. } | Kind::Combine => pieces(outs[0].len()),
+        // A padded tensor starts as zeros, all of it.
+        Kind::Op(Op::Broadcast { .. } | Op::Permute(_) | Op::Slice { .. } | Op::Concat(_))
+        | Kind::Map { .. }
+        | Kind::Combine => pieces(outs[0].len()),
         Kind::Op(Op::GatherEach { .. } | Op::ScatterEach { .. }) => pieces(outs[0].len()).min(outs[0].dims[0]).max(1),
         Kind::Op(Op::ArgSort) => {
             let rows: usize = outs[0].dims[..outs[0].rank() - 1].iter().product();

@@ -53,8 +53,17 @@ struct Other {
 /// Floats of results that an expression reads again: half of an L1 cache.
 const IN_FLIGHT: usize = 4 << 10;
 
+/// Which kernel computes a convolution.
+#[derive(Clone, Copy)]
+pub(super) enum Choice<'a> {
+    /// The one that its sizes ask for, with about so many samples in a call.
+    BySize { samples: usize },
+    /// One like that of another product.
+    Like(&'a Product),
+}
+
 impl Product {
-    /// On the kernel that its sizes ask for, or on one like that of `like`, if there is.
+    /// None if the choice is to be like a product for which there is no such kernel.
     pub(super) fn new(
         isa: Isa,
         form: &Form,
@@ -63,7 +72,7 @@ impl Product {
         out: &Type,
         epilogue: Option<(&Expr, &[Operand], &[Type])>,
         window: Option<&Window>,
-        like: Option<&Self>,
+        choice: Choice<'_>,
     ) -> Option<Self> {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
@@ -73,9 +82,9 @@ impl Product {
             .filter(|(_, relu)| window.is_none() || !matches!(relu, Relu::UpTo(_)));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
-            Form::Conv(conv) => match like {
-                Some(like) => (like.plan.alike(isa, conv, solve, pooled)?, None),
-                None => (Convolution::new(isa, conv, solve, pooled), None),
+            Form::Conv(conv) => match choice {
+                Choice::Like(product) => (product.plan.alike(isa, conv, solve, pooled)?, None),
+                Choice::BySize { samples } => (Convolution::new(isa, conv, solve, pooled, samples), None),
             },
             Form::MatMul => {
                 let (plan, stack) = matmul(isa, solve, operands, out);

@@ -312,8 +312,9 @@ struct Layout {
 
 struct Part {
     plan: layout::CopyPlan,
-    /// Size of axis 0 of the index space.
+    /// Size of the first axis of the index space that has more than one entry, and the bytes from one to the next.
     entries: usize,
+    step: (usize, usize),
     /// Where the views start, in bytes.
     from: usize,
     to: usize,
@@ -325,11 +326,17 @@ impl Layout {
         let (source, result) = (layout::row_major(&types[0].dims), layout::row_major(&out.dims));
         let dot = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(a, b)| a * b).sum::<usize>();
         let times = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(a, b)| a * b).collect::<Vec<_>>();
-        let part = |dims: &[usize], from: &[usize], to: &[usize], start: usize, at: usize| Part {
-            plan: layout::CopyPlan::new(size, dims, from, to),
-            entries: dims.first().copied().unwrap_or(1),
-            from: start * size,
-            to: at * size,
+        let part = |dims: &[usize], from: &[usize], to: &[usize], start: usize, at: usize| {
+            let skip = dims.iter().take(dims.len().saturating_sub(1)).take_while(|d| **d == 1).count();
+            let (dims, from, to) = (&dims[skip..], &from[skip..], &to[skip..]);
+            let step = |strides: &[usize]| strides.first().map_or(0, |s| s * size);
+            Part {
+                plan: layout::CopyPlan::new(size, dims, from, to),
+                entries: dims.first().copied().unwrap_or(1),
+                step: (step(from), step(to)),
+                from: start * size,
+                to: at * size,
+            }
         };
         let mut zeros = None;
         let parts = match op {
@@ -377,8 +384,10 @@ impl Kernel for Layout {
                 call.outputs[0].write_bytes(0, call.rows(self.out_entries) * bytes);
             }
             for (part, &input) in self.parts.iter().zip(call.inputs) {
-                let n = call.rows(part.entries);
-                part.plan.run(n, input.wrapping_add(part.from), call.outputs[0].wrapping_add(part.to));
+                let rows = call.piece(call.rows(part.entries));
+                let from = input.wrapping_add(part.from + rows.start * part.step.0);
+                let to = call.outputs[0].wrapping_add(part.to + rows.start * part.step.1);
+                part.plan.run(rows.len(), from, to);
             }
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::direct::{ConvPlan, Epilogue};
 use super::winograd::WinogradPlan;
 use crate::simd::Isa;
-use oxiconv_ir::{Conv, Seat, Window};
+use oxiconv_ir::{Conv, Precision, Seat, Window};
 
 /// A convolution or matrix product on its kernel.
 #[derive(Debug)]
@@ -15,9 +15,15 @@ pub enum Convolution {
 }
 
 impl Convolution {
-    /// Plans the convolution solved for any seat, or, for `Seat::Output`, followed by max-pooling over `window`.
-    pub fn new(isa: Isa, conv: &Conv, solve: Seat, window: Option<&Window>) -> Self {
-        match (WinogradPlan::new(isa, conv, solve, window).filter(WinogradPlan::pays), window) {
+    /// Plans the convolution solved for any seat, or, for `Seat::Output`, followed by max-pooling over `window`. A call
+    /// has about `samples` samples, which only the choice for a kernel's gradient depends on: a sample's result has the
+    /// same bits in every batch.
+    pub fn new(isa: Isa, conv: &Conv, solve: Seat, window: Option<&Window>, samples: usize) -> Self {
+        let tiles = match conv.precision {
+            Precision::Fast => WinogradPlan::new(isa, conv, solve, window).filter(|plan| plan.pays(samples)),
+            Precision::Exact => None,
+        };
+        match (tiles, window) {
             (Some(plan), _) => Self::Winograd(plan),
             (None, Some(window)) => Self::Direct(Box::new(ConvPlan::pooled(isa, conv, window))),
             (None, None) => Self::Direct(Box::new(ConvPlan::new(isa, conv, solve))),

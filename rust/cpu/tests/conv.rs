@@ -5,7 +5,7 @@ mod definition;
 use definition::{len, pool, reference, square, values, window2};
 use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Relu};
 use oxiconv_cpu::simd::Isa;
-use oxiconv_ir::{Conv, Seat, Window};
+use oxiconv_ir::{Conv, Precision, Seat, Window};
 use proptest::prelude::*;
 
 /// Bound on the f32 error of a sum of `terms` products whose sizes add up to `size`. Rounding errors of a chain of
@@ -147,6 +147,7 @@ fn depthwise_in_every_shape() {
             cin: channels,
             cout: channels,
             groups: channels,
+            precision: Precision::Fast,
         };
         Case::new(&conv, Seat::Output, 2).check();
         Case::new(&conv, Seat::Input, 2).check();
@@ -224,6 +225,7 @@ fn any_conv() -> impl Strategy<Value = Conv> {
             cin: cin * groups,
             cout: cout * groups,
             groups,
+            precision: Precision::Fast,
         };
         for (input, kernel, stride, dilation, low, high) in axes {
             let span = (kernel - 1) * dilation + 1;

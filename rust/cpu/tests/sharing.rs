@@ -215,6 +215,10 @@ fn one_image(n: usize, height: usize, pad: usize, stride: usize, dilation: usize
     let conv = Op::conv(&g.ty(&small), &g.ty(&kernels[4]), &[stride; 2], &[dilation; 2], &[pad; 2], &[pad; 2], 1)?;
     let y = g.emit(conv, &[small, kernels[4]])?;
     let y = g.unary(Unary::Tanh, &y)?;
+    let both = g.emit(Op::Concat(3), &[first, x])?;
+    let turned = g.emit(Op::Permute(vec![0, 2, 1, 3]), &[both])?;
+    let cut = Op::Slice { start: vec![0, 1, 0, 5], stop: vec![n, width, height, 48], step: vec![1, 2, 1, 1] };
+    let moved = g.emit(cut, &[turned])?;
     let each = Op::conv(&g.ty(&first), &g.ty(&kernels[7]), &[stride; 2], &[1; 2], &[1; 2], &[1; 2], 36)?;
     let each = g.emit(each, &[first, kernels[7]])?;
     let each = g.unary(Unary::Sin, &each)?;
@@ -231,7 +235,7 @@ fn one_image(n: usize, height: usize, pad: usize, stride: usize, dilation: usize
     let [a, b, c] = squares.collect::<Result<Vec<_>>>()?[..] else { unreachable!("three") };
     let loss = g.add(&a, &b)?;
     let loss = g.add(&loss, &c)?;
-    let mut results = vec![y, up, each, loss];
+    let mut results = vec![y, up, each, both, turned, moved, loss];
     results.extend(g.grad(loss, &[&kernels[..], &[x]].concat())?.into_iter().flatten());
     Ok((case, results))
 }

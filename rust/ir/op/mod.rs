@@ -6,7 +6,7 @@ mod batch;
 mod infer;
 mod show;
 
-use crate::{Conv, DType, Error, Expr, Form, Result, Seat, Type, Window};
+use crate::{Conv, DType, Error, Expr, Form, Precision, Result, Seat, Type, Window};
 pub use batch::{Batch, reshape_rows};
 
 /// Distributions that [`Op::Random`] draws from.
@@ -306,9 +306,19 @@ impl Op {
             cin,
             cout: kernel.dims[rank + 1],
             groups,
+            precision: Precision::default(),
         });
         form.infer(Seat::Output, [x, kernel])?;
         Ok(Self::Product { form, solve: Seat::Output })
+    }
+
+    /// The op, computed with this precision if it is a convolution; others have none.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        if let Self::Product { form: Form::Conv(conv), .. } = &mut self {
+            conv.precision = precision;
+        }
+        self
     }
 
     /// A transposed convolution of `y: [n, out.., cout]` with `kernel: [kernel.., cin / groups, cout]` (the kernel of
@@ -344,6 +354,7 @@ impl Op {
             cin: kernel.dims[rank].saturating_mul(groups),
             cout,
             groups,
+            precision: Precision::default(),
         };
         if input.len() != rank {
             return Err(Error::shape(op, format!("{rank} spatial sizes of the result"), format!("{input:?}")));

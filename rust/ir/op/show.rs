@@ -60,7 +60,8 @@ impl fmt::Display for Conv {
         unusual(f, "stride", &self.stride, 1)?;
         unusual(f, "dilation", &self.dilation, 1)?;
         unusual(f, "groups", &[self.groups], 1)?;
-        padding(f, &self.low, &self.high)
+        padding(f, &self.low, &self.high)?;
+        f.write_str(self.precision.suffix())
     }
 }
 

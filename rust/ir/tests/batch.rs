@@ -1,7 +1,7 @@
 //! `Op::batch` against its meaning: the two halves of a batch, computed apart, give the whole.
 
 use oxiconv_ir::reference::{Array, apply};
-use oxiconv_ir::{Batch, Binary, Conv, DType, Expr, Form, Op, Seat, Type, Window};
+use oxiconv_ir::{Batch, Binary, Conv, DType, Expr, Form, Op, Precision, Seat, Type, Window};
 
 /// An op for any number of samples, and its arguments: their sizes, and whether they carry the batch.
 struct Case {
@@ -33,6 +33,7 @@ fn conv(solve: Seat) -> Op {
         cin: 2,
         cout: 3,
         groups: 1,
+        precision: Precision::Fast,
     });
     Op::Product { form, solve }
 }

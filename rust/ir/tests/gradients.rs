@@ -4,8 +4,8 @@
 use oxiconv_ir::op::Dist;
 use oxiconv_ir::reference::{Array, run};
 use oxiconv_ir::{
-    Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Record, Result, Seat, Type, Unary, Window,
-    pullback,
+    Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Precision, Record, Result, Seat, Type, Unary,
+    Window, pullback,
 };
 
 /// Numbers in (-1, 1), no two closer than 1e-3 among the first 1900, so that no maximum changes hands within a
@@ -116,6 +116,7 @@ fn conv(rank: usize, f: impl FnOnce(&mut Conv)) -> Conv {
         cin: 2,
         cout: 3,
         groups: 1,
+        precision: Precision::Fast,
     };
     f(&mut conv);
     conv

@@ -1,7 +1,9 @@
 //! What does not fit is said: op, expected, given.
 
 use oxiconv_ir::op::Dist;
-use oxiconv_ir::{Binary, Conv, DType, Emit, Error, Expr, Form, Graph, NodeId, Op, Seat, Type, Unary, Window};
+use oxiconv_ir::{
+    Binary, Conv, DType, Emit, Error, Expr, Form, Graph, NodeId, Op, Precision, Seat, Type, Unary, Window,
+};
 
 fn f(dims: &[usize]) -> Type {
     Type::f32(dims)
@@ -22,6 +24,7 @@ fn conv() -> Conv {
         cin: 4,
         cout: 6,
         groups: 2,
+        precision: Precision::Fast,
     }
 }
 

@@ -194,7 +194,7 @@ fn each_position(geometry: &Geometry, pass: &Pass, mut visit: impl FnMut([usize;
 mod tests {
     use super::*;
     use crate::simd::Isa;
-    use oxiconv_ir::{Conv, Seat};
+    use oxiconv_ir::{Conv, Precision, Seat};
 
     fn conv(pad: usize) -> Conv {
         Conv {
@@ -207,6 +207,7 @@ mod tests {
             cin: 4,
             cout: 4,
             groups: 1,
+            precision: Precision::Fast,
         }
     }
 

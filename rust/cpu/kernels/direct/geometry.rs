@@ -257,6 +257,7 @@ impl Halo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use oxiconv_ir::Precision;
 
     fn line(input: usize, kernel: usize, stride: usize, dilation: usize, pad: (usize, usize)) -> Conv {
         Conv {
@@ -269,6 +270,7 @@ mod tests {
             cin: 1,
             cout: 1,
             groups: 1,
+            precision: Precision::Fast,
         }
     }
 
@@ -334,6 +336,7 @@ mod tests {
             cin: 2,
             cout: 4,
             groups: 2,
+            precision: Precision::Fast,
         };
         let halo = Geometry::new(&conv, Seat::Output).halo;
         assert_eq!((halo.size, halo.channels), ([1, 4, 4], 2));

@@ -16,7 +16,7 @@ use crate::kernels::depthwise::{self, Depthwise};
 use crate::simd::Isa;
 use gather::Gather;
 use geometry::{Geometry, Pass};
-use oxiconv_ir::{Conv, Seat, Window};
+use oxiconv_ir::{Conv, Precision, Seat, Window};
 use pack::Block;
 use pooled::Pool;
 pub use sparse::SparsePlan;
@@ -107,6 +107,7 @@ impl ConvPlan {
             cin: k,
             cout: n,
             groups: 1,
+            precision: Precision::Fast,
         };
         Self::plan(isa, &conv, solve, None)
     }

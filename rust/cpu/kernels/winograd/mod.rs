@@ -23,6 +23,15 @@ const RESIDENT: usize = 256 << 10;
 /// What the transforms of a tile cost, in channels: as much as its products would with so many more.
 const TRANSFORMS: usize = 18;
 
+/// What the last transform of a kernel's gradient costs, in tiles.
+const LAST: usize = 6;
+
+/// Fewest channels, of source and result in the mean. The sums over taps of fewer are fast at partial vectors.
+const LEAST: usize = 12;
+
+/// Floats of a kernel at the 36 points, four times as many as it has, that are too many to read for a block of tiles.
+const LARGE: usize = 4 << 20;
+
 /// How to compute a convolution of 3x3 kernels at stride 1, or the gradient of its input, by tiles. Planned once, run
 /// for any number of samples.
 #[derive(Debug)]
@@ -81,21 +90,25 @@ impl WinogradPlan {
         Some(plan)
     }
 
-    /// Whether this is faster than the sum over taps, from measurements of 8 to 512 channels (`docs/kernels.md`). A rule
-    /// on the shape alone: a sample's result has the same bits in every batch.
+    /// Whether this is faster than the sum over taps, by measurements of 8 to 512 channels (`docs/kernels.md`), for about
+    /// `samples` samples in a call. They matter to a kernel's gradient alone.
     ///
-    /// A tile costs 36 products per pair of channels, the sum over taps 9 per position. The transforms cost a constant
-    /// per channel of the source and of the result, which beside the products is [`TRANSFORMS`] over the harmonic mean of
-    /// the two. A kernel from beyond the cache, four times as large as the plain one, is worth reading for several tiles.
-    pub fn pays(&self) -> bool {
+    /// Per pair of channels, a tile costs 36 multiplications and the sum over taps 9 per position. The transforms cost a
+    /// constant per channel of the source and of the result: beside the products, [`TRANSFORMS`] over the harmonic mean
+    /// of the two. The gradient of a kernel is transformed after each block, for as much as [`LAST`] tiles.
+    pub fn pays(&self, samples: usize) -> bool {
         let ((from, to), tiles) = (self.channels, self.tiles[0] * self.tiles[1]);
-        let positions = self.needed[0] * self.needed[1];
-        let mean = 2 * from * to / (from + to);
-        let resident = POINTS * from * to <= RESIDENT;
-        self.solve != Seat::Kernel
-            && mean >= 12
-            && (resident || tiles >= 4)
-            && 9 * positions * mean * 10 >= 36 * tiles * (mean + TRANSFORMS) * 11
+        let (mean, kernel) = (2 * from * to / (from + to), POINTS * from * to);
+        let large = kernel > LARGE || (kernel > RESIDENT && tiles < 4);
+        if mean < LEAST || large || tiles == 0 {
+            return false;
+        }
+        let (samples, last) = match self.solve {
+            Seat::Kernel => (samples, LAST * (samples * tiles).div_ceil(self.block)),
+            Seat::Input | Seat::Output => (1, 0),
+        };
+        let direct = 9 * samples * self.needed[0] * self.needed[1];
+        10 * direct * mean >= 11 * POINTS * (samples * tiles * (mean + TRANSFORMS) + last * mean)
     }
 
     /// Positions of the result for which reading the transformed kernel takes less time than computing.

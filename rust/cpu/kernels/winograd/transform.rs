@@ -5,8 +5,8 @@
 //! (Toom-Cook). With `V` of the source, `U` of the kernel and `Y` of the result, `Y = result(source(V) · kernel(U))`.
 //!
 //! The points decide the error. At the customary 0, ±1, ±2 the largest entry of the transforms is 8 and the error of a
-//! product about ten times that of a plain sum; 5/8 and 3/2 have a geometric mean near 1, so that powers neither grow
-//! nor shrink much, which divides the error by four. The constants of source and result are exact in float32.
+//! product five to ten times that of a plain sum; 5/8 and 3/2 have a geometric mean near 1, so that powers neither grow
+//! nor shrink much, and the error is about twice that of a plain sum. The constants of source and result are exact in float32.
 
 use crate::kernels::direct::Relu;
 use crate::kernels::direct::tile::{Sink, load_channels};

@@ -1,6 +1,6 @@
 //! Convolution and max-pooling by their definitions, in f64.
 
-use oxiconv_ir::{Conv, Seat, Window};
+use oxiconv_ir::{Conv, Precision, Seat, Window};
 
 /// Values in [-1, 1) that look random.
 pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
@@ -130,6 +130,7 @@ pub(crate) fn square(size: usize, kernel: usize, stride: usize, pad: usize, cin:
         cin,
         cout,
         groups: 1,
+        precision: Precision::Fast,
     }
 }
 

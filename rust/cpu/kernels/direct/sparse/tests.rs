@@ -1,5 +1,6 @@
 use super::super::{ConvPlan, Epilogue};
 use super::*;
+use oxiconv_ir::Precision;
 use proptest::prelude::*;
 
 /// Values in [-1, 1) that depend on `seed` alone.
@@ -177,6 +178,7 @@ fn plane(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout
         cin,
         cout,
         groups: 1,
+        precision: Precision::Fast,
     }
 }
 
@@ -215,8 +217,7 @@ prop_compose! {
             high: pick(5),
             cin,
             cout,
-            groups: 1,
-        };
+            groups: 1, precision: Precision::Fast };
         for a in 0..axes.len() {
             let padding = conv.low[a] + conv.high[a];
             conv.input[a] = conv.input[a].min(most).max(conv.span(a).saturating_sub(padding)).max(1);

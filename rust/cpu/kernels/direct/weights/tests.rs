@@ -1,6 +1,6 @@
 use super::super::{ConvPlan, Epilogue};
 use super::*;
-use oxiconv_ir::{Conv, Seat};
+use oxiconv_ir::{Conv, Precision, Seat};
 use proptest::prelude::*;
 
 /// `dk` and `Σ |x| |dy|` in f64 from the definition, and products per element.
@@ -132,7 +132,7 @@ prop_compose! {
             })
             .collect();
         let (cin, cout) = if shrink { (cin.min(5), cout.min(18)) } else { (cin, cout) };
-        Conv { input, kernel, stride: pick(2), dilation, low, high, cin: cin * groups, cout: cout * groups, groups }
+        Conv { input, kernel, stride: pick(2), dilation, low, high, cin: cin * groups, cout: cout * groups, groups, precision: Precision::Fast }
     }
 }
 
@@ -176,6 +176,7 @@ fn plane(size: usize, kernel: usize, stride: usize, pad: usize, cin: usize, cout
         cin,
         cout,
         groups: 1,
+        precision: Precision::Fast,
     }
 }
 
@@ -209,6 +210,7 @@ fn bands() {
         cin: 3,
         cout: 9,
         groups: 1,
+        precision: Precision::Fast,
     };
     let pointwise = plane(70, 1, 1, 0, 7, 17);
     let rows = plane(80, 3, 1, 1, 8, 12);
