@@ -10,7 +10,7 @@ use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
 use crate::sums::join;
 use crate::{Op, Result, Seat, Type};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What to compute, of which arguments.
 #[derive(Debug, Clone)]
@@ -227,10 +227,10 @@ impl<'a> Planner<'a> {
     fn finish(mut self) -> Program {
         let copies = self.place_results();
         let local: Vec<ValueId> = (0..self.values.len()).filter(|&v| self.is_local(v)).collect();
-        let sharding = self.cut(&local);
-        let scratch = self.place_scratch(&local, sharding);
+        let (sharding, shards) = self.cut(&local);
+        let scratch = self.place_scratch(&local, sharding, &shards);
         let arena = self.place_arena(&local, sharding);
-        let stages = self.emit(sharding, &copies);
+        let stages = self.emit(&shards, &copies);
         let prologue = self.is_prologue(0);
         Program { values: self.values, stages, prologue, sharding, arena, scratch }
     }
@@ -277,8 +277,9 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// How the batch is cut, from the sizes alone.
-    fn cut(&self, local: &[ValueId]) -> Sharding {
+    /// How the batch is cut, and the samples per shard of each stage, from the sizes alone. A task is cut by what the
+    /// stages keep to themselves, a stage's shards by all that they touch.
+    fn cut(&self, local: &[ValueId]) -> (Sharding, Vec<usize>) {
         let n = self.samples;
         let per_sample = |v: ValueId| self.values[v].ty.bytes().div_ceil(n);
         let widest = (0..self.stages.len())
@@ -298,9 +299,34 @@ impl<'a> Planner<'a> {
         let partial: usize = self.partials.iter().map(|(_, p)| self.values[*p].ty.bytes()).sum();
         let tasks = MAX_TASKS.min((PARTIAL_BYTES / partial.max(1)).max(1));
         let task = n.div_ceil(tasks).max(fits.min(MIN_TASK.max(rows)).min(n));
-        // Shards of a task are as equal as can be.
-        let shard = task.div_ceil(task.div_ceil(fits));
-        Sharding { samples: n, shard, task }
+        let shards: Vec<usize> = (0..self.stages.len())
+            .map(|stage| {
+                let fits = (SHARD_BYTES / self.touched(stage).max(1)).max(rows).max(1);
+                // Shards of a task are as equal as can be.
+                task.div_ceil(task.div_ceil(fits))
+            })
+            .collect();
+        let sharded = (0..self.stages.len()).filter(|&s| self.is_sharded(s));
+        let shard = sharded.map(|s| shards[s]).max().unwrap_or(task);
+        (Sharding { samples: n, shard, task }, shards)
+    }
+
+    /// Most bytes per sample that the steps of a stage have in use, wherever they are: from the first step that makes or
+    /// reads a value to the last one that does.
+    fn touched(&self, stage: usize) -> usize {
+        let mut lives: FxHashMap<ValueId, Lifetime> = FxHashMap::default();
+        for (at, step) in self.stages[stage].iter().enumerate() {
+            let read = step.reads.iter().filter(|r| r.sliced).map(|r| r.node);
+            let made = step.makes.iter().copied().filter(|_| !step.term);
+            for v in read.chain(made).map(|n| self.value[n.index()].expect("every value is known")) {
+                let bytes = self.values[v].ty.bytes().div_ceil(self.samples);
+                lives.entry(v).or_insert(Lifetime { first: at, last: at, bytes }).last = at;
+            }
+        }
+        (0..self.stages[stage].len())
+            .map(|at| lives.values().filter(|l| l.first <= at && at <= l.last).map(|l| l.bytes).sum())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Bytes of kernels that a shard reads again, as the steps of a recursion do.
@@ -323,18 +349,16 @@ impl<'a> Planner<'a> {
         Lifetime { first: self.made[v].1, last: self.last[v].1, bytes }
     }
 
-    fn place_scratch(&mut self, local: &[ValueId], sharding: Sharding) -> usize {
+    fn place_scratch(&mut self, local: &[ValueId], sharding: Sharding, shards: &[usize]) -> usize {
         let mut total = 0;
-        for stage in 0..self.stages.len() {
+        for (stage, &shard) in shards.iter().enumerate() {
             let here: Vec<ValueId> = local.iter().copied().filter(|&v| self.made[v].0 == stage).collect();
-            let mut lives: Vec<Lifetime> = here
-                .iter()
-                .map(|&v| self.life(v, self.values[v].ty.bytes() / sharding.samples * sharding.shard))
-                .collect();
+            let mut lives: Vec<Lifetime> =
+                here.iter().map(|&v| self.life(v, self.values[v].ty.bytes() / sharding.samples * shard)).collect();
             // A task of several shards adds each further term up from a copy.
             let terms: Vec<ValueId> =
                 self.partials.iter().map(|(_, p)| *p).filter(|&p| self.made[p].0 == stage).collect();
-            if sharding.task > sharding.shard {
+            if sharding.task > shard {
                 lives.extend(terms.iter().map(|&p| {
                     let at = self.made[p].1;
                     Lifetime { first: at, last: at, bytes: self.values[p].ty.bytes() }
@@ -390,7 +414,7 @@ impl<'a> Planner<'a> {
         total
     }
 
-    fn emit(&mut self, _sharding: Sharding, copies: &[(ValueId, ValueId)]) -> Vec<Stage> {
+    fn emit(&mut self, shards: &[usize], copies: &[(ValueId, ValueId)]) -> Vec<Stage> {
         let mut stages = Vec::with_capacity(self.stages.len());
         for (i, fused) in std::mem::take(&mut self.stages).into_iter().enumerate() {
             let sharded = self.is_sharded(i);
@@ -404,7 +428,7 @@ impl<'a> Planner<'a> {
                 });
             let mut steps: Vec<Step> = combines.collect();
             steps.extend(fused.into_iter().map(|f| self.step(f)));
-            stages.push(Stage { sharded, steps });
+            stages.push(Stage { sharded, shard: shards[i], steps });
         }
         let copies = copies.iter().map(|&(from, to)| Step {
             kind: Kind::Copy,
@@ -413,7 +437,7 @@ impl<'a> Planner<'a> {
             term: false,
             temp: None,
         });
-        stages.push(Stage { sharded: false, steps: copies.collect() });
+        stages.push(Stage { sharded: false, shard: 1, steps: copies.collect() });
         stages.retain(|s| !s.steps.is_empty());
         stages
     }

@@ -136,6 +136,8 @@ pub struct Step {
 pub struct Stage {
     /// Whether the steps run shard by shard.
     pub sharded: bool,
+    /// Samples per shard (the last of a task may be smaller) of a sharded stage.
+    pub shard: usize,
     /// In order.
     pub steps: Vec<Step>,
 }
@@ -146,7 +148,7 @@ pub struct Stage {
 pub struct Sharding {
     /// Samples in the batch.
     pub samples: usize,
-    /// Samples per shard (the last of a task may be smaller).
+    /// Most samples per shard of any stage.
     pub shard: usize,
     /// Samples per task: a run of shards that one worker takes in order, with one set of partial sums.
     pub task: usize,
@@ -245,7 +247,7 @@ impl fmt::Display for Program {
         let s = self.sharding;
         writeln!(
             f,
-            "program: {} samples in {} tasks, shards of {}; arena {} bytes, scratch {} bytes per worker",
+            "program: {} samples in {} tasks, shards of up to {}; arena {} bytes, scratch {} bytes per worker",
             s.samples,
             s.tasks(),
             s.shard,
@@ -258,7 +260,11 @@ impl fmt::Display for Program {
                 (false, true) => "kept while the weights stay",
                 (false, false) => "whole",
             };
-            writeln!(f, "stage {i} ({kind})")?;
+            write!(f, "stage {i} ({kind})")?;
+            if stage.sharded {
+                write!(f, ", {} at a time", stage.shard)?;
+            }
+            writeln!(f)?;
             for step in &stage.steps {
                 for (n, out) in step.outputs.iter().enumerate() {
                     let value = &self.values[*out];

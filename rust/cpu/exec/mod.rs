@@ -430,9 +430,10 @@ impl Run<'_> {
     unsafe fn task(&self, stage: usize, task: usize, worker: usize) -> Result<()> {
         let program = self.memory.program;
         let cut = program.sharding;
+        let shard = program.stages[stage].shard;
         let end = ((task + 1) * cut.task).min(cut.samples);
-        for first in (task * cut.task..end).step_by(cut.shard) {
-            let samples = cut.shard.min(end - first);
+        for first in (task * cut.task..end).step_by(shard) {
+            let samples = shard.min(end - first);
             let place = Where { first, samples, of: cut.samples, task, worker, piece: (0, 1) };
             for (i, (step, bound)) in program.stages[stage].steps.iter().zip(&self.bound[stage]).enumerate() {
                 if worker == 0 && i % STEPS_UNASKED == 0 && (self.interrupt)() {

@@ -55,7 +55,11 @@ fn extent(program: &Program, v: ValueId) -> Option<(bool, usize, usize)> {
     match value.place {
         Place::Arena(offset) => Some((false, offset, value.ty.bytes())),
         Place::Partial { offset, stride } => Some((false, offset, stride * cut.tasks())),
-        Place::Scratch(offset) => Some((true, offset, value.ty.bytes() / cut.samples * cut.shard)),
+        Place::Scratch(offset) => {
+            let stage = program.stages.iter().find(|s| s.steps.iter().any(|s| s.outputs.contains(&v)));
+            let shard = stage.expect("made in some stage").shard;
+            Some((true, offset, value.ty.bytes() / cut.samples * shard))
+        }
         Place::Arg(_) | Place::Result(_) => None,
     }
 }
@@ -170,6 +174,8 @@ fn the_cut_depends_on_the_batch_and_covers_it() -> Result<()> {
         let cut = program.sharding;
         assert_eq!(cut.samples, batch);
         assert!(cut.shard >= 1 && cut.shard <= cut.task && cut.tasks() <= 16);
+        let sharded = program.stages.iter().filter(|s| s.sharded);
+        assert!(sharded.map(|s| s.shard).max().is_none_or(|most| most == cut.shard), "{program}");
         assert!((cut.tasks() - 1) * cut.task < batch && batch <= cut.tasks() * cut.task);
     }
     Ok(())

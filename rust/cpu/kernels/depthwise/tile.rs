@@ -18,6 +18,12 @@ macro_rules! each_column {
 }
 pub(super) use each_column;
 
+/// The result of a tile that meets a column with a tap.
+#[inline(always)]
+pub(super) fn result(column: usize, tap: usize, step: usize) -> Option<usize> {
+    column.checked_sub(tap).filter(|c| c.is_multiple_of(step)).map(|c| c / step)
+}
+
 /// What columns in the padding are read from.
 static ZEROS: [f32; 16] = [0.0; 16];
 
@@ -136,8 +142,8 @@ unsafe fn tile<S: Simd, const TAPS: usize, const STEP: usize, const N: usize, co
                 // SAFETY: by contract, or a vector of zeros.
                 let x = unsafe { s.load(x) };
                 for t in 0..TAPS {
-                    if C >= t && (C - t).is_multiple_of(STEP) && (C - t) / STEP < N {
-                        sums[(C - t) / STEP] = s.fma(x, w[t], sums[(C - t) / STEP]);
+                    if let Some(i) = result(C, t, STEP).filter(|i| *i < N) {
+                        sums[i] = s.fma(x, w[t], sums[i]);
                     }
                 }
             }

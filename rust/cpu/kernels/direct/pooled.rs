@@ -243,8 +243,8 @@ impl ConvPlan {
                 depthwise.run(1, x, packed, &mut scratch[..*len], epilogue);
                 // SAFETY: one byte per value; a window has at most 256 positions.
                 unsafe {
-                    window::max_pool(self.isa, window, channels, 1, &scratch[..*len], values, index.as_mut_ptr())
-                };
+                    window::max_pool(self.isa, window, channels, 1, &scratch[..*len], values, index.as_mut_ptr());
+                }
             }
             return;
         }
