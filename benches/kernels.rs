@@ -8,7 +8,7 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use oxiconv_cpu::kernels::convolution::Convolution;
-use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
+use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
 use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::peak::gigaflops;
 use oxiconv_cpu::simd::Isa;
@@ -228,7 +228,7 @@ fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke:
             let mut packed = Aligned::new(plan.packed_len(), 0.0);
             plan.pack(&kernel, &mut packed);
             let bias = values(conv.cout, 4);
-            let epilogue = Epilogue { bias: Some(&bias), relu: true };
+            let epilogue = Epilogue { bias: Some(&bias), relu: Relu::Yes };
             let (mut out, mut index) = (Aligned::new(pooled, 0.0), Aligned::new(pooled, 0));
             let mut scratch = Aligned::new(plan.scratch_len(), 0.0);
             let seconds =

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from operator import is_
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +52,8 @@ class Snapshot:
     """
 
     def __init__(self, layers: Iterable[State]) -> None:
-        self._dicts: list[tuple[dict[Any, Any], tuple[Any, ...]]] = []
-        self._lists: list[tuple[list[Any], tuple[Any, ...]]] = []
-        # The containers are kept by what is compared, so that their ids are theirs alone.
+        self._dicts: list[dict[Any, Any]] = []
+        self._lists: list[list[Any]] = []
         seen: set[int] = set()
         stack: list[Any] = [vars(layer) for layer in layers]
         while stack:
@@ -62,16 +62,22 @@ class Snapshot:
                 stack.extend(value)
             elif isinstance(value, dict) and id(value) not in seen:
                 seen.add(id(value))
-                self._dicts.append((value, tuple(value.values())))
+                self._dicts.append(value)
                 stack.extend(value.values())
             elif isinstance(value, list) and id(value) not in seen:
                 seen.add(id(value))
-                self._lists.append((value, tuple(value)))
+                self._lists.append(value)
                 stack.extend(value)
+        # What is compared is kept: no other object can have its place in memory meanwhile.
+        self._sizes = self._count()
+        self._items = list(self._all())
 
     def holds(self) -> bool:
         """Whether nothing has been added, replaced or removed."""
-        for values, kept in self._dicts:
-            if len(values) != len(kept) or not all(map(is_, values.values(), kept)):
-                return False
-        return all(len(items) == len(kept) and all(map(is_, items, kept)) for items, kept in self._lists)
+        return self._count() == self._sizes and all(map(is_, self._all(), self._items))
+
+    def _count(self) -> list[int]:
+        return [*map(len, self._dicts), *map(len, self._lists)]
+
+    def _all(self) -> Iterator[Any]:
+        return chain(chain.from_iterable(map(dict.values, self._dicts)), chain.from_iterable(self._lists))

@@ -2,7 +2,7 @@
 
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
-use crate::kernels::direct::{ConvPlan, Epilogue, SparsePlan};
+use crate::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
 use crate::simd::Isa;
@@ -39,7 +39,7 @@ struct Stack {
 /// What happens to the product.
 enum Tail {
     /// Bias and ReLU in the kernel, then maximum pooling there if `pool`.
-    Direct { bias: bool, relu: bool, pool: bool },
+    Direct { bias: bool, relu: Relu, pool: bool },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -76,7 +76,10 @@ impl Product {
     ) -> Option<Self> {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
-        let simple = epilogue.map_or(Some((false, false)), |(e, others, types)| bias_relu(e, others, types));
+        let simple = epilogue
+            .map_or(Some((false, Relu::No)), |(e, others, types)| bias_relu(e, others, types))
+            // Pooling in registers finds the first maximum before it is bounded.
+            .filter(|(_, relu)| window.is_none() || !matches!(relu, Relu::UpTo(_)));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
             Form::Conv(conv) => match choice {
@@ -349,8 +352,12 @@ impl Kernel for Product {
     fn describe(&self) -> String {
         let tail = match &self.tail {
             Tail::Direct { bias, relu, pool } => {
-                let on = [(*bias, " + bias"), (*relu, " + relu"), (*pool, " + pool")];
-                on.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect::<String>()
+                let relu = match relu {
+                    Relu::No => String::new(),
+                    Relu::Yes => " + relu".to_owned(),
+                    Relu::UpTo(most) => format!(" + relu up to {most}"),
+                };
+                format!("{}{relu}{}", if *bias { " + bias" } else { "" }, if *pool { " + pool" } else { "" })
             }
             Tail::Map { .. } => " + expression".to_owned(),
         };
@@ -358,15 +365,25 @@ impl Kernel for Product {
     }
 }
 
-/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one: (bias, relu).
-fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, bool)> {
+/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one, up to a bound or not: (bias, relu).
+fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, Relu)> {
     let nodes = expr.nodes();
     let node = |id: u32| nodes[id as usize];
-    let is_zero = |id: u32| matches!(node(id), Node::Const(bits) if f64::from_bits(bits) == 0.0);
-    let (inner, relu) = match node(expr.outs()[0]) {
-        Node::Binary(Binary::Max, a, b) if is_zero(b) => (node(a), true),
-        Node::Binary(Binary::Max, a, b) if is_zero(a) => (node(b), true),
-        other => (other, false),
+    // Constants are last among exchangeable operands.
+    let constant = |id: u32| if let Node::Const(bits) = node(id) { Some(f64::from_bits(bits)) } else { None };
+    let positive = |n: Node| match n {
+        Node::Binary(Binary::Max, a, b) if constant(b) == Some(0.0) => Some(node(a)),
+        _ => None,
+    };
+    let out = node(expr.outs()[0]);
+    let (inner, most) = match out {
+        Node::Binary(Binary::Min, a, b) => (node(a), constant(b).filter(|most| *most >= 0.0)),
+        _ => (out, None),
+    };
+    let (inner, relu) = match (positive(inner), positive(out), most) {
+        (Some(inner), _, Some(most)) => (inner, Relu::UpTo(most as f32)),
+        (_, Some(inner), _) => (inner, Relu::Yes),
+        _ => (out, Relu::No),
     };
     match inner {
         Node::In(0) => Some((false, relu)),

@@ -123,27 +123,19 @@ impl<F: FnOnce()> Kernel for Each<F> {
 pub fn sum(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, x.len(), y.len());
-    for (x, y) in samples(&walk, c, x, y) {
-        dispatch(
-            isa,
-            Each(
-                #[inline(always)]
-                || {
-                    y.fill(0.0);
-                    walk.visit(
-                        #[inline(always)]
-                        |o, i, _| at_mut(y, o, c).iter_mut().zip(at(x, i, c)).for_each(|(y, x)| *y += x),
-                    );
-                },
-            ),
-        );
-    }
+    dispatch(isa.holding(c), Sums { walk: &walk, c, x, y });
 }
 
 /// Each value added to all positions of its window.
 pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, y.len(), g.len());
+    if (0..3)
+        .all(|a| walk.low[a] == 0 && walk.stride[a] == walk.size[a] && walk.input[a] == walk.output[a] * walk.size[a])
+    {
+        dispatch(isa.holding(c), Copies { walk: &walk, c, g, y });
+        return;
+    }
     for (y, g) in y.chunks_exact_mut((walk.inputs() * c).max(1)).zip(g.chunks_exact((walk.outputs() * c).max(1))) {
         dispatch(
             isa,
@@ -158,6 +150,97 @@ pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]
                 },
             ),
         );
+    }
+}
+
+/// The start of `x` as a vector; its lanes past the end of `x` are zero.
+#[inline(always)]
+fn load<S: Simd>(s: S, x: &[f32]) -> S::F {
+    // SAFETY: the slice has as many values.
+    unsafe { if x.len() >= S::LANES { s.load(x.as_ptr()) } else { s.load_partial(x.as_ptr(), x.len()) } }
+}
+
+/// Writes as much of a vector as `y` holds. Callers go through `y` in order, so that what lanes without a channel
+/// overwrite is written after.
+#[inline(always)]
+fn store<S: Simd>(s: S, y: &mut [f32], v: S::F) {
+    // SAFETY: the slice has as many values.
+    unsafe {
+        if y.len() >= S::LANES { s.store(y.as_mut_ptr(), v) } else { s.store_partial(y.as_mut_ptr(), v, y.len()) }
+    }
+}
+
+/// Window sums: window by window, a vector of channels at a time.
+struct Sums<'a> {
+    walk: &'a Walk,
+    c: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Sums<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { walk, c, x, y } = self;
+        let [_, in1, in2] = walk.input;
+        let [out0, out1, out2] = walk.output;
+        let mut to = 0;
+        for sample in 0..y.len() / (walk.outputs() * c).max(1) {
+            let x = &x[sample * walk.inputs() * c..];
+            for (o0, o1) in (0..out0).flat_map(|o0| (0..out1).map(move |o1| (o0, o1))) {
+                let [r0, r1] = [walk.inside(0, o0), walk.inside(1, o1)];
+                for o2 in 0..out2 {
+                    let r2 = walk.inside(2, o2);
+                    let first = walk.position(2, o2, r2.start);
+                    for ch in (0..c).step_by(S::LANES) {
+                        let mut sum = s.splat(0.0);
+                        for k0 in r0.clone() {
+                            for k1 in r1.clone() {
+                                let row = walk.position(0, o0, k0) * in1 + walk.position(1, o1, k1);
+                                for position in row * in2 + first..row * in2 + first + r2.len() {
+                                    sum = s.add(sum, load(s, &x[position * c + ch..]));
+                                }
+                            }
+                        }
+                        store(s, &mut y[to + ch..], sum);
+                    }
+                    to += c;
+                }
+            }
+        }
+    }
+}
+
+/// Copies to all positions of windows that tile their input: position by position, a vector of channels at a time.
+struct Copies<'a> {
+    walk: &'a Walk,
+    c: usize,
+    g: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Kernel for Copies<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { walk, c, g, y } = self;
+        let ([in0, in1, _], [_, out1, out2], [size0, size1, size2]) = (walk.input, walk.output, walk.size);
+        let mut to = 0;
+        for sample in 0..y.len() / (walk.inputs() * c).max(1) {
+            let g = &g[sample * walk.outputs() * c..];
+            for (i0, i1) in (0..in0).flat_map(|i0| (0..in1).map(move |i1| (i0, i1))) {
+                let row = (i0 / size0 * out1 + i1 / size1) * out2;
+                for window in row..row + out2 {
+                    for _ in 0..size2 {
+                        for ch in (0..c).step_by(S::LANES) {
+                            store(s, &mut y[to + ch..], load(s, &g[window * c + ch..]));
+                        }
+                        to += c;
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -185,6 +185,12 @@ impl Isa {
         }
     }
 
+    /// The same, or the narrower x86 kind if its vectors hold `values`: as fast, and faster where units are that wide.
+    #[must_use]
+    pub(crate) fn holding(self, values: usize) -> Self {
+        if self == Self::Avx512 && values <= Self::Avx2.lanes() { Self::Avx2 } else { self }
+    }
+
     /// Whether this machine has it.
     pub fn is_present(self) -> bool {
         match self {

@@ -31,6 +31,15 @@ impl Kernel for Lanes {
                 let expected = (0..S::LANES).filter(|l| *l < n && bytes[*l] == 4).map(|l| 1 << l).sum::<u32>();
                 assert_eq!(s.bits(s.bytes_eq(part, 4)), expected);
             }
+            for n in 0..S::LANES {
+                let mut part = vec![-1.0; S::LANES];
+                s.store_partial(part.as_mut_ptr(), s.load(values[1..].as_ptr()), n);
+                let expected: Vec<f32> = (0..S::LANES).map(|l| if l < n { values[1 + l] } else { -1.0 }).collect();
+                assert_eq!(part, expected);
+                s.store(part.as_mut_ptr(), s.load_partial(values[1..].as_ptr(), n));
+                let expected: Vec<f32> = (0..S::LANES).map(|l| if l < n { values[1 + l] } else { 0.0 }).collect();
+                assert_eq!(part, expected);
+            }
             let mut found = vec![0.0; S::LANES];
             s.store(found.as_mut_ptr(), s.lookup4(s.broadcast4(values[1..].as_ptr()), i));
             let expected: Vec<f32> = bytes.iter().map(|b| 1.0 + f32::from(b % 4)).collect();

@@ -3,7 +3,7 @@
 mod definition;
 
 use definition::{len, pool, reference, square, values, window2};
-use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue};
+use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Relu};
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat, Window};
 use proptest::prelude::*;
@@ -66,7 +66,8 @@ impl Case {
         let expected = reference(&self.conv, self.solve, self.n, &self.a, &self.kernel);
         for isa in Isa::all_present() {
             let plain = self.run(isa, self.n, &Epilogue::default());
-            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: true });
+            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes });
+            let bounded = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25) });
             for (i, &(sum, size, terms)) in expected.iter().enumerate() {
                 let case = || format!("{} {:?} {:?} element {i}", isa.name(), self.solve, self.conv);
                 let error = (f64::from(plain[i]) - sum).abs();
@@ -74,6 +75,7 @@ impl Case {
                 let bias = f64::from(self.bias[i % self.bias.len()]);
                 let error = (f64::from(full[i]) - (sum + bias).max(0.0)).abs();
                 assert!(error <= bound(terms + 1, size + bias.abs()), "{}: {} for {sum} + {bias}", case(), full[i]);
+                assert_eq!(bounded[i].to_bits(), full[i].min(0.25).to_bits(), "{}: bounded", case());
             }
             if self.n > 1 {
                 let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
@@ -264,7 +266,7 @@ fn any_window(conv: &Conv) -> impl Strategy<Value = Window> + use<> {
 /// Pooling in the kernel gives the bits of pooling the convolution's output.
 fn check_pooled(case: &Case, window: &Window) {
     for isa in Isa::all_present() {
-        for relu in [false, true] {
+        for relu in [Relu::No, Relu::Yes] {
             let epilogue = Epilogue { bias: Some(&case.bias), relu };
             let y = case.run(isa, case.n, &epilogue);
             let (values, index) = pool(&y, case.n, case.conv.cout, window);
@@ -286,7 +288,7 @@ fn check_pooled(case: &Case, window: &Window) {
                         &mut scratch,
                     );
                 }
-                let context = || format!("{} relu {relu} {:?} {window:?}", plan.describe(), case.conv);
+                let context = || format!("{} {relu:?} {:?} {window:?}", plan.describe(), case.conv);
                 assert_eq!(at, index, "{}", context());
                 for (g, v) in got.iter().zip(&values) {
                     assert!(g == v || (g.is_nan() && v.is_nan()), "{}: {g} for {v}", context());

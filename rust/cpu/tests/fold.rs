@@ -4,7 +4,7 @@ use oxiconv_cpu::exec::Executable;
 use oxiconv_ir::plan::Request;
 use oxiconv_ir::program::{Kind, Step};
 use oxiconv_ir::reference::{self, Array};
-use oxiconv_ir::{Compose, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary};
+use oxiconv_ir::{Binary, Compose, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window};
 
 /// A product `[n, .., channels]` of argument 0 with the fixed argument 1, of so many terms per element.
 struct Case {
@@ -166,6 +166,33 @@ fn normalization_behind_a_product_becomes_its_kernel_and_a_bias() -> Result<()> 
         // Not fixed, not folded: the same values.
         assert_ne!(case.products(&[y], &[])?, [("tanh(in0 + in1)".to_owned(), 3)]);
         case.check(&[y], &[])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_bounded_relu_is_part_of_the_kernel_and_pooled_as_it_is() -> Result<()> {
+    for mut case in cases()? {
+        let y = case.normalized()?;
+        let bounded = Expr::build(1, |b| {
+            let (x, zero, most) = (b.input(0), b.constant(0.0), b.constant(0.125));
+            let positive = b.binary(Binary::Max, x, zero);
+            b.binary(Binary::Min, positive, most)
+        });
+        let y = case.graph.map(bounded, DType::F32, &[y])?;
+        let exe = Executable::new(&case.graph, &case.request(&[y], &FIXED))?;
+        assert!(exe.to_string().contains("+ bias + relu up to 0.125"), "{exe}");
+        case.check(&[y], &FIXED)?;
+        let dims = case.graph.ty(&y).dims;
+        if let [_, height, width, _] = dims[..] {
+            let two = || vec![2, 2];
+            let window =
+                Window { input: vec![height, width], size: two(), stride: two(), low: vec![0; 2], high: vec![0; 2] };
+            let index = case.graph.emit(Op::WindowArgMax(window.clone()), &[y])?;
+            // Many windows have several values at the bound: the first of them is the maximum.
+            let pooled = case.graph.emit(Op::WindowTake(window), &[y, index])?;
+            case.check(&[pooled], &FIXED)?;
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ mod definition;
 
 use definition::{len, pool, products, reference, square, values, window2};
 use oxiconv_cpu::kernels::convolution::Convolution;
-use oxiconv_cpu::kernels::direct::Epilogue;
+use oxiconv_cpu::kernels::direct::{Epilogue, Relu};
 use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat};
@@ -133,12 +133,14 @@ impl Case {
         let bound = gather_bound(channels, &self.a, &self.kernel);
         for isa in Isa::all_present() {
             let plain = self.run(isa, self.n, &Epilogue::default());
-            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: true });
+            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes });
+            let bounded = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25) });
             for (i, &(sum, ..)) in expected.iter().enumerate() {
                 let case = || format!("{} {:?} {:?} element {i}", isa.name(), self.solve, self.conv);
                 assert!((f64::from(plain[i]) - sum).abs() <= bound, "{}: {} for {sum}", case(), plain[i]);
                 let biased = (sum + f64::from(self.bias[i % self.bias.len()])).max(0.0);
                 assert!((f64::from(full[i]) - biased).abs() <= bound, "{}: {} for {biased}", case(), full[i]);
+                assert_eq!(bounded[i].to_bits(), full[i].min(0.25).to_bits(), "{}: bounded", case());
             }
             let split = self.run(isa, 1, &Epilogue::default());
             assert_eq!(bits(&plain), bits(&split), "{} {:?}: bits of split batches", isa.name(), self.conv);
@@ -154,7 +156,7 @@ impl Case {
         let (plan, packed) = self.plan(isa, true);
         let mut scratch = vec![f32::NAN; plan.scratch_len()];
         let (mut got, mut at) = (vec![7.0; values.len()], vec![255; index.len()]);
-        let epilogue = Epilogue { bias: Some(&self.bias), relu: true };
+        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::Yes };
         plan.run_pooled(self.n, &self.a, &packed, &mut got, &mut at, &epilogue, &mut scratch);
         assert_eq!(at, index, "{} {:?}", plan.describe(), self.conv);
         assert_eq!(bits(&got), bits(&values), "{} {:?}", plan.describe(), self.conv);
@@ -263,7 +265,7 @@ fn pooling_decides_ties_and_nan_as_defined() {
     case.bias.iter_mut().for_each(|v| *v = v.round());
     case.a[7] = f32::NAN;
     for isa in Isa::all_present() {
-        let y = case.run(isa, case.n, &Epilogue { bias: Some(&case.bias), relu: true });
+        let y = case.run(isa, case.n, &Epilogue { bias: Some(&case.bias), relu: Relu::Yes });
         assert!(y.iter().any(|v| v.is_nan()) && y.contains(&1.0), "both are there to be decided");
         case.check_pooled(isa, &y);
     }

@@ -4,7 +4,7 @@
 //! A tile holds the sums of all taps of some lines in registers, over every position of a band of samples: a few
 //! neighbours of `dy` are loaded, then every column of `x` once per line.
 
-use super::tile::each_column;
+use super::tile::{each_column, result};
 use super::{Columns, Geometry, Grid, Shape, fitting};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
@@ -168,8 +168,8 @@ unsafe fn tile<S: Simd, const TAPS: usize, const STEP: usize, const LINES: usize
                 // SAFETY: by contract.
                 let x = unsafe { s.load(x.wrapping_add(C * pitch)) };
                 for t in 0..TAPS {
-                    if C >= t && (C - t).is_multiple_of(STEP) && (C - t) / STEP < N {
-                        sums[l][t] = s.fma(x, g[(C - t) / STEP], sums[l][t]);
+                    if let Some(i) = result(C, t, STEP).filter(|i| *i < N) {
+                        sums[l][t] = s.fma(x, g[i], sums[l][t]);
                     }
                 }
             }

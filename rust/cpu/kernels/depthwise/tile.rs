@@ -1,6 +1,7 @@
 //! The tile of the forward convolution and the input gradient.
 
 use super::{Columns, Line, Phase, Row};
+use crate::kernels::direct::Relu;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// Runs the block for every column of the widest tile: a loop of this length is not sure to be unrolled, and must be
@@ -18,6 +19,12 @@ macro_rules! each_column {
 }
 pub(super) use each_column;
 
+/// The result of a tile that meets a column with a tap.
+#[inline(always)]
+pub(super) fn result(column: usize, tap: usize, step: usize) -> Option<usize> {
+    column.checked_sub(tap).filter(|c| c.is_multiple_of(step)).map(|c| c / step)
+}
+
 /// What columns in the padding are read from.
 static ZEROS: [f32; 16] = [0.0; 16];
 
@@ -29,7 +36,7 @@ pub(super) struct Job<'a> {
     pub(super) source: *const f32,
     pub(super) weights: *const f32,
     pub(super) bias: Option<&'a [f32]>,
-    pub(super) relu: bool,
+    pub(super) relu: Relu,
     pub(super) result: *mut f32,
     /// Results at either end of a row for which some line leaves the sample.
     pub(super) edges: [usize; 2],
@@ -136,8 +143,8 @@ unsafe fn tile<S: Simd, const TAPS: usize, const STEP: usize, const N: usize, co
                 // SAFETY: by contract, or a vector of zeros.
                 let x = unsafe { s.load(x) };
                 for t in 0..TAPS {
-                    if C >= t && (C - t).is_multiple_of(STEP) && (C - t) / STEP < N {
-                        sums[(C - t) / STEP] = s.fma(x, w[t], sums[(C - t) / STEP]);
+                    if let Some(i) = result(C, t, STEP).filter(|i| *i < N) {
+                        sums[i] = s.fma(x, w[t], sums[i]);
                     }
                 }
             }
@@ -157,11 +164,17 @@ unsafe fn store<S: Simd, const N: usize>(
     result: *mut f32,
     pitch: usize,
     count: usize,
-    relu: bool,
+    relu: Relu,
 ) {
-    if relu {
+    // Of a NaN and a bound the second operand stays, which is the NaN.
+    if relu != Relu::No {
         for i in 0..N {
             sums[i] = s.max(s.splat(0.0), sums[i]);
+        }
+    }
+    if let Relu::UpTo(most) = relu {
+        for i in 0..N {
+            sums[i] = s.min(s.splat(most), sums[i]);
         }
     }
     for i in 0..N {

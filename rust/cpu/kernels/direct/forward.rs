@@ -3,7 +3,7 @@
 use super::gather::{Gather, Region};
 use super::pack::Block;
 use super::tile::{Positions, Sink, Store, Sweep, sweep};
-use super::{ConvPlan, Epilogue, Method};
+use super::{ConvPlan, Epilogue, Method, Relu};
 use oxiconv_ir::Seat;
 
 /// Floats that the source rows of one round of blocks may take: half of a small L2 cache.
@@ -24,7 +24,11 @@ impl ConvPlan {
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
         let (g, packed) = (&self.geometry, b);
         if self.solve == Seat::Kernel {
-            assert!(epilogue.bias.is_none() && !epilogue.relu, "a kernel gradient takes no epilogue: {:?}", self.conv);
+            assert!(
+                epilogue.bias.is_none() && epilogue.relu == Relu::No,
+                "a kernel gradient takes no epilogue: {:?}",
+                self.conv
+            );
         }
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
         match &self.method {
@@ -165,8 +169,11 @@ impl ConvPlan {
                     None => result.fill(0.0),
                     Some(bias) => result.copy_from_slice(bias),
                 }
-                if epilogue.relu {
+                if epilogue.relu != Relu::No {
                     result.iter_mut().filter(|v| **v < 0.0).for_each(|v| *v = 0.0);
+                }
+                if let Relu::UpTo(most) = epilogue.relu {
+                    result.iter_mut().filter(|v| **v > most).for_each(|v| *v = most);
                 }
             }
         }
@@ -177,7 +184,7 @@ impl ConvPlan {
 pub(super) struct Part<'a> {
     weights: &'a [f32],
     bias: Option<&'a [f32]>,
-    relu: bool,
+    relu: Relu,
     channels: usize,
 }
 

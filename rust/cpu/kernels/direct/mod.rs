@@ -22,13 +22,25 @@ use pooled::Pool;
 pub use sparse::SparsePlan;
 use weights::Weights;
 
+/// What becomes of negative results, and of large ones.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub enum Relu {
+    /// They stay.
+    #[default]
+    No,
+    /// Negative ones become zero; NaN stays NaN.
+    Yes,
+    /// And those above this become it.
+    UpTo(f32),
+}
+
 /// What happens to a result element before it is stored: `relu(sum + bias)`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
     /// One value per result channel.
     pub bias: Option<&'a [f32]>,
-    /// Whether negative results become zero; NaN stays NaN.
-    pub relu: bool,
+    /// Whether the result is bounded.
+    pub relu: Relu,
 }
 
 /// How to compute one convolution, for any seat, on one instruction set. Planned once, run for any number of samples.

@@ -7,7 +7,7 @@
 use super::gather::narrow;
 use super::geometry::Geometry;
 use super::tile::{Positions, Sink, Store, load_channels, store_channels, sweep};
-use super::{ConvPlan, Epilogue, Method};
+use super::{ConvPlan, Epilogue, Method, Relu};
 use crate::kernels::window;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::Window;
@@ -21,7 +21,7 @@ const MAX_WIDTH: usize = 64;
 
 /// Floats that a band should take, so that it stays in the L1 cache with disjoint rows of windows ...
 const BAND: usize = 6 * 1024;
-/// ... and in the L2 cache where rows of windows overlap and larger bands compute fewer rows twice.
+/// ... and in the L2 cache where rows of windows overlap and larger bands move fewer rows.
 const OVERLAPPING_BAND: usize = 32 * 1024;
 
 /// How the output of a convolution is pooled.
@@ -64,8 +64,10 @@ struct Span {
 /// Some rows of windows, all of one window plane.
 #[derive(Debug)]
 struct Band {
-    /// Source offset of each convolution output that is needed, and its place in scratch.
+    /// Source offset of each convolution output that is computed, and its place in scratch.
     positions: Vec<[u32; 2]>,
+    /// Floats that the band before has left in scratch for this one, which move to its front.
+    moved: Range<usize>,
     plane: Span,
     rows: Vec<Span>,
     /// Rows of one plane in scratch.
@@ -137,7 +139,8 @@ impl Pool {
             let (covered, columns) = compact(&spans[2]);
             let budget = if disjoint { BAND } else { OVERLAPPING_BAND };
             let bands = bands(geometry, &spans, &covered, channels, budget);
-            let scratch = bands.iter().map(|b| b.positions.len() * channels).max().unwrap_or(0);
+            let floats = |b: &Band| b.plane.len * b.height * covered.len() * channels;
+            let scratch = bands.iter().map(floats).max().unwrap_or(0);
             Form::Bands { bands, columns, width: covered.len(), number: [size[1], size[2]], scratch }
         };
         Self { len, form }
@@ -190,8 +193,10 @@ fn windows(geometry: &Geometry, spans: &[Vec<Span>; 3], channels: usize) -> Vec<
 fn bands(geometry: &Geometry, spans: &[Vec<Span>; 3], columns: &[usize], channels: usize, budget: usize) -> Vec<Band> {
     let mut found = Vec::new();
     let mut result = 0;
+    let row = columns.len() * channels;
     for &plane in &spans[0] {
         let mut first = 0;
+        let mut before: Vec<usize> = Vec::new();
         while first < spans[1].len() {
             let floats = |end: usize| compact(&spans[1][first..end]).0.len() * plane.len * columns.len() * channels;
             let mut end = first + 1;
@@ -199,15 +204,21 @@ fn bands(geometry: &Geometry, spans: &[Vec<Span>; 3], columns: &[usize], channel
                 end += 1;
             }
             let (covered, rows) = compact(&spans[1][first..end]);
-            let mut positions = Vec::with_capacity(plane.len * covered.len() * columns.len());
+            // What the last windows of the band before share with the first of this one are its last rows. Of several
+            // planes each would move on its own: they are computed again.
+            let kept = if plane.len == 1 { covered.iter().filter(|h| before.contains(h)).count() } else { 0 };
+            let moved = (before.len() - kept) * row..before.len() * row;
+            let mut positions = Vec::with_capacity(plane.len * (covered.len() - kept) * columns.len());
             for d in positions_of(plane) {
-                for &h in &covered {
+                for &h in &covered[kept..] {
                     for &w in columns {
-                        positions.push([source(geometry, [d, h, w]), narrow(positions.len() * channels)]);
+                        positions.push([source(geometry, [d, h, w]), narrow(kept * row + positions.len() * channels)]);
                     }
                 }
             }
-            found.push(Band { positions, plane: Span { start: 0, ..plane }, rows, height: covered.len(), result });
+            let height = covered.len();
+            found.push(Band { positions, moved, plane: Span { start: 0, ..plane }, rows, height, result });
+            before = covered;
             result += (end - first) * spans[2].len() * channels;
             first = end;
         }
@@ -243,8 +254,8 @@ impl ConvPlan {
                 depthwise.run(1, x, packed, &mut scratch[..*len], epilogue);
                 // SAFETY: one byte per value; a window has at most 256 positions.
                 unsafe {
-                    window::max_pool(self.isa, window, channels, 1, &scratch[..*len], values, index.as_mut_ptr())
-                };
+                    window::max_pool(self.isa, window, channels, 1, &scratch[..*len], values, index.as_mut_ptr());
+                }
             }
             return;
         }
@@ -272,6 +283,7 @@ impl ConvPlan {
                     let channels = g.groups * g.result_channels;
                     for i in 0..count {
                         for band in bands {
+                            scratch.copy_within(band.moved.clone(), 0);
                             self.each_block(gather, packed, epilogue, |block, group, part| {
                                 let channel = group * g.result_channels + block.first;
                                 let sink = Store { result: scratch[channel..].as_mut_ptr() };
@@ -350,7 +362,7 @@ impl Sink for MaxOfFour {
         sums: [[S::F; NV]; MR],
         at: [usize; MR],
         channels: usize,
-        relu: bool,
+        relu: Relu,
     ) {
         // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers.
         let zero = s.splat(0.0);
@@ -371,7 +383,7 @@ impl Sink for MaxOfFour {
                 position[window][j] = s.select(s.lt(ab, cd), at_cd, at_ab);
             }
         }
-        if relu {
+        if relu != Relu::No {
             // Where nothing is positive all four are zero, and the first is the maximum.
             for window in 0..MR / UNIT {
                 for j in 0..NV {
@@ -418,7 +430,7 @@ impl Sink for MaxOfFour {
                 for c in 0..channels {
                     let mut best = (f32::NEG_INFINITY, None);
                     for (i, row) in rows.iter().enumerate() {
-                        let value = if relu && row[c] < 0.0 { 0.0 } else { row[c] };
+                        let value = if relu != Relu::No && row[c] < 0.0 { 0.0 } else { row[c] };
                         if best.1.is_none() || value > best.0 || (value.is_nan() && !best.0.is_nan()) {
                             best = (value, Some(i as u8));
                         }

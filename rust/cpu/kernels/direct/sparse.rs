@@ -48,6 +48,7 @@ impl SparsePlan {
         if !window.is_disjoint() || window.volume() > 256 || conv.groups != 1 {
             return None;
         }
+        let isa = if solve == Seat::Kernel { isa.holding(conv.cout) } else { isa };
         let layout = Layout::new(conv, window)?;
         let sample = layout.windows.len() * conv.cout;
         let (cost, method) = if solve == Seat::Input {

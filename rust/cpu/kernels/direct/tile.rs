@@ -4,6 +4,7 @@
 //! of every result element runs in one fixed order, whatever the tile, so results do not depend on how positions are
 //! cut into tiles.
 
+use super::Relu;
 use super::gather::Run;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
@@ -23,7 +24,7 @@ pub(in crate::kernels) trait Sink: Copy {
         sums: [[S::F; NV]; MR],
         at: [usize; MR],
         channels: usize,
-        relu: bool,
+        relu: Relu,
     );
 }
 
@@ -63,8 +64,8 @@ pub(super) struct Sweep<'a, K> {
     pub(super) weights: *const f32,
     /// Start value per channel of the block.
     pub(super) bias: Option<&'a [f32]>,
-    /// Whether negative results become zero.
-    pub(super) relu: bool,
+    /// Whether the results are bounded.
+    pub(super) relu: Relu,
     /// Result channels of the block.
     pub(super) channels: usize,
     /// Positions to compute.
@@ -248,13 +249,21 @@ impl Sink for Store {
         mut sums: [[S::F; NV]; MR],
         at: [usize; MR],
         channels: usize,
-        relu: bool,
+        relu: Relu,
     ) {
-        // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers.
-        if relu {
+        // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers. Of a NaN and a
+        // bound the second operand stays, which is the NaN.
+        if relu != Relu::No {
             for i in 0..MR {
                 for j in 0..NV {
                     sums[i][j] = s.max(s.splat(0.0), sums[i][j]);
+                }
+            }
+        }
+        if let Relu::UpTo(most) = relu {
+            for i in 0..MR {
+                for j in 0..NV {
+                    sums[i][j] = s.min(s.splat(most), sums[i][j]);
                 }
             }
         }

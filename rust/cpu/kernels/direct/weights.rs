@@ -64,6 +64,7 @@ impl Weights {
         let (pass, halo, groups) = (&geometry.passes[0], &geometry.halo, geometry.groups);
         let [depth, height, width] = pass.size;
         let (cin, cout) = (geometry.source_channels, geometry.result_channels);
+        let isa = isa.holding(cout);
 
         let x_pixel = pass.step[2] * halo.channels;
         let mut rows = Vec::with_capacity(depth * height);

@@ -139,3 +139,14 @@ fn positions_of_large_windows_are_words() {
     assert_eq!(w.index_dtype(), DType::I32);
     check_all(&w, 3, 2);
 }
+
+/// Windows that tile their input, of which a sum and a spread write vectors over the ends of positions.
+#[test]
+fn tiles_of_few_channels() {
+    for c in [1, 2, 6, 8, 9, 16, 19, 33] {
+        for (input, size) in [(vec![6, 4], vec![2, 2]), (vec![3, 8], vec![3, 1]), (vec![2, 3, 4], vec![2, 1, 2])] {
+            let none = vec![0; size.len()];
+            check_all(&Window { input, stride: size.clone(), size, low: none.clone(), high: none }, c, 3);
+        }
+    }
+}

@@ -4,9 +4,9 @@
 use super::WinogradPlan;
 use super::product::{Left, Right, height, product};
 use super::transform::{POINTS, Patch, SPAN, TILE, Target, place, result_tile, spread};
-use crate::kernels::direct::Epilogue;
 use crate::kernels::direct::pooled::MaxOfFour;
 use crate::kernels::direct::tile::{Sink, Store};
+use crate::kernels::direct::{Epilogue, Relu};
 use crate::simd::{Kernel, Simd, dispatch};
 use oxiconv_ir::Seat;
 
@@ -20,7 +20,10 @@ impl WinogradPlan {
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
         assert!(!self.pools, "a pooling plan runs with run_pooled");
         if self.solve == Seat::Kernel {
-            assert!(epilogue.bias.is_none() && !epilogue.relu, "a kernel gradient takes no epilogue: {self:?}");
+            assert!(
+                epilogue.bias.is_none() && epilogue.relu == Relu::No,
+                "a kernel gradient takes no epilogue: {self:?}"
+            );
             return self.kernel_gradient(n, a, b, out, scratch);
         }
         assert_eq!(out.len(), n * self.out_len(), "result of {self:?}");

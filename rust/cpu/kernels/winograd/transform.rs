@@ -8,6 +8,7 @@
 //! product five to ten times that of a plain sum; 5/8 and 3/2 have a geometric mean near 1, so that powers neither grow
 //! nor shrink much, and the error is about twice that of a plain sum. The constants of source and result are exact in float32.
 
+use crate::kernels::direct::Relu;
 use crate::kernels::direct::tile::{Sink, load_channels};
 use crate::simd::Simd;
 
@@ -296,7 +297,7 @@ pub(super) unsafe fn result_tile<S: Simd, K: Sink>(
     point: usize,
     channels: usize,
     bias: Option<&[f32]>,
-    relu: bool,
+    relu: Relu,
     sink: K,
     target: &Target,
 ) {
