@@ -190,5 +190,5 @@ fn mnist_convnet(n: usize) -> Result<Net> {
         }
     }
     let batched = (0..args.len()).map(|i| i < 2).collect();
-    Ok(Net { graph, request: Request { results, batched, updates }, args })
+    Ok(Net { graph, request: Request { results, batched, updates, fixed: Vec::new() }, args })
 }

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use oxiconv::ir::op::Dist;
 use oxiconv::ir::reference::{Array, apply};
-use oxiconv::ir::{Binary, Conv, DType, Emit, Error, Expr, Form, Op, Seat, Type, Unary, Window};
+use oxiconv::ir::{Binary, Conv, DType, Emit, Error, Expr, Form, Op, Precision, Seat, Type, Unary, Window};
 use oxiconv::{Eager, Tensor};
 
 /// Values in [-2, 2) in steps of 1/8, so that products of two and sums of a few thousand of them are exact in f32; at
@@ -108,6 +108,7 @@ fn products() {
             cin: 4,
             cout: 8,
             groups,
+            precision: Precision::Exact,
         };
         for n in [0, 1, 5] {
             for solve in [Seat::Input, Seat::Kernel, Seat::Output] {

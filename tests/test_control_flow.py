@@ -132,6 +132,8 @@ def test_scans_say_what_is_wrong() -> None:
 
 
 def test_a_step_of_training_with_a_scan_is_compiled() -> None:
+    keras.utils.set_random_seed(0)
+
     class Decay(keras.layers.Layer):
         def build(self, input_shape: Any) -> None:
             self.rate = self.add_weight((input_shape[-1],), "ones", name="rate")

@@ -35,13 +35,12 @@ pub fn fold(graph: &Graph, roots: &[NodeId], fixed: &[bool]) -> Result<Option<(G
     let mut moved: Vec<NodeId> = Vec::with_capacity(graph.nodes().len());
     for id in graph.ids() {
         let chain = found.iter().find(|c| c.maps.last() == Some(&id));
-        moved.push(match chain {
-            Some(chain) => chain.emit(graph, &moved, &mut to)?,
-            None => {
-                let node = graph.node(id);
-                let args: Vec<NodeId> = node.args.iter().map(|a| moved[a.index()]).collect();
-                to.emit(node.op.clone(), &args)?
-            }
+        moved.push(if let Some(chain) = chain {
+            chain.emit(graph, &moved, &mut to)?
+        } else {
+            let node = graph.node(id);
+            let args: Vec<NodeId> = node.args.iter().map(|a| moved[a.index()]).collect();
+            to.emit(node.op.clone(), &args)?
         });
     }
     let roots = roots.iter().map(|r| moved[r.index()]).collect();

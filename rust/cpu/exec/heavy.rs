@@ -346,7 +346,8 @@ impl Kernel for Product {
     }
 
     fn packed_operand(&self) -> Option<usize> {
-        Seat::Kernel.position(self.solve).filter(|_| self.packed_len() > 0)
+        // Packed even where it has no values: where all that a convolution reads is padding.
+        Seat::Kernel.position(self.solve).filter(|_| self.stack.is_none())
     }
 
     fn describe(&self) -> String {

@@ -33,7 +33,7 @@ fn work(
     Ok(steps.map(|step| (step.kind.clone(), program.work(step))).collect())
 }
 
-fn only(steps: Vec<(Kind, Work)>) -> Work {
+fn only(steps: &[(Kind, Work)]) -> Work {
     assert_eq!(steps.len(), 1, "{steps:?}");
     steps[0].1
 }
@@ -46,12 +46,12 @@ fn window(input: usize, size: usize, stride: usize) -> Window {
 #[test]
 fn a_strided_grouped_convolution_with_epilogue_and_pooling() -> Result<()> {
     let types = [Type::f32([3, 11, 9, 8]), Type::f32([3, 2, 4, 6]), Type::f32([6])];
-    let found = only(work(&types, true, |g, a| {
+    let found = only(&work(&types, true, |g, a| {
         let conv = Op::conv(&types[0], &types[1], &[2, 1], &[1, 2], &[1, 0], &[0, 1], 2)?;
         let y = g.emit(conv, &a[..2])?;
         // Height (11 + 1 - 3) / 2 + 1, width 9 + 1 - 3 + 1.
         let dims = vec![3, 5, 8, 6];
-        let bias = g.emit(Op::Broadcast { dims: dims.clone(), axes: vec![0, 1, 2] }, &[a[2]])?;
+        let bias = g.emit(Op::Broadcast { dims, axes: vec![0, 1, 2] }, &[a[2]])?;
         let y = g.add(&y, &bias)?;
         let y = g.unary(Unary::Tanh, &y)?;
         let w = Window { input: vec![5, 8], ..window(0, 2, 2) };
@@ -69,12 +69,10 @@ fn a_strided_grouped_convolution_with_epilogue_and_pooling() -> Result<()> {
 #[test]
 fn stacks_of_matrices_for_each_seat() -> Result<()> {
     let [x, kernel, y] = [Type::f32([4, 5, 7]), Type::f32([4, 7, 3]), Type::f32([4, 5, 3])];
-    for (solve, types) in [
-        (Seat::Output, [x.clone(), kernel.clone()]),
-        (Seat::Input, [kernel.clone(), y.clone()]),
-        (Seat::Kernel, [x.clone(), y.clone()]),
-    ] {
-        let found = only(work(&types, false, |g, a| g.emit(Op::Product { form: Form::MatMul, solve }, a))?);
+    for (solve, types) in
+        [(Seat::Output, [x.clone(), kernel.clone()]), (Seat::Input, [kernel, y.clone()]), (Seat::Kernel, [x, y])]
+    {
+        let found = only(&work(&types, false, |g, a| g.emit(Op::Product { form: Form::MatMul, solve }, a))?);
         assert_eq!(
             found,
             Work { flops: 2 * 4 * 5 * 7 * 3, bytes: 4 * (4 * 5 * 7 + 4 * 7 * 3 + 4 * 5 * 3) },
@@ -87,20 +85,20 @@ fn stacks_of_matrices_for_each_seat() -> Result<()> {
 #[test]
 fn elementwise_work_sums_and_moves() -> Result<()> {
     let x = Type::f32([6, 10]);
-    let found = only(work(&[x.clone()], false, |g, a| {
+    let found = only(&work(std::slice::from_ref(&x), false, |g, a| {
         let e = g.unary(Unary::Exp, &a[0])?;
         g.mul(&e, &a[0])
     })?);
     assert_eq!(found, Work { flops: 2 * 60, bytes: 2 * 4 * 60 });
-    let found = only(work(&[x.clone()], false, |g, a| {
+    let found = only(&work(std::slice::from_ref(&x), false, |g, a| {
         let square = g.mul(&a[0], &a[0])?;
         g.emit(Op::Sum(vec![1]), &[square])
     })?);
     assert_eq!(found, Work { flops: 2 * 60, bytes: 4 * (60 + 6) });
-    let found = only(work(&[x.clone()], false, |g, a| g.emit(Op::Permute(vec![1, 0]), &[a[0]]))?);
+    let found = only(&work(std::slice::from_ref(&x), false, |g, a| g.emit(Op::Permute(vec![1, 0]), &[a[0]]))?);
     assert_eq!(found, Work { flops: 0, bytes: 2 * 4 * 60 });
     let index = Type::new(DType::I32, [6]);
-    let found = only(work(&[x, index], false, |g, a| g.emit(Op::ScatterAdd { axis: 0, size: 9 }, a))?);
+    let found = only(&work(&[x, index], false, |g, a| g.emit(Op::ScatterAdd { axis: 0, size: 9 }, a))?);
     assert_eq!(found, Work { flops: 60, bytes: 4 * (60 + 6 + 90) });
     Ok(())
 }
@@ -111,9 +109,9 @@ fn windows_and_their_transposes() -> Result<()> {
     let w = window(6, 3, 3);
     let windows = 2 * 2 * 2 * 5;
     let bytes = 4 * (2 * 6 * 6 * 5 + windows);
-    let summed = only(work(&types[..1], false, |g, a| g.emit(Op::WindowSum(w.clone()), a))?);
+    let summed = only(&work(&types[..1], false, |g, a| g.emit(Op::WindowSum(w.clone()), a))?);
     assert_eq!(summed, Work { flops: windows * 9, bytes });
-    let spread = only(work(&types[1..], false, |g, a| g.emit(Op::WindowSpread(w.clone()), a))?);
+    let spread = only(&work(&types[1..], false, |g, a| g.emit(Op::WindowSpread(w.clone()), a))?);
     assert_eq!(spread, summed);
     Ok(())
 }
