@@ -101,14 +101,15 @@ def test_precision_is_of_every_convolution_and_its_gradients() -> None:
 
 
 def test_precision_of_a_layer_goes_before_that_of_the_process() -> None:
-    model = models.Sequential([layers.Conv2D(16, 3, padding="same"), layers.Conv2DTranspose(16, 3, padding="same")])
-    model.layers[1].precision = "exact"
+    first, second = layers.Conv2D(16, 3, padding="same"), layers.Conv2DTranspose(16, 3, padding="same")
+    model = models.Sequential([first, second])
+    second.precision = "exact"
     assert len([line for line in _trained(model) if "exact" in line]) == 3, "output, kernel and input of the second"
     config.set_precision("exact")
-    model.layers[1].precision = "fast"
+    second.precision = "fast"
     assert len([line for line in _trained(model) if "exact" in line]) == 2, "output and kernel of the first"
     with pytest.raises(ValueError, match="set_precision: expected 'fast' or 'exact', got 'high'"):
         config.set_precision("high")
-    model.layers[0].precision = "float64"
+    first.precision = "float64"
     with pytest.raises(ValueError, match="expected 'fast' or 'exact', got 'float64'"):
         model(np.zeros((1, 8, 8, 16), np.float32))
