@@ -249,3 +249,15 @@ def test_threads_that_predict_while_weights_change_see_one_state_or_another() ->
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_division_behind_a_bias_folds() -> None:
+    """As a temperature behind logits does: what is left of the scale is a number."""
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, layers.Dense(4, bias_initializer="ones")(inputs) / 3.0)
+    x = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    want = model(x).numpy()
+    # Sums of five products and a bias, in two orders.
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), want, atol=8 * np.finfo(np.float32).eps * np.abs(want).max()
+    )

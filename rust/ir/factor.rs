@@ -35,6 +35,10 @@ fn sum(to: &mut Graph, axes: &[usize], id: NodeId) -> Result<NodeId> {
         return to.emit(Op::Sum(axes.to_vec()), &[id]);
     };
     let (rest, used) = expr.at(rest).compact();
+    if used.is_empty() {
+        // Constants alone, such as 1 / 3: what is left has no size of its own.
+        return to.emit(Op::Sum(axes.to_vec()), &[id]);
+    }
     let args: Vec<NodeId> = used.iter().map(|&i| node.args[i]).collect();
     let terms = if rest.is_input(0) { args[0] } else { to.map(rest, DType::F32, &args)? };
     let mut total = sum(to, axes, terms)?;

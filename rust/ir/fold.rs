@@ -177,7 +177,12 @@ fn values(to: &mut Graph, expr: &Expr, inputs: &[NodeId], channel: &Type) -> Res
     if let Some(constant) = expr.as_constant() {
         return to.full(constant, channel);
     }
-    let (expr, used) = expr.clone().compact();
+    let (expr, used) = expr.compact();
+    if used.is_empty() {
+        // Constants alone, such as 1 / 3, and nothing to read the size from.
+        let like = to.full(0.0, channel)?;
+        return to.map(expr.remap_inputs(1, &[]), DType::F32, &[like]);
+    }
     let flat = used.iter().map(|&i| to.emit(Op::Reshape(channel.dims.clone()), &[inputs[i]]));
     let used = flat.collect::<Result<Vec<_>>>()?;
     to.map(expr, DType::F32, &used)

@@ -367,6 +367,24 @@ fn a_map_of_several_readers_is_an_epilogue() -> Result<()> {
     Ok(())
 }
 
+/// Where all that varies is the factor, it stays: constants alone have no terms to sum.
+#[test]
+fn factors_of_constants_stay() -> Result<()> {
+    let mut g = Graph::new();
+    let scale = g.arg(0, Type::f32([5]))?;
+    let wide = g.emit(Op::Broadcast { dims: vec![4, 5], axes: vec![0] }, &[scale])?;
+    let third = Expr::build(1, |b| {
+        let (x, one, three) = (b.input(0), b.constant(1.0), b.constant(3.0));
+        let third = b.div(one, three);
+        b.mul(x, third)
+    });
+    let scaled = g.map(third, DType::F32, &[wide])?;
+    let sum = g.emit(Op::Sum(vec![0]), &[scaled])?;
+    let (factored, moved) = oxiconv_ir::factor::factor(&g, &[sum])?;
+    assert_eq!(factored.node(moved[0]).op, Op::Sum(vec![0]), "{factored}");
+    Ok(())
+}
+
 /// Signs and what is the same for all terms leave a sum, constants do not, and values stay.
 #[test]
 fn factors_leave_sums() -> Result<()> {
