@@ -2,7 +2,7 @@
 
 mod definition;
 
-use definition::{len, pool, reference, square, values, window2};
+use definition::{Case, len, pool, reference, square, values, window2};
 use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Relu};
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat, Window};
@@ -15,29 +15,7 @@ fn bound(terms: usize, size: f64) -> f64 {
     4.0 * (0.5f64).powi(24) * ((terms as f64).sqrt() + 4.0) * size
 }
 
-struct Case {
-    conv: Conv,
-    solve: Seat,
-    n: usize,
-    a: Vec<f32>,
-    kernel: Vec<f32>,
-    bias: Vec<f32>,
-}
-
 impl Case {
-    fn new(conv: &Conv, solve: Seat, n: usize) -> Self {
-        let from = if solve == Seat::Output { Seat::Input } else { Seat::Output };
-        let channels = if solve == Seat::Output { conv.cout } else { conv.cin };
-        Self {
-            conv: conv.clone(),
-            solve,
-            n,
-            a: values(len(&conv.dims(from, n)), 1),
-            kernel: values(len(&conv.dims(Seat::Kernel, n)), 2),
-            bias: values(channels, 3),
-        }
-    }
-
     fn plan(&self, isa: Isa) -> (ConvPlan, Vec<f32>) {
         let plan = ConvPlan::new(isa, &self.conv, self.solve);
         // NaN wherever the plan does not write.

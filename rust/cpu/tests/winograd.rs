@@ -2,7 +2,7 @@
 
 mod definition;
 
-use definition::{len, pool, products, reference, square, values, window2};
+use definition::{Case, len, pool, products, reference, square, values, window2};
 use oxiconv_cpu::kernels::convolution::Convolution;
 use oxiconv_cpu::kernels::direct::{Epilogue, Relu};
 use oxiconv_cpu::kernels::winograd::WinogradPlan;
@@ -79,29 +79,7 @@ fn gather_bound(channels: usize, a: &[f32], kernel: &[f32]) -> f64 {
     bound(most * channels as f64 * largest(a) * largest(kernel), channels)
 }
 
-struct Case {
-    conv: Conv,
-    solve: Seat,
-    n: usize,
-    a: Vec<f32>,
-    kernel: Vec<f32>,
-    bias: Vec<f32>,
-}
-
 impl Case {
-    fn new(conv: &Conv, solve: Seat, n: usize) -> Self {
-        let from = if solve == Seat::Output { Seat::Input } else { Seat::Output };
-        let channels = if solve == Seat::Output { conv.cout } else { conv.cin };
-        Self {
-            conv: conv.clone(),
-            solve,
-            n,
-            a: values(len(&conv.dims(from, n)), 1),
-            kernel: values(len(&conv.dims(Seat::Kernel, n)), 2),
-            bias: values(channels, 3),
-        }
-    }
-
     fn plan(&self, isa: Isa, pools: bool) -> (WinogradPlan, Vec<f32>) {
         let window = pools.then(|| window2(&self.conv, 2, 2, 0));
         let plan = WinogradPlan::new(isa, &self.conv, self.solve, window.as_ref()).expect("3x3 at stride 1");

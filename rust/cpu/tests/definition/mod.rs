@@ -14,6 +14,31 @@ pub(crate) fn values(len: usize, seed: u64) -> Vec<f32> {
     std::iter::repeat_with(next).take(len).collect()
 }
 
+/// A product that reads a kernel, and values for it.
+pub(crate) struct Case {
+    pub(crate) conv: Conv,
+    pub(crate) solve: Seat,
+    pub(crate) n: usize,
+    pub(crate) a: Vec<f32>,
+    pub(crate) kernel: Vec<f32>,
+    pub(crate) bias: Vec<f32>,
+}
+
+impl Case {
+    pub(crate) fn new(conv: &Conv, solve: Seat, n: usize) -> Self {
+        let from = if solve == Seat::Output { Seat::Input } else { Seat::Output };
+        let channels = if solve == Seat::Output { conv.cout } else { conv.cin };
+        Self {
+            conv: conv.clone(),
+            solve,
+            n,
+            a: values(len(&conv.dims(from, n)), 1),
+            kernel: values(len(&conv.dims(Seat::Kernel, n)), 2),
+            bias: values(channels, 3),
+        }
+    }
+}
+
 /// Elements.
 pub(crate) fn len(dims: &[usize]) -> usize {
     dims.iter().product()
