@@ -1,5 +1,6 @@
 //! Element types as Rust types, and conversions between them.
 
+use crate::simd::round_bf16;
 use half::{bf16, f16};
 use oxiconv_ir::{Arithmetic, DType};
 
@@ -62,32 +63,36 @@ plain_elements!(f32 i64 i32 u8);
 
 /// Halves go through float32: from wide integers they round twice, as a float32 tensor in between would.
 macro_rules! half_elements {
-    ($($t:ident)+) => {$(
+    ($($t:ident $wide:expr, $narrow:expr;)+) => {$(
         impl Element for $t {
             #[inline(always)]
             fn to_f32(self) -> f32 {
-                self.to_f32()
+                $wide(self)
             }
             #[inline(always)]
             fn to_i64(self) -> i64 {
-                self.to_f32() as i64
+                $wide(self) as i64
             }
             #[inline(always)]
             fn to_i32(self) -> i32 {
-                self.to_f32() as i32
+                $wide(self) as i32
             }
             #[inline(always)]
             fn from_f32(x: f32) -> Self {
-                $t::from_f32(x)
+                $narrow(x)
             }
             #[inline(always)]
             fn from_i64(x: i64) -> Self {
-                $t::from_f32(x as f32)
+                $narrow(x as f32)
             }
         }
     )+};
 }
-half_elements!(f16 bf16);
+// Without branches, so that loops over bfloat16 become vectors of whatever instruction set they are compiled for.
+half_elements! {
+    f16 f16::to_f32, f16::from_f32;
+    bf16 |x: bf16| f32::from_bits(u32::from(x.to_bits()) << 16), |x| bf16::from_bits((round_bf16(x).to_bits() >> 16) as u16);
+}
 
 impl Element for Truth {
     #[inline(always)]

@@ -57,7 +57,7 @@ impl ExprBuilder {
         match (op, self.node(a)) {
             (Unary::Neg, Node::Unary(Unary::Neg, x)) => x,
             (Unary::Abs, Node::Unary(Unary::Neg, x)) => self.unary(Unary::Abs, x),
-            (Unary::Abs, Node::Unary(Unary::Abs, _)) => a,
+            (Unary::Abs, Node::Unary(Unary::Abs, _)) | (Unary::Bf16, Node::Unary(Unary::Bf16, _)) => a,
             _ => self.push(Node::Unary(op, a)),
         }
     }
