@@ -16,12 +16,16 @@ pub fn widen(graph: &Graph, roots: &[NodeId]) -> Result<Option<(Graph, Vec<NodeI
         return Ok(None);
     }
     let live = graph.live(roots);
+    let mut uses = vec![0; graph.nodes().len()];
+    let read = graph.ids().filter(|id| live[id.index()]).flat_map(|id| &graph.node(id).args);
+    read.chain(roots).for_each(|a| uses[a.index()] += 1);
     let mut to = Widener { graph: Graph::new(), exact: Vec::new() };
     let mut moved: Vec<Option<NodeId>> = vec![None; graph.nodes().len()];
     for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
         let args: Vec<NodeId> = node.args.iter().map(|a| moved[a.index()].expect("arguments precede")).collect();
-        moved[id.index()] = Some(to.node(node, &args)?);
+        let alone: Vec<bool> = node.args.iter().map(|a| uses[a.index()] == 1).collect();
+        moved[id.index()] = Some(to.node(node, &args, &alone)?);
     }
     let mut ends = Vec::with_capacity(roots.len());
     for r in roots {
@@ -38,7 +42,8 @@ struct Widener {
 }
 
 impl Widener {
-    fn node(&mut self, node: &GraphNode, args: &[NodeId]) -> Result<NodeId> {
+    /// A node of these arguments, some of which nothing else reads.
+    fn node(&mut self, node: &GraphNode, args: &[NodeId], alone: &[bool]) -> Result<NodeId> {
         match &node.op {
             Op::Const { dtype: DType::Bf16, bits } => {
                 let value = bf16::from_f32(f64::from_bits(*bits) as f32).to_f64();
@@ -49,11 +54,14 @@ impl Widener {
                 self.rounded(&Expr::input(1, 0), &[x])
             }
             Op::Map { expr, dtype } => {
-                let args = args.iter().map(|a| self.wide(*a)).collect::<Result<Vec<_>>>()?;
-                if *dtype == DType::Bf16 {
-                    return self.rounded(expr, &args);
+                let mut args = args.iter().map(|a| self.wide(*a)).collect::<Result<Vec<_>>>()?;
+                if *dtype != DType::Bf16 {
+                    return self.graph.emit(node.op.clone(), &args);
                 }
-                self.graph.emit(node.op.clone(), &args)
+                for (a, _) in args.iter_mut().zip(alone).filter(|(_, alone)| **alone) {
+                    *a = self.unrounded(*a)?;
+                }
+                self.rounded(expr, &args)
             }
             // What only moves elements does so in their own type, unless they have been computed.
             op => {
@@ -79,6 +87,13 @@ impl Widener {
             return Ok(id);
         }
         self.graph.emit(Op::Map { expr: Expr::input(1, 0), dtype }, &[id])
+    }
+
+    /// What a map makes before it rounds: elementwise work that feeds one other such work is rounded with that.
+    fn unrounded(&mut self, id: NodeId) -> Result<NodeId> {
+        let GraphNode { op: Op::Map { expr, dtype }, args, .. } = self.graph.node(id).clone() else { return Ok(id) };
+        let plain = expr.unrounded();
+        if plain == expr { Ok(id) } else { self.graph.emit(Op::Map { expr: plain, dtype }, &args) }
     }
 
     /// The map of float32 whose results a bfloat16 can hold.

@@ -287,6 +287,16 @@ impl Expr {
         Self { nodes: self.nodes.clone(), outs: vec![node], arity: self.arity }.result(0)
     }
 
+    /// This expression of one result without the rounding to bfloat16 that comes last, if one does: what it is where
+    /// the result is rounded when it is stored, or later.
+    #[must_use]
+    pub fn unrounded(&self) -> Self {
+        match self.nodes[self.outs[0] as usize] {
+            Node::Unary(Unary::Bf16, a) => self.at(a),
+            _ => self.clone(),
+        }
+    }
+
     /// Result `k` alone.
     #[must_use]
     pub fn result(&self, k: usize) -> Self {

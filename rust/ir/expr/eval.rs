@@ -150,7 +150,7 @@ impl Unary {
             Self::Erf => erf(x),
             Self::Not => f64::from(x == 0.0),
             Self::IsNan => f64::from(x.is_nan()),
-            Self::Bf16 => bf16::from_f32(x as f32).to_f64(),
+            Self::Bf16 => bf16::from_f64(x).to_f64(),
         }
     }
 }
