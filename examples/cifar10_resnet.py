@@ -1,7 +1,7 @@
 """Classification: a residual network of 20 layers (He et al. 2015, arXiv:1512.03385, section 4.2) on CIFAR-10.
 
-Pictures are flipped and shifted by up to four pixels inside the model while it trains; the learning rate rises and falls
-once ("one cycle", Smith and Topin 2017, arXiv:1708.07120). Where CIFAR-10 is neither on this machine nor to be
+Pictures are flipped and shifted by up to four pixels inside the model while it trains; the learning rate rises and
+falls once ("one cycle", Smith and Topin 2017, arXiv:1708.07120). Where CIFAR-10 is neither on this machine nor to be
 downloaded, it learns to tell ten drawn textures apart.
 
     python examples/cifar10_resnet.py            # 40 epochs

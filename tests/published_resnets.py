@@ -1,6 +1,6 @@
 """The residual networks for CIFAR-10 of He et al. 2015 (arXiv:1512.03385, section 4.2), with published weights.
 
-The weights are those of the PyTorch repository akamaster/pytorch_resnet_cifar10, as safetensors under their names there.
+The weights are those of the PyTorch repository akamaster/pytorch_resnet_cifar10, as safetensors under their own names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def build(depth: int) -> keras.Model:
             x = layers.ZeroPadding2D(1)(x)
         padding = "valid" if stride > 1 else "same"
         x = layers.Conv2D(filters, 3, stride, padding, use_bias=False, name=name)(x)
-        return layers.BatchNormalization(epsilon=1e-5, name=norm)(x)
+        result: keras.KerasTensor = layers.BatchNormalization(epsilon=1e-5, name=norm)(x)
+        return result
 
     inputs = keras.Input((32, 32, 3))
     x = layers.Rescaling(1 / 255)(inputs)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import published_resnets
 import pytest
 
+import published_resnets
 from oxiconv import config, datasets
 
 FOLDER = published_resnets.folder()
