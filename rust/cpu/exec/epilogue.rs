@@ -3,7 +3,7 @@
 use crate::kernels::direct::Relu;
 use crate::kernels::map::Operand;
 use oxiconv_ir::expr::{Id, Node};
-use oxiconv_ir::{Binary, DType, Expr, Type};
+use oxiconv_ir::{Binary, DType, Expr, Type, Unary};
 
 /// `gate(relu(product + bias + added))`, or parts of it. Operands are numbers of the expression's inputs; the product
 /// is input 0.
@@ -15,6 +15,9 @@ pub(super) struct Simple {
     pub(super) added: Option<usize>,
     pub(super) relu: Relu,
     pub(super) gate: Option<Gate>,
+    /// Results are rounded to bfloat16. Wherever that is behind the sum, at the end it makes the same: zero and the bound
+    /// are no further digits.
+    pub(super) rounds: bool,
 }
 
 /// Results stay where this operand is above zero, and below a bound if there is one.
@@ -30,7 +33,14 @@ impl Simple {
         let reader = Reader { expr, others, types };
         let (at, gate) = reader.gate(expr.outs()[0])?;
         let (at, relu) = reader.relu(at);
-        let mut found = Self { relu, gate, ..Self::default() };
+        let rounds = expr.nodes().iter().any(|n| matches!(n, Node::Unary(Unary::Bf16, _)));
+        let mut found = Self { relu, gate, rounds, ..Self::default() };
+        let exact = |most: f32| !rounds || Unary::Bf16.eval(f64::from(most)) == f64::from(most);
+        if matches!(relu, Relu::UpTo(most) if !exact(most)) {
+            return None;
+        }
+        // A rounded operand of the sum is another matter.
+        let at = if let Node::Unary(Unary::Bf16, sum) = reader.node(at) { sum } else { at };
         (reader.sum(at, &mut found)? == 1).then_some(found)
     }
 
@@ -74,6 +84,11 @@ impl Reader<'_> {
         self.expr.nodes()[id as usize]
     }
 
+    /// The node, or what it rounds.
+    fn rounded(&self, id: Id) -> Node {
+        if let Node::Unary(Unary::Bf16, a) = self.node(id) { self.node(a) } else { self.node(id) }
+    }
+
     fn constant(&self, id: Id) -> Option<f64> {
         if let Node::Const(bits) = self.node(id) { Some(f64::from_bits(bits)) } else { None }
     }
@@ -92,7 +107,7 @@ impl Reader<'_> {
 
     /// `select(condition, inner, 0)` where the condition is that an operand is above zero (no bound), or below a bound.
     fn condition(&self, id: Id) -> Option<(usize, Option<f32>, Id)> {
-        let Node::Select(condition, inner, zero) = self.node(id) else { return None };
+        let Node::Select(condition, inner, zero) = self.rounded(id) else { return None };
         let Node::Binary(op, a, b) = self.node(condition) else { return None };
         let (input, bound) = (self.elementwise(a)?, self.constant(b)?);
         let bound = match op {
@@ -122,11 +137,11 @@ impl Reader<'_> {
     /// The bounds that end an expression, and what they bound.
     fn relu(&self, id: Id) -> (Id, Relu) {
         // Constants are last among exchangeable operands.
-        let positive = |id: Id| match self.node(id) {
+        let positive = |id: Id| match self.rounded(id) {
             Node::Binary(Binary::Max, a, b) if self.constant(b) == Some(0.0) => Some(a),
             _ => None,
         };
-        if let Node::Binary(Binary::Min, a, b) = self.node(id)
+        if let Node::Binary(Binary::Min, a, b) = self.rounded(id)
             && let Some(most) = self.constant(b).filter(|most| *most >= 0.0)
             && let Some(inner) = positive(a)
         {

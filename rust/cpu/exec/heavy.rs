@@ -4,6 +4,7 @@ use super::epilogue::Simple;
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
 use crate::kernels::direct::{ConvPlan, Epilogue, Gate, Relu, SparsePlan};
+use crate::kernels::element::round_to_bf16;
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
 use crate::simd::Isa;
@@ -38,8 +39,10 @@ struct Stack {
 
 /// What happens to the product.
 enum Tail {
-    /// In the kernel's registers, then maximum pooling there if `pool`.
-    Direct { simple: Simple, pool: bool },
+    /// In the kernel's registers, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
+    /// instruction set for it. It keeps order, so that it may as well follow ReLU and pooling: the same values, and of
+    /// those that rounding makes equal the largest is the maximum.
+    Direct { simple: Simple, pool: bool, rounds: Option<Isa> },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -97,7 +100,7 @@ impl Product {
         let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
         let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
         let tail = match (simple, epilogue) {
-            (Some(simple), _) => Tail::Direct { simple, pool: window.is_some() },
+            (Some(simple), _) => Tail::Direct { simple, pool: window.is_some(), rounds: simple.rounds.then_some(isa) },
             (None, Some((expr, others, types))) => {
                 // The product before pooling.
                 let dims = match form {
@@ -227,9 +230,16 @@ impl Product {
                 }
             }
         }
-        if let Tail::Map { map, .. } = &self.tail {
-            // SAFETY: the others have this call's entries, or are shared by them.
-            unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+        match &self.tail {
+            Tail::Map { map, .. } => {
+                // SAFETY: the others have this call's entries, or are shared by them.
+                unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+            }
+            Tail::Direct { rounds: Some(isa), .. } => {
+                // SAFETY: the result's matrices are one after another.
+                round_to_bf16(*isa, unsafe { std::slice::from_raw_parts_mut(out, count * stack.matrix[2]) });
+            }
+            Tail::Direct { rounds: None, .. } => {}
         }
     }
 }
@@ -300,7 +310,7 @@ impl Kernel for Product {
         let batched = batched(self.solve);
         let entry = self.entry[batched];
         match &self.tail {
-            Tail::Direct { simple, pool } => {
+            Tail::Direct { simple, pool, rounds } => {
                 // SAFETY: `n` entries of the batched operand, of the results, and of what they meet.
                 unsafe {
                     let x = slice(inputs[batched], 0, n * entry);
@@ -311,6 +321,9 @@ impl Kernel for Product {
                         self.plan.run_pooled(n, x, packed, y, index, &epilogue, scratch);
                     } else {
                         self.plan.run(n, x, packed, y, &epilogue, scratch);
+                    }
+                    if let Some(isa) = rounds {
+                        round_to_bf16(*isa, y);
                     }
                 }
             }
@@ -373,7 +386,10 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { simple, pool } => simple.describe() + if *pool { " + pool" } else { "" },
+            Tail::Direct { simple, pool, rounds } => {
+                let told = |given: bool, name| if given { name } else { "" };
+                format!("{}{}{}", simple.describe(), told(*pool, " + pool"), told(rounds.is_some(), " + bfloat16"))
+            }
             Tail::Map { .. } => " + expression".to_owned(),
         };
         self.plan.describe() + &tail
