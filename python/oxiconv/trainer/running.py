@@ -161,8 +161,8 @@ class Running(Steps):
         model: Any = self
         state = self._compiled_state if kind == "train" else None
         layers = model._flatten_layers()
-        precisions = tuple(getattr(layer, "precision", None) for layer in layers)
-        return (*map(Same, layers), precision(), precisions, None if state is None else state.configuration())
+        kinds = tuple((getattr(layer, "precision", None), layer.quantization_mode) for layer in layers)
+        return (*map(Same, layers), precision(), kinds, None if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
         """Where prediction finds its compiled steps."""

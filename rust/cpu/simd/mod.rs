@@ -4,9 +4,12 @@
 
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub mod dot;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_dot;
 
 use std::sync::OnceLock;
 

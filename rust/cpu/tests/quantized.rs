@@ -1,0 +1,256 @@
+//! Products of bytes against their definition in integers, on every instruction set of this machine: no bit may differ.
+
+mod definition;
+
+use definition::products;
+use oxiconv_cpu::kernels::quantized::{Coefficient, Dense, Finish, QuantizedPlan, Requantize, Term};
+use oxiconv_cpu::simd::Isa;
+use oxiconv_ir::{Conv, DType, Form, Precision, Seat, Type};
+use proptest::prelude::*;
+
+/// Numbers that look random.
+fn noise(i: usize, seed: u64) -> u64 {
+    let mut z = (i as u64).wrapping_add(seed << 32).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// Bytes, of which one in eight is an extreme one, so that products that saturate would show.
+fn bytes(len: usize, seed: u64) -> Vec<u8> {
+    let byte = |r: u64| if r % 8 == 0 { [0, 255, 127, 128][(r >> 8) as usize % 4] } else { (r >> 16) as u8 };
+    (0..len).map(|i| byte(noise(i, seed))).collect()
+}
+
+struct Case {
+    conv: Conv,
+    n: usize,
+    signed: bool,
+    x: Vec<u8>,
+    kernel: Vec<i8>,
+}
+
+impl Case {
+    fn new(conv: Conv, n: usize, signed: bool, seed: u64) -> Self {
+        let len = |seat| conv.dims(seat, n).iter().product::<usize>();
+        let x = bytes(len(Seat::Input), seed);
+        let kernel = bytes(len(Seat::Kernel), seed + 1).into_iter().map(|b| b as i8).collect();
+        Self { conv, n, signed, x, kernel }
+    }
+
+    fn plan(&self, isa: Isa) -> QuantizedPlan {
+        let dtype = if self.signed { DType::I8 } else { DType::U8 };
+        let x = Type::new(dtype, self.conv.dims(Seat::Input, self.n));
+        let kernel = Type::new(DType::I8, self.conv.dims(Seat::Kernel, 0));
+        QuantizedPlan::new(isa, &Form::Conv(self.conv.clone()), &x, &kernel)
+    }
+
+    fn run(&self, isa: Isa, finish: Finish<'_>) {
+        let plan = self.plan(isa);
+        // An alignment of four bytes, as the executor gives.
+        let mut packed = vec![0u32; plan.packed_len().div_ceil(4)];
+        let packed: &mut [u8] = bytemuck::cast_slice_mut(&mut packed);
+        plan.pack(&self.kernel, packed);
+        let mut scratch = vec![0xa5; plan.scratch_len()];
+        // SAFETY: the source has `n` samples, as the results of every `finish` here.
+        unsafe { plan.run(self.n, self.x.as_ptr(), packed, finish, &mut scratch) };
+    }
+
+    fn outputs(&self) -> usize {
+        self.conv.dims(Seat::Output, self.n).iter().product()
+    }
+
+    fn sums(&self, isa: Isa) -> Vec<i32> {
+        let mut out = vec![i32::MIN; self.outputs()];
+        self.run(isa, Finish::Sums(out.as_mut_ptr()));
+        out
+    }
+
+    /// The definition.
+    fn expected(&self) -> Vec<i32> {
+        let mut sums = vec![0i64; self.outputs()];
+        products(&self.conv, self.n, |x, k, y| {
+            let x = if self.signed { i64::from(self.x[x] as i8) } else { i64::from(self.x[x]) };
+            sums[y] += x * i64::from(self.kernel[k]);
+        });
+        sums.into_iter().map(|sum| i32::try_from(sum).expect("int32 holds the sum")).collect()
+    }
+
+    fn check(&self) {
+        let expected = self.expected();
+        for isa in Isa::all_present() {
+            assert_eq!(self.sums(isa), expected, "{} {:?} signed {}", isa.name(), self.conv, self.signed);
+        }
+    }
+}
+
+fn conv(input: &[usize], kernel: &[usize], channels: [usize; 2], stride: usize, dilation: usize, pad: [usize; 2]) -> Conv {
+    let all = |v: usize| vec![v; input.len()];
+    Conv {
+        input: input.to_vec(),
+        kernel: kernel.to_vec(),
+        stride: all(stride),
+        dilation: all(dilation),
+        low: all(pad[0]),
+        high: all(pad[1]),
+        cin: channels[0],
+        cout: channels[1],
+        groups: 1,
+        precision: Precision::Fast,
+    }
+}
+
+#[test]
+fn sums_are_exact() {
+    let cases = [
+        // 3x3 and 1x1, strides, kernels beyond the image's ends, channels beside multiples of 4 and of the lanes.
+        conv(&[8, 8], &[3, 3], [16, 16], 1, 1, [1, 1]),
+        conv(&[9, 7], &[3, 3], [3, 5], 1, 1, [1, 1]),
+        conv(&[7, 7], &[3, 3], [20, 50], 2, 1, [0, 1]),
+        conv(&[5, 11], &[1, 1], [32, 33], 1, 1, [0, 0]),
+        conv(&[6, 10], &[1, 1], [5, 17], 2, 1, [0, 0]),
+        conv(&[6, 6], &[2, 3], [4, 40], 1, 2, [2, 1]),
+        conv(&[4, 4], &[5, 5], [1, 1], 1, 1, [2, 2]),
+        conv(&[1, 1], &[3, 3], [7, 9], 1, 1, [1, 1]),
+        // Several bands: the padded image is larger than what is copied together.
+        conv(&[130, 130], &[3, 3], [16, 3], 1, 1, [1, 1]),
+        conv(&[131, 70], &[7, 7], [30, 18], 2, 1, [3, 3]),
+        // One axis, and three.
+        conv(&[50], &[4], [6, 10], 3, 1, [1, 2]),
+        conv(&[12], &[3], [8, 16], 1, 2, [4, 0]),
+        conv(&[4, 5, 6], &[3, 2, 3], [3, 19], 1, 1, [1, 1]),
+        conv(&[5, 4, 7], &[2, 2, 2], [8, 32], 2, 1, [0, 1]),
+    ];
+    for (i, c) in cases.into_iter().enumerate() {
+        for signed in [false, true] {
+            Case::new(c.clone(), 1 + i % 3, signed, i as u64).check();
+        }
+    }
+}
+
+#[test]
+fn extremes_do_not_saturate() {
+    for (signed, x) in [(false, 255u8), (true, 128)] {
+        for w in [-128i8, 127] {
+            let mut case = Case::new(conv(&[3, 3], &[3, 3], [64, 24], 1, 1, [1, 1]), 2, signed, 0);
+            case.x.fill(x);
+            case.kernel.fill(w);
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_matrix() {
+    for (rows, k, n) in [(1, 1, 1), (1, 64, 10), (7, 30, 16), (130, 13, 33), (65, 128, 48)] {
+        for signed in [false, true] {
+            let case = Case::new(conv(&[1], &[1], [k, n], 1, 1, [0, 0]), rows, signed, k as u64);
+            case.check();
+            for isa in Isa::all_present() {
+                let dtype = if signed { DType::I8 } else { DType::U8 };
+                let (x, kernel) = (Type::new(dtype, [rows, k]), Type::new(DType::I8, [k, n]));
+                let plan = QuantizedPlan::new(isa, &Form::MatMul, &x, &kernel);
+                assert_eq!(plan.describe(), case.plan(isa).describe());
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn any_convolution_is_exact(
+        (h, w) in (1usize..12, 1usize..20),
+        (kh, kw) in (1usize..4, 1usize..4),
+        (cin, cout) in (1usize..36, 1usize..36),
+        (stride, dilation) in (1usize..3, 1usize..3),
+        pad in (0usize..3, 0usize..3),
+        (n, signed, seed) in (1usize..4, any::<bool>(), any::<u32>()),
+    ) {
+        let c = conv(&[h, w], &[kh, kw], [cin, cout], stride, dilation, [pad.0, pad.1]);
+        prop_assume!(c.check("conv").is_ok());
+        Case::new(c, n, signed, u64::from(seed)).check();
+    }
+}
+
+/// What [`Requantize`] says, one operation after the other in float32.
+fn requantized(sum: i32, other: f32, scale: f32, shift: f32, times: f32, dtype: DType) -> f64 {
+    let y = (sum as f32 * scale + shift) + other * 0.25;
+    let y = (y.max(0.0).min(6.0) * times).round_ties_even();
+    match dtype {
+        DType::U8 => f64::from(y as u8),
+        DType::I8 => f64::from(y as i8),
+        _ => f64::from(y),
+    }
+}
+
+#[test]
+fn scaling_has_the_bits_of_its_definition() {
+    let case = Case::new(conv(&[6, 7], &[3, 3], [10, 37], 1, 1, [1, 1]), 2, false, 5);
+    let (sums, cout) = (case.expected(), 37);
+    let scale: Vec<f32> = (0..cout).map(|c| 1e-4 * (1.0 + c as f32 / 7.0)).collect();
+    let shift: Vec<f32> = (0..cout).map(|c| c as f32 / 5.0 - 3.0).collect();
+    let own = Term { scale: Coefficient::Channels(scale.as_ptr()), shift: Coefficient::Channels(shift.as_ptr()) };
+    let residual = bytes(sums.len(), 9);
+    let floats: Vec<f32> = residual.iter().map(|b| f32::from(*b) / 3.0).collect();
+    let integers: Vec<i32> = residual.iter().map(|b| i32::from(*b) * 100_003).collect();
+    let others: [(DType, *const u8, Vec<f32>); 4] = [
+        (DType::U8, residual.as_ptr(), residual.iter().map(|b| f32::from(*b)).collect()),
+        (DType::I8, residual.as_ptr(), residual.iter().map(|b| f32::from(*b as i8)).collect()),
+        (DType::F32, floats.as_ptr().cast(), floats.clone()),
+        (DType::I32, integers.as_ptr().cast(), integers.iter().map(|i| *i as f32).collect()),
+    ];
+    for isa in Isa::all_present() {
+        for (dtype, first, values) in &others {
+            for (to, times) in [(DType::U8, 50.5f32), (DType::I8, 33.25), (DType::F32, 2.0)] {
+                let mut out = vec![0u32; sums.len()];
+                let term = Term { scale: Coefficient::Scalar(0.25), shift: Coefficient::None };
+                case.run(isa, Finish::Requantize(&Requantize {
+                    own,
+                    other: Some((Dense { dtype: *dtype, first: *first }, term)),
+                    low: Some(0.0),
+                    high: Some(6.0),
+                    scale: Coefficient::Scalar(times),
+                    dtype: to,
+                    out: out.as_mut_ptr().cast(),
+                }));
+                let got: &[u8] = bytemuck::cast_slice(&out);
+                for (i, sum) in sums.iter().enumerate() {
+                    let c = i % cout;
+                    let got = match to {
+                        DType::U8 => f64::from(got[i]),
+                        DType::I8 => f64::from(got[i] as i8),
+                        _ => f64::from(f32::from_bits(out[i])),
+                    };
+                    let y = (*sum as f32 * scale[c] + shift[c]) + values[i] * 0.25;
+                    let want = match to {
+                        DType::F32 => f64::from(y.max(0.0).min(6.0) * times),
+                        _ => requantized(*sum, values[i], scale[c], shift[c], times, to),
+                    };
+                    assert_eq!(got, want, "{} {dtype} to {to}, element {i}", isa.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nan_becomes_zero_and_what_is_too_large_the_largest() {
+    let case = Case::new(conv(&[1, 1], &[1, 1], [4, 4], 1, 1, [0, 0]), 1, false, 5);
+    let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e20];
+    for isa in Isa::all_present() {
+        for (dtype, expected) in [(DType::U8, [0u8, 255, 0, 255]), (DType::I8, [0, 127, 128, 127])] {
+            let mut out = [9u8; 4];
+            case.run(isa, Finish::Requantize(&Requantize {
+                own: Term { scale: Coefficient::Scalar(0.0), shift: Coefficient::Channels(values.as_ptr()) },
+                other: None,
+                low: None,
+                high: None,
+                scale: Coefficient::None,
+                dtype,
+                out: out.as_mut_ptr(),
+            }));
+            assert_eq!(out, expected, "{} {dtype}", isa.name());
+        }
+    }
+}
