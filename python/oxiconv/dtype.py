@@ -52,7 +52,9 @@ def standardize_dtype(dtype: Any) -> DTypeName:
 
 
 def result_type(*dtypes: Any) -> DTypeName:
-    """The type of an operation on these types: the last of bool, uint8 or int8, int32, int64, float16 or bfloat16, float32.
+    """The type of an operation on these types: the last of them in the order of promotion.
+
+    That is bool, uint8 or int8, int32, int64, float16 or bfloat16, float32; of uint8 and int8, int32.
 
     Python's `int` and `float` take the width of what they meet.
 

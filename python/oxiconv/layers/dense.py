@@ -118,7 +118,6 @@ class Dense(Quantizable):
         result: Tensor = outputs if self.activation is None else self.activation(outputs)
         return result
 
-
     def _multiply(self, x: Tensor, kernel: Any) -> Tensor:
         return matmul_of_bytes(x, kernel) if self.quantization_config else ops.matmul(x, kernel)
 

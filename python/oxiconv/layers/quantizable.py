@@ -45,8 +45,8 @@ class Quantizable(Layer):
             cls._plain_call = False
 
     @property
-    def quantization_mode(self) -> str | None:  # type: ignore[override]
-        """ "int8" if the layer is quantized."""
+    def quantization_mode(self) -> str | None:
+        """'int8' if the layer is quantized, else None."""
         return None if self.quantization_config is None else self.quantization_config["mode"]
 
     def _take_quantization(self, config: Any) -> None:
@@ -93,7 +93,7 @@ class Quantizable(Layer):
             quantized = [
                 Variable(rounded, trainable=False, autocast=False, name="kernel"),
                 Variable(scales, trainable=False, autocast=False, name="kernel_scale"),
-                Variable(np.float32(scale), trainable=False, autocast=False, name="input_scale"),
+                Variable(scale, dtype="float32", trainable=False, autocast=False, name="input_scale"),
             ]
         self._weights = [v for v in self._weights if v is not self.kernel] + quantized
         self.kernel, self.kernel_scale, self.input_scale = quantized
@@ -124,8 +124,8 @@ class Quantizable(Layer):
             return self._multiply(x, self.kernel)
         if context.calls.training:
             raise ValueError(
-                f"{self._label}: a quantized layer cannot be trained: train the model, then quantize it; to run it as in "
-                "training, keep the model as it was before"
+                f"{self._label}: a quantized layer cannot be trained: train the model, then quantize it; to run it "
+                "as in training, keep the model as it was before"
             )
         q, scale = self._rounded(x)
         sums = ops.cast(self._multiply(q, self.kernel.value), "float32")

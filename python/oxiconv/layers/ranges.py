@@ -57,8 +57,11 @@ class Ranges:
         return self.least >= 0
 
     def scale(self, method: str, percentile: float = 99.99) -> float:
-        """The value of one unit of the bytes: "minmax" holds all values, "percentile" that share of those that are not
-        zero, and "mse" minimizes the mean squared error. Values beyond the largest byte become it."""
+        """The value of one unit of the bytes; values beyond the largest byte become it.
+
+        "minmax" holds all values, "percentile" that share of those that are not zero, and "mse" minimizes the mean
+        squared error.
+        """
         levels = 255 if self.unsigned else 127
         largest = max(self.most, -self.least)
         if largest == 0.0:

@@ -7,8 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from oxiconv import tree
 from oxiconv.layers.layer import Layer
 from oxiconv.layers.quantizable import Quantizable
@@ -64,10 +62,18 @@ def quantize(
     scales = {layer: ranges[layer].scale(method, percentile) for layer in quantized}
     for layer in quantized:
         layer._quantize(ranges[layer].unsigned, scales[layer])
+    _forget_training(model)
     if kept:
         reasons = "; ".join(f"{name}: {why}" for name, why in kept.items())
         warnings.warn(f"{label}: {len(kept)} layers with kernels stay float32: {reasons}.", stacklevel=3)
     return Quantization([layer.name for layer in quantized], kept)
+
+
+def _forget_training(model: Model) -> None:
+    """Takes a new optimizer: the slots of the old one are those of kernels that are no more."""
+    state = model._compiled_state
+    if state is not None and state.optimizer is not None:
+        state.optimizer = model.optimizer = type(state.optimizer).from_config(state.optimizer.get_config())
 
 
 def _filter(filters: Any, label: str) -> Callable[[Layer], bool]:
@@ -102,7 +108,7 @@ def _choose(model: Model, wanted: Callable[[Layer], bool]) -> tuple[list[Quantiz
 
 def _batches(data: Any, batch_size: int, label: str) -> Iterator[Any]:
     """The inputs of batches of the data."""
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+    if batch_size < 1:
         raise ValueError(f"{label}: expected a batch_size of at least 1, got {batch_size!r}")
     if is_data(data):
         arrays = as_arrays("calibration_data", data)
@@ -113,7 +119,9 @@ def _batches(data: Any, batch_size: int, label: str) -> Iterator[Any]:
     if not hasattr(data, "__iter__"):
         raise ValueError(f"{label}: expected an array or an iterable of batches, got {type(data).__name__}")
     for item in data:
-        yield as_arrays("calibration_data", unpack_x_y_sample_weight(tuple(item) if isinstance(item, list) else item)[0])
+        yield as_arrays(
+            "calibration_data", unpack_x_y_sample_weight(tuple(item) if isinstance(item, list) else item)[0]
+        )
 
 
 class _Observed(Ranges):
