@@ -25,8 +25,7 @@ pub enum DType {
 
 impl DType {
     /// Every element type.
-    pub const ALL: [Self; 8] =
-        [Self::F32, Self::F16, Self::Bf16, Self::I64, Self::I32, Self::I8, Self::U8, Self::Bool];
+    pub const ALL: [Self; 8] = [Self::F32, Self::F16, Self::Bf16, Self::I64, Self::I32, Self::I8, Self::U8, Self::Bool];
 
     /// Bytes per element.
     pub const fn size(self) -> usize {

@@ -142,17 +142,26 @@ impl Form {
         let name = self.name();
         if solve != Seat::Output {
             let given = format!("{} and {}, solved for {}", x, kernel, solve.name());
-            return Err(Error::dtype(name, "float32: products of bytes exist for y alone and have no gradients", given));
+            return Err(Error::dtype(
+                name,
+                "float32: products of bytes exist for y alone and have no gradients",
+                given,
+            ));
         }
         let (terms, groups) = match self {
             Self::Conv(c) => (kernel.len() / c.cout.max(1), c.groups),
             Self::MatMul => (kernel.dims[0], 1),
         };
         if groups != 1 || (*self == Self::MatMul && kernel.rank() != 2) {
-            return Err(Error::shape(name, "one group and a kernel of rank 2 for a matrix product of bytes", format!("{self:?} of {kernel}")));
+            return Err(Error::shape(
+                name,
+                "one group and a kernel of rank 2 for a matrix product of bytes",
+                format!("{self:?} of {kernel}"),
+            ));
         }
         if terms > MAX_BYTE_TERMS {
-            let expected = format!("at most {MAX_BYTE_TERMS} terms in each sum of products of bytes, which int32 holds");
+            let expected =
+                format!("at most {MAX_BYTE_TERMS} terms in each sum of products of bytes, which int32 holds");
             return Err(Error::shape(name, expected, format!("{terms} (kernel {kernel})")));
         }
         Ok(())

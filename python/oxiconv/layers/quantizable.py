@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from oxiconv import _core, naming, ops
+from oxiconv import naming, ops
 from oxiconv.layers import context
 from oxiconv.layers.layer import Layer
 from oxiconv.tensor import Tensor
@@ -101,20 +101,17 @@ class Quantizable(Layer):
 
     def _rounded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The inputs in bytes and their scale: as the tensor before has them, or rounded here."""
-        held: tuple[Tensor, Tensor] | None = getattr(x, "_bytes", None)
+        held = bytes_of(x)
         if held is not None:
             return held
         assert self.quantization_config is not None
         scale = self.input_scale.value
-        rounded = _core.unary("round", _core.binary("mul", x, _core.binary("div", 1.0, scale)))
+        rounded = ops.round(ops.multiply(x, ops.divide(1.0, scale)))
         return ops.cast(rounded, self.quantization_config["input"]), scale
 
-    def _through_bytes(self, x: Tensor) -> Tensor:
-        """The inputs as the layer reads them, rounded to bytes: what others that read them are given, too."""
-        q, scale = self._rounded(x)
-        y = _core.binary("mul", ops.cast(q, "float32"), scale)
-        setattr(y, "_bytes", (q, scale))  # noqa: B010
-        return y
+    def through_bytes(self, x: Tensor) -> Tensor:
+        """Inputs rounded as the quantized layer reads them."""
+        return from_bytes(*self._rounded(x))
 
     def _product(self, x: Tensor) -> Tensor:
         """The product with the kernel, in bytes if the layer is quantized."""
@@ -129,7 +126,7 @@ class Quantizable(Layer):
             )
         q, scale = self._rounded(x)
         sums = ops.cast(self._multiply(q, self.kernel.value), "float32")
-        return self._scaled(sums, _core.binary("mul", self.kernel_scale.value, scale))
+        return self._scaled(sums, ops.multiply(self.kernel_scale.value, scale))
 
     def _multiply(self, x: Tensor, kernel: Any) -> Tensor:
         """The product of floats, or of bytes."""
@@ -137,4 +134,17 @@ class Quantizable(Layer):
 
     def _scaled(self, sums: Tensor, scale: Tensor) -> Tensor:
         """Sums times a scale per channel."""
-        return _core.binary("mul", sums, scale)
+        return ops.multiply(sums, scale)
+
+
+def from_bytes(q: Tensor, scale: Tensor) -> Tensor:
+    """The numbers that bytes stand for, as a tensor from which a quantized layer takes the bytes themselves."""
+    x = ops.multiply(ops.cast(q, "float32"), scale)
+    setattr(x, "_bytes", (q, scale))  # noqa: B010
+    return x
+
+
+def bytes_of(x: Any) -> tuple[Tensor, Tensor] | None:
+    """The bytes and the scale that a tensor was made of; None if it was not."""
+    held: tuple[Tensor, Tensor] | None = getattr(x, "_bytes", None)
+    return held

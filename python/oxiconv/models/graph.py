@@ -7,7 +7,7 @@ from typing import Any
 from oxiconv import masks, ops, tree
 from oxiconv.layers.input_layer import InputLayer
 from oxiconv.layers.layer import Layer
-from oxiconv.layers.quantizable import Quantizable
+from oxiconv.models.byte_tensors import ByteTensors
 from oxiconv.symbolic import KerasTensor, Node, Operation
 from oxiconv.tensor import ShapeError, Tensor, convert
 
@@ -36,8 +36,6 @@ class FunctionGraph:
         self.nodes, self.operations = self._sort()
         given = {id(t) for t in self.inputs}
         self.computed = [n for n in self.nodes if not all(id(t) in given for t in tree.flatten(n.outputs))]
-        # What the caller gets is not rounded on the way.
-        self._kept = {id(t) for t in self.outputs}
         self.layers = [operation for operation in self.operations if isinstance(operation, Layer)]
         names = [operation.name for operation in self.operations]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -100,34 +98,17 @@ class FunctionGraph:
         if mask is not None:
             masks.hang(matched, mask)
         values = dict(zip(map(id, self.inputs), matched, strict=True))
-        readers = self._quantized_readers()
-        for t in self.inputs if readers else ():
-            self._as_bytes(t, values, readers)
+        in_bytes = ByteTensors(self.computed, self.outputs)
+        for t in self.inputs if in_bytes else ():
+            in_bytes.round(t, values)
         for node in self.computed:
-            node.run(values, node.operation)
-            for t in tree.flatten(node.outputs) if readers else ():
-                self._as_bytes(t, values, readers)
+            if in_bytes:
+                in_bytes.run(node, values)
+            else:
+                node.run(values, node.operation)
         if isinstance(self.outputs_structure, KerasTensor):
             return values[id(self.outputs_structure)]
         return tree.map_structure(lambda t: values[id(t)], self.outputs_structure)
-
-    def _quantized_readers(self) -> dict[int, Quantizable]:
-        """The first quantized layer that reads each tensor."""
-        found: dict[int, Quantizable] = {}
-        for node in self.computed:
-            operation = node.operation
-            if isinstance(operation, Quantizable) and operation.quantization_config is not None:
-                found.setdefault(id(node.inputs[0]), operation)
-        return found
-
-    def _as_bytes(self, t: KerasTensor, values: dict[int, Any], readers: dict[int, Quantizable]) -> None:
-        """Rounds a tensor that a quantized layer reads, for all who read it: it is then kept in bytes alone."""
-        reader, x = readers.get(id(t)), values[id(t)]
-        if reader is not None and x.dtype == "float32" and id(t) not in self._kept:
-            mask = masks.get_keras_mask(x)
-            values[id(t)] = y = reader._through_bytes(x)
-            if mask is not None:
-                masks.set_keras_mask(y, mask)
 
     def _match(self, inputs: Any, label: str) -> list[Tensor]:
         """The values of the inputs in order, in their declared types and ranks."""

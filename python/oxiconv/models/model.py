@@ -222,7 +222,7 @@ class Model(Trainer, Layer):
 
     def quantize(
         self,
-        mode: Any = "int8",
+        mode: Any = None,
         calibration_data: Any = None,
         *,
         config: Any = None,
@@ -233,9 +233,9 @@ class Model(Trainer, Layer):
     ) -> Quantization:
         """Makes the products of `Dense` and `Conv1D` to `Conv3D` layers integer ones, in place, for faster serving.
 
-        Kernels become int8 with a scale for each channel, the inputs of these layers uint8 or int8 with one scale,
-        which comes from the values that the inputs have in `calibration_data`. `predict`, `evaluate`, calls and `save` work
-        as before; training is refused. Layers that cannot be quantized stay float32, after a warning.
+        Kernels become int8 with a scale for each channel, the inputs of these layers uint8 or int8 with one scale, as
+        the values ask for that the inputs have in `calibration_data`. `predict`, `evaluate`, calls and `save` work as
+        before; training is refused. Layers that cannot be quantized stay float32, after a warning.
 
         Args:
             mode: "int8".

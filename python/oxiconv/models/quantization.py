@@ -72,8 +72,8 @@ def quantize(
 def _forget_training(model: Model) -> None:
     """Takes a new optimizer: the slots of the old one are those of kernels that are no more."""
     state = model._compiled_state
-    if state is not None and state.optimizer is not None:
-        state.optimizer = model.optimizer = type(state.optimizer).from_config(state.optimizer.get_config())
+    if state is not None:
+        model.optimizer = state.renew_optimizer()
 
 
 def _filter(filters: Any, label: str) -> Callable[[Layer], bool]:

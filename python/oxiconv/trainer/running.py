@@ -191,6 +191,13 @@ class Running(Steps):
     def _build(self, batch: Batch, kind: str) -> None:
         """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""
         model: Any = self
+        if kind == "train":
+            quantized = [layer.name for layer in model._flatten_layers() if layer.quantization_mode is not None]
+            if quantized:
+                raise ValueError(
+                    f"{model.name}: a quantized model cannot be trained: train it, then quantize; quantized are "
+                    f"{', '.join(quantized)}"
+                )
         if not all(layer.built for layer in model._flatten_layers()):
             x = tree.map_structure(_tensor, take(batch[0], 0, 1))
             self._predict(self._as_input(x), training=False)

@@ -3,9 +3,14 @@
 mod definition;
 
 use definition::products;
+use oxiconv_cpu::exec::Executable;
 use oxiconv_cpu::kernels::quantized::{Coefficient, Dense, Finish, QuantizedPlan, Requantize, Term};
 use oxiconv_cpu::simd::Isa;
-use oxiconv_ir::{Conv, DType, Form, Precision, Seat, Type};
+use oxiconv_ir::plan::Request;
+use oxiconv_ir::reference::{self, Array};
+use oxiconv_ir::{
+    Binary, Compose, Conv, DType, Emit, Expr, Form, Graph, NodeId, Op, Precision, Result, Seat, Type, Unary,
+};
 use proptest::prelude::*;
 
 /// Numbers that look random.
@@ -84,7 +89,14 @@ impl Case {
     }
 }
 
-fn conv(input: &[usize], kernel: &[usize], channels: [usize; 2], stride: usize, dilation: usize, pad: [usize; 2]) -> Conv {
+fn conv(
+    input: &[usize],
+    kernel: &[usize],
+    channels: [usize; 2],
+    stride: usize,
+    dilation: usize,
+    pad: [usize; 2],
+) -> Conv {
     let all = |v: usize| vec![v; input.len()];
     Conv {
         input: input.to_vec(),
@@ -205,15 +217,18 @@ fn scaling_has_the_bits_of_its_definition() {
             for (to, times) in [(DType::U8, 50.5f32), (DType::I8, 33.25), (DType::F32, 2.0)] {
                 let mut out = vec![0u32; sums.len()];
                 let term = Term { scale: Coefficient::Scalar(0.25), shift: Coefficient::None };
-                case.run(isa, Finish::Requantize(&Requantize {
-                    own,
-                    other: Some((Dense { dtype: *dtype, first: *first }, term)),
-                    low: Some(0.0),
-                    high: Some(6.0),
-                    scale: Coefficient::Scalar(times),
-                    dtype: to,
-                    out: out.as_mut_ptr().cast(),
-                }));
+                case.run(
+                    isa,
+                    Finish::Requantize(&Requantize {
+                        own,
+                        other: Some((Dense { dtype: *dtype, first: *first }, term)),
+                        low: Some(0.0),
+                        high: Some(6.0),
+                        scale: Coefficient::Scalar(times),
+                        dtype: to,
+                        out: out.as_mut_ptr().cast(),
+                    }),
+                );
                 let got: &[u8] = bytemuck::cast_slice(&out);
                 for (i, sum) in sums.iter().enumerate() {
                     let c = i % cout;
@@ -241,16 +256,115 @@ fn nan_becomes_zero_and_what_is_too_large_the_largest() {
     for isa in Isa::all_present() {
         for (dtype, expected) in [(DType::U8, [0u8, 255, 0, 255]), (DType::I8, [0, 127, 128, 127])] {
             let mut out = [9u8; 4];
-            case.run(isa, Finish::Requantize(&Requantize {
-                own: Term { scale: Coefficient::Scalar(0.0), shift: Coefficient::Channels(values.as_ptr()) },
-                other: None,
-                low: None,
-                high: None,
-                scale: Coefficient::None,
-                dtype,
-                out: out.as_mut_ptr(),
-            }));
+            case.run(
+                isa,
+                Finish::Requantize(&Requantize {
+                    own: Term { scale: Coefficient::Scalar(0.0), shift: Coefficient::Channels(values.as_ptr()) },
+                    other: None,
+                    low: None,
+                    high: None,
+                    scale: Coefficient::None,
+                    dtype,
+                    out: out.as_mut_ptr(),
+                }),
+            );
             assert_eq!(out, expected, "{} {dtype}", isa.name());
         }
     }
+}
+
+/// `y` times and plus a value per channel: the fixed arguments from `first` on.
+fn affine(g: &mut Graph, y: NodeId, first: usize) -> Result<NodeId> {
+    let dims = g.ty(&y).dims;
+    let mut per_channel = |i: usize| -> Result<NodeId> {
+        let values = g.arg(i, Type::f32([dims[3]]))?;
+        g.emit(Op::Broadcast { dims: dims.clone(), axes: vec![0, 1, 2] }, &[values])
+    };
+    let (scale, shift) = (per_channel(first)?, per_channel(first + 1)?);
+    let y = g.mul(&y, &scale)?;
+    g.add(&y, &shift)
+}
+
+/// A convolution of bytes, scaled, normalized, added to its own input or not, put through `f`, and rounded to bytes.
+fn layer(residual: bool, f: Unary, to: DType) -> Result<(Graph, NodeId, Vec<Type>)> {
+    let mut g = Graph::new();
+    let mut types = vec![Type::new(DType::U8, [6, 7, 5, 20]), Type::new(DType::I8, [3, 3, 20, 20])];
+    types.extend((0..4).map(|_| Type::f32([20])));
+    let (x, k) = (g.arg(0, types[0].clone())?, g.arg(1, types[1].clone())?);
+    let op = Op::conv(&types[0], &types[1], &[1, 1], &[1, 1], &[1, 1], &[1, 1], 1)?;
+    let sums = g.emit(op, &[x, k])?;
+    let sums = g.emit(Op::Cast(DType::F32), &[sums])?;
+    let mut y = affine(&mut g, sums, 2)?;
+    y = affine(&mut g, y, 4)?;
+    if residual {
+        let own = g.map(
+            Expr::build(1, |b| {
+                let (x, scale) = (b.input(0), b.constant(0.25));
+                b.mul(x, scale)
+            }),
+            DType::F32,
+            &[x],
+        )?;
+        y = g.add(&y, &own)?;
+    }
+    let zero = g.zeros(&Type::f32(types[0].dims.clone()))?;
+    y = if f == Unary::Abs { g.binary(Binary::Max, &y, &zero)? } else { g.unary(f, &y)? };
+    let rounded = g.map(
+        Expr::build(1, |b| {
+            let (y, scale) = (b.input(0), b.constant(3.0));
+            let y = b.mul(y, scale);
+            b.unary(Unary::Round, y)
+        }),
+        to,
+        &[y],
+    )?;
+    Ok((g, rounded, types))
+}
+
+#[test]
+fn layers_are_one_step_and_have_the_values_of_the_graph() -> Result<()> {
+    // `Abs` stands for the ReLU, which the kernel computes in registers, as it does not the others.
+    for (residual, f, to, tail) in [
+        (false, Unary::Abs, DType::U8, "+ scale"),
+        (true, Unary::Abs, DType::U8, "+ scale + residual"),
+        (true, Unary::Abs, DType::I8, "+ scale + residual"),
+        (false, Unary::Tanh, DType::I8, "+ expression"),
+        (true, Unary::Sigmoid, DType::U8, "+ expression"),
+    ] {
+        let (graph, root, types) = layer(residual, f, to)?;
+        let x = bytes(types[0].len(), 3);
+        let kernel = bytes(types[1].len(), 4);
+        let coefficient = |i: usize| -> Vec<f32> {
+            let around = [2e-4, 1.0, 0.8, -0.1][i];
+            (0..20).map(|c| around * (1.0 + (noise(c, i as u64) % 100) as f32 / 100.0)).collect()
+        };
+        let floats: Vec<Vec<f32>> = (0..4).map(coefficient).collect();
+        let mut wide: Vec<Vec<f64>> =
+            vec![x.iter().map(|b| f64::from(*b)).collect(), kernel.iter().map(|b| f64::from(*b as i8)).collect()];
+        wide.extend(floats.iter().map(|v| v.iter().map(|v| f64::from(*v)).collect()));
+        let arrays = types.iter().zip(wide).map(|(t, v)| Array::new(t.clone(), v)).collect::<Result<Vec<_>>>()?;
+        let expected = &reference::run(&graph, &arrays, &[root])?[0].data;
+        for batched in [true, false] {
+            let fixed = vec![false, true, true, true, true, true];
+            let batched = (0..6).map(|i| batched && i == 0).collect();
+            let request = Request { results: vec![root], batched, updates: vec![], fixed };
+            let mut exe = Executable::new(&graph, &request)?;
+            let products = exe.to_string().lines().filter(|l| l.contains("bytes ") && l.contains(tail)).count();
+            assert_eq!(products, 1, "{exe}");
+            let mut inputs = vec![x.as_ptr(), kernel.as_ptr()];
+            inputs.extend(floats.iter().map(|v| v.as_ptr().cast::<u8>()));
+            let mut out = vec![77u8; types[0].len()];
+            // SAFETY: tensors of the graph's types, each with memory of its own.
+            unsafe { exe.run(&inputs, &[out.as_mut_ptr()], &|| false)? };
+            let mut moved = 0;
+            for (got, want) in out.iter().zip(expected) {
+                let got = if to == DType::U8 { f64::from(*got) } else { f64::from(*got as i8) };
+                // The reference has no roundings: a value close to a half may go to the other side.
+                assert!((got - want).abs() <= 1.0, "{got} should be {want}\n{exe}");
+                moved += usize::from(got != *want);
+            }
+            assert!(moved * 200 < out.len(), "{moved} of {} are off by one", out.len());
+        }
+    }
+    Ok(())
 }

@@ -119,7 +119,24 @@ impl QuantizedPlan {
         let band = if in_place { result[0] } else { fits.min(result[0]) };
         let groups = run.div_ceil(4);
         let cout = conv.cout;
-        Self { isa, source, result, stride, low, padded, span, cin, cout, signed, in_place, band, is_rows, runs, run, groups }
+        Self {
+            isa,
+            source,
+            result,
+            stride,
+            low,
+            padded,
+            span,
+            cin,
+            cout,
+            signed,
+            in_place,
+            band,
+            is_rows,
+            runs,
+            run,
+            groups,
+        }
     }
 
     /// Bytes of scratch that one call needs.
