@@ -7,6 +7,7 @@ mod epilogue;
 mod heavy;
 mod indexing;
 mod light;
+mod quantized;
 mod run;
 
 use crate::arena::Buffer;
