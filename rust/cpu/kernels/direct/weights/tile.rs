@@ -56,13 +56,19 @@ impl<const LINES: usize, const C: usize, const NV: usize> Kernel for Tile<'_, LI
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // Instances that this instruction set cannot hold are never chosen: compile none.
-        if const { LINES * C * NV + NV < S::REGISTERS } {
+        if const { fits(LINES * C, NV, S::REGISTERS) } {
             // SAFETY: `enter`'s caller vouches for the job.
             unsafe { sweep::<S, LINES, C, NV>(s, self.0) }
         } else {
             unreachable!("tile {LINES}x{C}x{NV} does not fit the registers")
         }
     }
+}
+
+/// Whether the sums of `rows` by `nv` vectors, `nv` gradients and a broadcast leave a register free: compilers move sums
+/// to the stack where they do not.
+const fn fits(rows: usize, nv: usize, registers: usize) -> bool {
+    rows * nv + nv + 1 < registers
 }
 
 /// Floats of the largest tile: 32 registers of 16 lanes.
@@ -211,7 +217,7 @@ pub(super) fn choose(isa: Isa, lines: usize, len: usize, vectors: usize) -> Vec<
             }
             let Some((pixel, passes)) = cover(lines, len, |lines, c| {
                 let shape = Shape { lines, c, nv: width };
-                (lines * c * width + width < registers && SHAPES.contains(&shape)).then(|| cost(shape))
+                (fits(lines * c, width, registers) && SHAPES.contains(&shape)).then(|| cost(shape))
             }) else {
                 break;
             };
