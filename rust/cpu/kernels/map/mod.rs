@@ -1,11 +1,13 @@
 //! Elementwise work: a block interpreter of [`Expr`].
 //!
-//! Blocks of a few hundred elements stay in L1; every step of the compiled expression is one vector loop over a block,
-//! so what interpretation costs is paid once per block. Inputs of the result's own order and the results themselves
-//! are read and written in place. What depends on scalars alone is computed once per run, and what repeats with a
-//! short period (a bias, batch norm's scale) once per run on a tile of whole periods.
+//! Blocks of up to a thousand elements stay in L1; a step of the compiled expression is one vector loop over a block, so
+//! what interpretation costs is paid once per block. A step is one function of many instructions, or a *chain* of
+//! functions of few: between those, values stay in registers ([`chain`]). Inputs of the result's own order and the results
+//! themselves are read and written in place. What depends on scalars alone is computed once per run, and what repeats with
+//! a short period (a bias, batch norm's scale) once per run on a tile of whole periods.
 //!
-//! Every operation is rounded on its own, products too, so fusing expressions changes no bit.
+//! Every operation is rounded on its own, products too, so neither fusing expressions nor the choice of chains changes a
+//! bit.
 
 #![allow(clippy::cast_ptr_alignment, reason = "inputs and outputs are aligned to their types by contract")]
 
