@@ -33,6 +33,7 @@ pub(super) enum Code {
     Round,
     Sqrt,
     Rsqrt,
+    Bf16,
     Not,
     IsNan,
     Add,
@@ -97,6 +98,7 @@ impl Code {
             Unary::Round => Self::Round,
             Unary::Sqrt => Self::Sqrt,
             Unary::Rsqrt => Self::Rsqrt,
+            Unary::Bf16 => Self::Bf16,
             Unary::Not => Self::Not,
             Unary::IsNan => Self::IsNan,
             Unary::Exp
@@ -228,6 +230,7 @@ unsafe fn group<S: Simd, const U: usize, const PART: bool>(s: S, chain: &[Operat
             Code::Round => each!(u: s.round(x[u])),
             Code::Sqrt => each!(u: s.sqrt(x[u])),
             Code::Rsqrt => each!(u: math::rsqrt(s, x[u])),
+            Code::Bf16 => each!(u: s.bf16(x[u])),
             Code::Not => truth!(u: s.eq(x[u], zero)),
             Code::IsNan => falsehood!(u: s.eq(x[u], x[u])),
             Code::Add => each!(u: s.add(x[u], load(y, u))),
