@@ -91,6 +91,49 @@ fn strides_kernels_and_paddings_in_both_directions() {
     }
 }
 
+/// Windows that overlap in every way: at strides, dilations and paddings of the last axis, over several bands of rows, from
+/// one axis to three, behind a pool.
+#[test]
+fn few_channels_in_overlapping_windows() {
+    let check = |axes: &[[usize; 6]], [few, many]: [usize; 2]| {
+        let pick = |i: usize| axes.iter().map(|a| a[i]).collect::<Vec<_>>();
+        let conv = |cin, cout| Conv {
+            input: pick(0),
+            kernel: pick(1),
+            stride: pick(2),
+            dilation: pick(3),
+            low: pick(4),
+            high: pick(5),
+            cin,
+            cout,
+            groups: 1,
+            precision: Precision::Fast,
+        };
+        for (conv, solve) in [(conv(few, many), Seat::Input), (conv(many, few), Seat::Output)] {
+            for isa in Isa::all_present().into_iter().filter(|isa| isa.lanes() >= 8) {
+                let plan = ConvPlan::new(isa, &conv, solve).describe();
+                let overlaps = solve == Seat::Input || pick(2).last() == Some(&1);
+                assert_eq!(plan.contains("overlapping"), overlaps, "{plan}: {solve:?} {conv:?}");
+            }
+            Case::new(&conv, solve, 2).check();
+            if axes.len() == 2 && solve == Seat::Output {
+                check_pooled(&Case::new(&conv, solve, 2), &window2(&conv, 2, 2, 0));
+            }
+        }
+    };
+    // Size, kernel, stride, dilation, padding before and after.
+    for channels in [[1, 20], [2, 17], [3, 33], [6, 16], [7, 40]] {
+        check(&[[14, 5, 1, 1, 0, 0], [14, 5, 1, 1, 0, 0]], channels);
+        check(&[[9, 5, 1, 1, 2, 2], [11, 5, 1, 1, 4, 1]], channels);
+        check(&[[40, 4, 2, 1, 1, 1], [50, 7, 1, 1, 3, 3]], channels);
+        check(&[[7, 3, 3, 2, 0, 1], [21, 5, 1, 2, 4, 3]], channels);
+        check(&[[37, 6, 1, 1, 2, 2]], channels);
+        check(&[[4, 2, 1, 1, 1, 0], [3, 3, 2, 1, 1, 1], [19, 5, 1, 1, 2, 0]], channels);
+    }
+    // Columns and rows that no tap reaches.
+    check(&[[9, 3, 4, 1, 0, 2], [17, 4, 5, 1, 0, 3]], [3, 64]);
+}
+
 #[test]
 fn depthwise_and_other_groups_in_both_directions() {
     // One channel in and out per group (from 8 groups on: vectors across groups), and several.

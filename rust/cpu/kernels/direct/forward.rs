@@ -33,6 +33,7 @@ impl ConvPlan {
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
         match &self.method {
             Method::Tiles => {}
+            Method::Overlap(overlap) => return overlap.run(n, a, packed, out, epilogue, scratch),
             Method::Weights(weights) => return weights.run(n, a, b, out, scratch),
             Method::Depthwise(depthwise) => return depthwise.run(n, a, packed, out, epilogue),
             Method::DepthwiseWeights(weights) => return weights.run(n, a, b, out),
@@ -68,6 +69,28 @@ impl ConvPlan {
                 });
             }
         });
+    }
+
+    /// Overwrites one of `pieces` of a kernel gradient's result, some rows of it: what [`ConvPlan::run`] does in one
+    /// piece, with the same bits.
+    ///
+    /// # Safety
+    /// `out` is valid for the result; nobody else uses the piece's rows meanwhile.
+    ///
+    /// # Panics
+    /// If there is no sample, a length is not that of the plan, or the plan is for another seat or of single channels.
+    pub unsafe fn run_piece(
+        &self,
+        n: usize,
+        x: &[f32],
+        dy: &[f32],
+        out: *mut f32,
+        scratch: &mut [f32],
+        piece: (usize, usize),
+    ) {
+        let Method::Weights(weights) = &self.method else { panic!("a kernel gradient by rows: {:?}", self.conv) };
+        // SAFETY: by contract.
+        unsafe { weights.run_piece(n, x, dy, out, scratch, piece) }
     }
 
     /// Asserts the lengths that every run shares.
