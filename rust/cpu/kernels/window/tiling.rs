@@ -46,46 +46,47 @@ impl Kernel for Sums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { walk, c, x, y } = self;
-        let ([_, in1, in2], [size0, size1, size2]) = (walk.input, walk.size);
         // What vectors read and write past the last channel.
         let past = c.next_multiple_of(S::LANES) - c;
         walk.rows_of_windows(
             y.len() / (walk.outputs() * c).max(1),
             #[inline(always)]
             |position, window| {
-                let fits =
-                    (position + walk.span()) * c + past <= x.len() && (window + walk.output[2]) * c + past <= y.len();
-                for o2 in 0..walk.output[2] {
-                    let (from, to) = ((position + o2 * size2) * c, (window + o2) * c);
-                    for ch in (0..c).step_by(S::LANES) {
-                        let mut sum = s.splat(0.0);
-                        for k0 in 0..size0 {
-                            for k1 in 0..size1 {
-                                let row = from + (k0 * in1 + k1) * in2 * c + ch;
-                                for k2 in 0..size2 {
-                                    let at = row + k2 * c;
-                                    // SAFETY: the window's positions lie inside `x`, and all that its vectors read too
-                                    // if it fits.
-                                    let value = unsafe {
-                                        if fits { s.load(x.as_ptr().add(at)) } else { load(s, x.get_unchecked(at..)) }
-                                    };
-                                    sum = s.add(sum, value);
-                                }
-                            }
-                        }
-                        // SAFETY: the window lies inside `y`, and all that its vectors write too if it fits. Windows go
-                        // in order: what lanes without a channel overwrite is written after.
-                        unsafe {
-                            if fits {
-                                s.store(y.as_mut_ptr().add(to + ch), sum);
-                            } else {
-                                store(s, y.get_unchecked_mut(to + ch..), sum);
-                            }
-                        }
-                    }
+                let (x, y) = (&x[position * c..], &mut y[window * c..]);
+                if walk.span() * c + past <= x.len() && walk.output[2] * c + past <= y.len() {
+                    row::<S, true>(s, walk, c, x, y);
+                } else {
+                    row::<S, false>(s, walk, c, x, y);
                 }
             },
         );
+    }
+}
+
+/// Sums of a row of windows that start where `x` and `y` do, which have room for whole vectors if `FITS`. Windows go in
+/// order: what lanes without a channel overwrite is written after.
+#[inline(always)]
+fn row<S: Simd, const FITS: bool>(s: S, walk: &Walk, c: usize, x: &[f32], y: &mut [f32]) {
+    let ([_, in1, in2], [size0, size1, size2]) = (walk.input, walk.size);
+    for window in 0..walk.output[2] {
+        for ch in (0..c).step_by(S::LANES) {
+            let mut sum = s.splat(0.0);
+            for k in 0..size0 * size1 {
+                let row = ((k / size1 * in1 + k % size1) * in2 + window * size2) * c + ch;
+                for k2 in 0..size2 {
+                    let x = &x[row + k2 * c..];
+                    // SAFETY: there is room for whole vectors.
+                    sum = s.add(sum, if FITS { unsafe { s.load(x.as_ptr()) } } else { load(s, x) });
+                }
+            }
+            let y = &mut y[window * c + ch..];
+            if FITS {
+                // SAFETY: there is room for whole vectors.
+                unsafe { s.store(y.as_mut_ptr(), sum) };
+            } else {
+                store(s, y, sum);
+            }
+        }
     }
 }
 
