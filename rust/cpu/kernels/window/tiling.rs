@@ -71,12 +71,14 @@ fn row<S: Simd, const FITS: bool>(s: S, walk: &Walk, c: usize, x: &[f32], y: &mu
     for window in 0..walk.output[2] {
         for ch in (0..c).step_by(S::LANES) {
             let mut sum = s.splat(0.0);
-            for k in 0..size0 * size1 {
-                let row = ((k / size1 * in1 + k % size1) * in2 + window * size2) * c + ch;
-                for k2 in 0..size2 {
-                    let x = &x[row + k2 * c..];
-                    // SAFETY: there is room for whole vectors.
-                    sum = s.add(sum, if FITS { unsafe { s.load(x.as_ptr()) } } else { load(s, x) });
+            for k0 in 0..size0 {
+                for k1 in 0..size1 {
+                    let row = ((k0 * in1 + k1) * in2 + window * size2) * c + ch;
+                    for k2 in 0..size2 {
+                        let x = &x[row + k2 * c..];
+                        // SAFETY: there is room for whole vectors.
+                        sum = s.add(sum, if FITS { unsafe { s.load(x.as_ptr()) } } else { load(s, x) });
+                    }
                 }
             }
             let y = &mut y[window * c + ch..];
