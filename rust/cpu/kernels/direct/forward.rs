@@ -46,6 +46,17 @@ impl ConvPlan {
         }
         self.with_halo(n, a, scratch, |first, source, stride, count, _| {
             let out = &mut out[first * g.result_len()..][..count * g.result_len()];
+            if let Some(across) = &self.across {
+                self.each_block(&self.gathers[0], packed, epilogue, |block, _, part| {
+                    for i in 0..count {
+                        let (source, out) = (source[i * stride..].as_ptr(), &mut out[i * g.result_len()..]);
+                        // SAFETY: segments and runs lie inside one sample, whose length was asserted; `part` holds the
+                        // weights of the only block.
+                        unsafe { across.run(&self.gathers[0].regions[0], source, &part, block.width(), out) };
+                    }
+                });
+                return;
+            }
             for gather in &self.gathers {
                 for region in gather.regions.iter().filter(|r| r.runs.is_empty()) {
                     self.untouched(region, out, epilogue);
@@ -212,6 +223,11 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// Weights, bias and bounds.
+    pub(super) fn parts(&self) -> (&'a [f32], Option<&'a [f32]>, Relu) {
+        (self.weights, self.bias, self.relu)
+    }
+
     /// The sweep of this block over `positions`, with the runs of `region`.
     pub(super) fn sweep<K: Sink>(
         &self,

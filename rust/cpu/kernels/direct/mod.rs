@@ -2,6 +2,7 @@
 //! Forward and backward data are the same gather ([`geometry`]), matrix products its pointwise case. The kernel
 //! gradient sums over positions instead ([`weights`]).
 
+mod across;
 mod cover;
 mod forward;
 mod gather;
@@ -15,6 +16,7 @@ mod weights;
 
 use crate::kernels::depthwise::{self, Depthwise};
 use crate::simd::Isa;
+use across::Across;
 use gather::Gather;
 use geometry::{Geometry, Pass};
 use overlap::Overlap;
@@ -59,6 +61,8 @@ pub struct ConvPlan {
     gathers: Vec<Gather>,
     /// Whether samples are copied into their halo.
     bordered: bool,
+    /// In place of tiles, of their blocks and gathers.
+    across: Option<Across>,
     pool: Option<Pool>,
     packed: usize,
     method: Method,
@@ -138,12 +142,29 @@ impl ConvPlan {
             };
             let pool = window.map(|w| Pool::after(&geometry, w));
             let (conv, blocks, gathers) = (conv.clone(), Vec::new(), Vec::new());
-            return Self { isa, conv, solve, geometry, blocks, gathers, bordered: false, pool, packed, method };
+            return Self {
+                isa,
+                conv,
+                solve,
+                geometry,
+                blocks,
+                gathers,
+                bordered: false,
+                across: None,
+                pool,
+                packed,
+                method,
+            };
         }
         let pool = window.map(|w| Pool::new(isa, &geometry, w));
-        let (mut gathers, blocks, bordered) = tiles(isa, &geometry, pool.as_ref());
+        let (mut gathers, blocks, mut bordered) = tiles(isa, &geometry, pool.as_ref());
+        let across = if pool.is_none() { Across::new(isa, &geometry) } else { None };
+        if across.is_some() {
+            gathers = geometry.passes.iter().map(|pass| Gather::whole(&geometry, pass, false)).collect();
+            bordered = geometry.halo.is_copied();
+        }
         let packed = gathers.iter_mut().fold(0, |end, gather| gather.place(&geometry, &blocks, end));
-        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, pool, packed, method }
+        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, across, pool, packed, method }
     }
 
     /// Floats in the packed weights; none for the kernel gradient.
@@ -210,6 +231,9 @@ impl ConvPlan {
             Method::Depthwise(depthwise) => return depthwise.describe(),
             Method::DepthwiseWeights(weights) => return weights.describe(),
         }
+        if let Some(across) = &self.across {
+            return format!("direct, across positions, {}", across.isa().name());
+        }
         let mut tiles: Vec<_> = self.blocks.iter().map(|b| format!("{}x{}", b.mr, b.nv)).collect();
         tiles.dedup();
         let form = match (&self.pool, self.geometry.is_pointwise()) {
@@ -251,7 +275,7 @@ fn tiles(isa: Isa, geometry: &Geometry, pool: Option<&Pool>) -> (Vec<Gather>, Ve
 /// Overlapping windows, where they take a fifth less than tiles of so few channels that vectors stay partly empty.
 /// Whether there is a pool behind does not matter: its maxima are those of the same values.
 fn overlap(isa: Isa, conv: &Conv, solve: Seat, geometry: &Geometry) -> Option<Overlap> {
-    if geometry.result_channels >= isa.lanes() || geometry.is_pointwise() {
+    if geometry.result_channels >= isa.lanes() || geometry.is_pointwise() || Across::new(isa, geometry).is_some() {
         return None;
     }
     let overlap = Overlap::new(isa, conv, solve)?;
