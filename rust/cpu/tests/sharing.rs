@@ -4,7 +4,7 @@
 use oxiconv_cpu::exec::Executable;
 use oxiconv_cpu::threads::set_num_threads;
 use oxiconv_ir::plan::Request;
-use oxiconv_ir::program::Kind;
+use oxiconv_ir::program::{Kind, Step};
 use oxiconv_ir::reference::{self, Array};
 use oxiconv_ir::{Binary, Compose, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@
 
 use super::gather::{self, Region, Run, narrow};
 use super::pack::{self, Block};
-use super::tile::{Positions, Store, Sweep, sweep};
+use super::tile::{Positions, Store, Sweep, gated, load_channels, sweep};
 use super::{Epilogue, Relu};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{Conv, Seat};
@@ -225,6 +225,7 @@ impl Overlap {
         assert_eq!(source.len(), n * from, "source of a convolution");
         assert_eq!(packed.len(), self.packed_len(), "packed weights of a convolution");
         assert_eq!(out.len(), n * to, "result of a convolution");
+        e.check(self.result_channels, out.len());
         assert!(scratch.len() >= self.scratch_len(), "scratch: {} of {}", scratch.len(), self.scratch_len());
         let mut at = 0;
         for i in 0..n {
@@ -238,7 +239,7 @@ impl Overlap {
                         // was asserted, and its results inside the scratch of the largest band; a block's whole vectors
                         // end inside each window.
                         unsafe {
-                            let sink = Store { result: scratch.as_mut_ptr().add(block.first) };
+                            let sink = Store::plain(scratch.as_mut_ptr().add(block.first));
                             let part = Sweep {
                                 source: source.as_ptr().add(i * from),
                                 runs: &region.runs,
@@ -254,9 +255,8 @@ impl Overlap {
                         }
                     }
                 }
-                let len = band.rows.len() * self.ends.len() * self.result_channels;
-                dispatch(self.isa, Sums { plan: self, band, windows: scratch, out: &mut out[at..], epilogue: e });
-                at += len;
+                dispatch(self.isa, Sums { plan: self, band, windows: scratch, out, at, epilogue: e });
+                at += band.rows.len() * self.ends.len() * self.result_channels;
             }
         }
     }
@@ -275,9 +275,11 @@ struct Sums<'a> {
     plan: &'a Overlap,
     band: &'a Band,
     windows: &'a [f32],
-    /// From the band's first result on. Positions are written in order, in whole vectors where there is room: lanes
-    /// without a channel are written again after.
+    /// Results of all samples. Positions are written in order, in whole vectors where there is room: lanes without a
+    /// channel are written again after.
     out: &'a mut [f32],
+    /// The band's first.
+    at: usize,
     epilogue: &'a Epilogue<'a>,
 }
 
@@ -287,10 +289,17 @@ impl Kernel for Sums<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         const { assert!(S::LANES <= SLACK) };
-        let Self { plan, band, windows, out, epilogue } = self;
+        let Self { plan, band, windows, out, at, epilogue } = self;
         let channels = plan.result_channels;
-        assert!(windows.len() >= band.len + SLACK && out.len() >= band.rows.len() * plan.ends.len() * channels);
-        let mut to = 0;
+        assert!(windows.len() >= band.len + SLACK);
+        assert!(out.len() >= at + band.rows.len() * plan.ends.len() * channels);
+        let value = |values: &[f32], at: usize, here: usize| {
+            let values = &values[at..at + here];
+            // SAFETY: the slice has as many values.
+            unsafe { load_channels(s, values.as_ptr(), 0, here) }
+        };
+        let below = s.splat(epilogue.gate.and_then(|g| g.below).unwrap_or(f32::NAN));
+        let mut to = at;
         for row in &band.rows {
             let mut first = 0;
             for &end in &plan.ends {
@@ -298,28 +307,30 @@ impl Kernel for Sums<'_> {
                 first = end;
                 for c in (0..channels).step_by(S::LANES) {
                     let here = (channels - c).min(S::LANES);
-                    let mut sum = s.splat(0.0);
-                    if let Some(bias) = epilogue.bias {
-                        let bias = &bias[c..c + here];
-                        // SAFETY: the slice has as many values.
-                        sum = unsafe {
-                            if here == S::LANES { s.load(bias.as_ptr()) } else { s.load_partial(bias.as_ptr(), here) }
-                        };
-                    }
+                    let mut sum = epilogue.bias.map_or(s.splat(0.0), |bias| value(bias, c, here));
                     // SAFETY: terms lie inside the windows of a row, and these with the slack inside the scratch, as
-                    // asserted; `out` has room for `channels` from `to` on.
+                    // asserted.
                     unsafe {
                         let windows = windows.as_ptr().add(row.unwrap_or(0) + c);
                         for &term in terms {
                             sum = s.add(sum, s.load(windows.add(term as usize)));
                         }
-                        // Of a NaN and a bound the second operand stays, which is the NaN.
-                        if epilogue.relu != Relu::No {
-                            sum = s.max(s.splat(0.0), sum);
-                        }
-                        if let Relu::UpTo(most) = epilogue.relu {
-                            sum = s.min(s.splat(most), sum);
-                        }
+                    }
+                    if let Some(added) = epilogue.added {
+                        sum = s.add(sum, value(added, to + c, here));
+                    }
+                    // Of a NaN and a bound the second operand stays, which is the NaN.
+                    if epilogue.relu != Relu::No {
+                        sum = s.max(s.splat(0.0), sum);
+                    }
+                    if let Relu::UpTo(most) = epilogue.relu {
+                        sum = s.min(s.splat(most), sum);
+                    }
+                    if let Some(gate) = epilogue.gate {
+                        sum = gated(s, sum, value(gate.values, to + c, here), below);
+                    }
+                    // SAFETY: `out` has room for `channels` from `to` on, as asserted.
+                    unsafe {
                         let at = to + c;
                         if at + S::LANES <= out.len() {
                             s.store(out.as_mut_ptr().add(at), sum);
