@@ -34,7 +34,7 @@ impl Across {
         }
         let [depth, height, width] = pass.size;
         // Half vectors where whole ones would overlap by half or more.
-        let halves = isa == Isa::Avx512 && width.div_ceil(16) * 2 > width.div_ceil(8);
+        let halves = isa == Isa::Avx512 && (width < 16 || width.div_ceil(16) * 2 > width.div_ceil(8));
         let isa = if halves { Isa::Avx2 } else { isa };
         let lanes = isa.lanes();
         if width < lanes {

@@ -22,11 +22,24 @@ impl ConvPlan {
     /// # Panics
     /// If a length is not that of the plan, the plan pools, or a kernel gradient is given an epilogue.
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
-        let (g, packed) = (&self.geometry, b);
         if self.solve == Seat::Kernel {
             assert!(epilogue.is_none(), "a kernel gradient takes no epilogue: {:?}", self.conv);
         }
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
+        self.compute(n, a, b, out, epilogue, scratch);
+    }
+
+    /// The same, before any pool.
+    pub(super) fn compute(
+        &self,
+        n: usize,
+        a: &[f32],
+        b: &[f32],
+        out: &mut [f32],
+        epilogue: &Epilogue,
+        scratch: &mut [f32],
+    ) {
+        let (g, packed) = (&self.geometry, b);
         match &self.method {
             Method::Tiles => {}
             Method::Overlap(overlap) => return overlap.run(n, a, packed, out, epilogue, scratch),
