@@ -2,6 +2,8 @@
 
 #![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
 
+mod tiling;
+
 use crate::math::MAX_LANES;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
@@ -123,17 +125,19 @@ impl<F: FnOnce()> Kernel for Each<F> {
 pub fn sum(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, x.len(), y.len());
-    dispatch(isa.holding(c), Sums { walk: &walk, c, x, y });
+    if walk.tiles() {
+        dispatch(isa.holding(c), tiling::Sums { walk: &walk, c, x, y });
+    } else {
+        dispatch(isa.holding(c), Sums { walk: &walk, c, x, y });
+    }
 }
 
 /// Each value added to all positions of its window.
 pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, y.len(), g.len());
-    if (0..3)
-        .all(|a| walk.low[a] == 0 && walk.stride[a] == walk.size[a] && walk.input[a] == walk.output[a] * walk.size[a])
-    {
-        dispatch(isa.holding(c), Copies { walk: &walk, c, g, y });
+    if walk.tiles() {
+        dispatch(isa.holding(c), tiling::Copies { walk: &walk, c, g, y });
         return;
     }
     for (y, g) in y.chunks_exact_mut((walk.inputs() * c).max(1)).zip(g.chunks_exact((walk.outputs() * c).max(1))) {
@@ -206,38 +210,6 @@ impl Kernel for Sums<'_> {
                         store(s, &mut y[to + ch..], sum);
                     }
                     to += c;
-                }
-            }
-        }
-    }
-}
-
-/// Copies to all positions of windows that tile their input: position by position, a vector of channels at a time.
-struct Copies<'a> {
-    walk: &'a Walk,
-    c: usize,
-    g: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Kernel for Copies<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { walk, c, g, y } = self;
-        let ([in0, in1, _], [_, out1, out2], [size0, size1, size2]) = (walk.input, walk.output, walk.size);
-        let mut to = 0;
-        for sample in 0..y.len() / (walk.inputs() * c).max(1) {
-            let g = &g[sample * walk.outputs() * c..];
-            for (i0, i1) in (0..in0).flat_map(|i0| (0..in1).map(move |i1| (i0, i1))) {
-                let row = (i0 / size0 * out1 + i1 / size1) * out2;
-                for window in row..row + out2 {
-                    for _ in 0..size2 {
-                        for ch in (0..c).step_by(S::LANES) {
-                            store(s, &mut y[to + ch..], load(s, &g[window * c + ch..]));
-                        }
-                        to += c;
-                    }
                 }
             }
         }
