@@ -1,13 +1,14 @@
 //! Convolutions and matrix products.
 
+use super::finish::Finish;
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
 use crate::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
+use crate::kernels::winograd::Join;
 use crate::simd::Isa;
-use oxiconv_ir::expr::Node;
-use oxiconv_ir::{Binary, DType, Expr, Form, Result, Seat, Type, Window};
+use oxiconv_ir::{DType, Expr, Form, Result, Seat, Type, Window};
 
 /// A product, with what is fused behind it.
 pub(super) struct Product {
@@ -38,8 +39,8 @@ struct Stack {
 
 /// What happens to the product.
 enum Tail {
-    /// Bias and ReLU in the kernel, then maximum pooling there if `pool`.
-    Direct { bias: bool, relu: Relu, pool: bool },
+    /// Work on sums in registers, then maximum pooling there if `pool`.
+    Direct { finish: Finish, pool: bool },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -76,11 +77,11 @@ impl Product {
     ) -> Option<Self> {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
-        let simple = epilogue
-            .map_or(Some((false, Relu::No)), |(e, others, types)| bias_relu(e, others, types))
+        let finish = epilogue
+            .map_or(Some(Finish::default()), |(e, others, types)| Finish::new(e, others, types))
             // Pooling in registers finds the first maximum before it is bounded.
-            .filter(|(_, relu)| window.is_none() || !matches!(relu, Relu::UpTo(_)));
-        let pooled = window.filter(|_| simple.is_some());
+            .filter(|f| window.is_none() || !(f.joins() || matches!(f.relu, Relu::UpTo(_))));
+        let pooled = window.filter(|_| finish.is_some());
         let (plan, stack) = match form {
             Form::Conv(conv) => match choice {
                 Choice::Like(product) => (product.plan.alike(isa, conv, solve, pooled)?, None),
@@ -94,8 +95,9 @@ impl Product {
         let entries = operands[batched(solve)].dims[0];
         let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
         let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
-        let tail = match (simple, epilogue) {
-            (Some((bias, relu)), _) => Tail::Direct { bias, relu, pool: window.is_some() },
+        let finish = finish.filter(|f| !f.joins() || plan.joins());
+        let tail = match (finish, epilogue) {
+            (Some(finish), _) => Tail::Direct { finish, pool: window.is_some() },
             (None, Some((expr, others, types))) => {
                 // The product before pooling.
                 let dims = match form {
@@ -159,8 +161,14 @@ impl Product {
         }
         outputs[0] = outputs[0].wrapping_add(first * self.entry[2] * size_of::<f32>());
         match &self.tail {
-            // Positions of maxima in small windows are bytes.
-            Tail::Direct { .. } => outputs[1] = outputs[1].wrapping_add(first * self.entry[2]),
+            Tail::Direct { finish, .. } => {
+                // Positions of maxima in small windows are bytes.
+                outputs[1] = outputs[1].wrapping_add(first * self.entry[2]);
+                for tensor in [finish.add, finish.gate].into_iter().flatten() {
+                    let input = &mut inputs[2 + tensor];
+                    *input = input.wrapping_add(first * self.entry[2] * size_of::<f32>());
+                }
+            }
             Tail::Map { others, pool, .. } => {
                 for (input, other) in inputs[2..].iter_mut().zip(others) {
                     *input = input.wrapping_add(first * other.bytes);
@@ -169,6 +177,15 @@ impl Product {
                 outputs[1] = outputs[1].wrapping_add(first * self.entry[2] * index);
             }
         }
+    }
+
+    /// The part of the work on sums that all kernels do.
+    ///
+    /// # Safety
+    /// A bias has one value per channel.
+    unsafe fn epilogue<'a>(&self, finish: &Finish, inputs: &[*const u8]) -> Epilogue<'a> {
+        // SAFETY: by contract.
+        Epilogue { bias: finish.bias.map(|b| unsafe { slice(inputs[2 + b], 0, self.channels) }), relu: finish.relu }
     }
 
     /// Matrix products one by one, each with its own kernel, then the tail.
@@ -186,10 +203,8 @@ impl Product {
                 )
             };
             let epilogue = match &self.tail {
-                Tail::Direct { bias, relu, .. } => {
-                    // SAFETY: a bias has one value per channel.
-                    Epilogue { bias: bias.then(|| unsafe { slice(inputs[2], 0, self.channels) }), relu: *relu }
-                }
+                // SAFETY: a bias has one value per channel.
+                Tail::Direct { finish, .. } => unsafe { self.epilogue(finish, inputs) },
                 Tail::Map { .. } => Epilogue::default(),
             };
             match self.solve {
@@ -278,13 +293,19 @@ impl Kernel for Product {
         let batched = batched(self.solve);
         let entry = self.entry[batched];
         match &self.tail {
-            Tail::Direct { bias, relu, pool } => {
-                // SAFETY: `n` entries of the batched operand and of the results; a bias has one value per channel.
+            Tail::Direct { finish, pool } => {
+                // SAFETY: `n` entries of the batched operand, of what is joined to the results and of the results; a bias
+                // has one value per channel.
                 unsafe {
                     let x = slice(inputs[batched], 0, n * entry);
-                    let bias = bias.then(|| slice(inputs[2], 0, self.channels));
-                    let epilogue = Epilogue { bias, relu: *relu };
+                    let epilogue = self.epilogue(finish, inputs);
                     let y = std::slice::from_raw_parts_mut(out, n * self.entry[2]);
+                    if finish.joins() {
+                        let tensor = |t: Option<usize>| t.map(|t| slice(inputs[2 + t], 0, n * self.entry[2]));
+                        let join = Join { add: tensor(finish.add), gate: tensor(finish.gate) };
+                        self.plan.run_joined(n, x, packed, y, &epilogue, join, scratch);
+                        return Ok(());
+                    }
                     if *pool {
                         let index = std::slice::from_raw_parts_mut(outputs[1], n * self.entry[2]);
                         self.plan.run_pooled(n, x, packed, y, index, &epilogue, scratch);
@@ -352,51 +373,10 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { bias, relu, pool } => {
-                let relu = match relu {
-                    Relu::No => String::new(),
-                    Relu::Yes => " + relu".to_owned(),
-                    Relu::UpTo(most) => format!(" + relu up to {most}"),
-                };
-                format!("{}{relu}{}", if *bias { " + bias" } else { "" }, if *pool { " + pool" } else { "" })
-            }
+            Tail::Direct { finish, pool } => finish.describe() + if *pool { " + pool" } else { "" },
             Tail::Map { .. } => " + expression".to_owned(),
         };
         self.plan.describe() + &tail
-    }
-}
-
-/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one, up to a bound or not: (bias, relu).
-fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, Relu)> {
-    let nodes = expr.nodes();
-    let node = |id: u32| nodes[id as usize];
-    // Constants are last among exchangeable operands.
-    let constant = |id: u32| if let Node::Const(bits) = node(id) { Some(f64::from_bits(bits)) } else { None };
-    let positive = |n: Node| match n {
-        Node::Binary(Binary::Max, a, b) if constant(b) == Some(0.0) => Some(node(a)),
-        _ => None,
-    };
-    let out = node(expr.outs()[0]);
-    let (inner, most) = match out {
-        Node::Binary(Binary::Min, a, b) => (node(a), constant(b).filter(|most| *most >= 0.0)),
-        _ => (out, None),
-    };
-    let (inner, relu) = match (positive(inner), positive(out), most) {
-        (Some(inner), _, Some(most)) => (inner, Relu::UpTo(most as f32)),
-        (_, Some(inner), _) => (inner, Relu::Yes),
-        _ => (out, Relu::No),
-    };
-    match inner {
-        Node::In(0) => Some((false, relu)),
-        Node::Binary(Binary::Add, a, b) => {
-            let both = [node(a), node(b)];
-            let per_channel = others.len() == 1
-                && types[0].rank() == 1
-                && types[0].dtype == DType::F32
-                && others[0].repeat.split_last().is_some_and(|(last, rest)| !last && rest.iter().all(|r| *r));
-            (both.contains(&Node::In(0)) && both.contains(&Node::In(1)) && per_channel).then_some((true, relu))
-        }
-        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ mod definition;
 use definition::{Case, len, pool, products, reference, square, values, window2};
 use oxiconv_cpu::kernels::convolution::Convolution;
 use oxiconv_cpu::kernels::direct::{Epilogue, Relu};
-use oxiconv_cpu::kernels::winograd::WinogradPlan;
+use oxiconv_cpu::kernels::winograd::{Join, WinogradPlan};
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat};
 use proptest::prelude::*;
@@ -92,6 +92,10 @@ impl Case {
 
     /// The result, computed `step` samples at a time.
     fn run(&self, isa: Isa, step: usize, epilogue: &Epilogue) -> Vec<f32> {
+        self.run_joined(isa, step, epilogue, Join::default())
+    }
+
+    fn run_joined(&self, isa: Isa, step: usize, epilogue: &Epilogue, join: Join) -> Vec<f32> {
         let (plan, packed) = self.plan(isa, false);
         let mut out = vec![f32::NAN; len(&self.conv.dims(self.solve, self.n))];
         let mut scratch = vec![f32::NAN; plan.scratch_len()];
@@ -99,10 +103,40 @@ impl Case {
         for first in (0..self.n).step_by(step) {
             let count = step.min(self.n - first);
             let a = &self.a[first * from..(first + count) * from];
+            let part = |tensor: &'_ [f32]| tensor[first * to..(first + count) * to].to_vec();
+            let (add, gate) = (join.add.map(part), join.gate.map(part));
+            let join = Join { add: add.as_deref(), gate: gate.as_deref() };
             let out = &mut out[first * to..(first + count) * to];
-            plan.run(count, a, &packed, out, epilogue, &mut scratch);
+            if join.add.or(join.gate).is_some() {
+                plan.run_joined(count, a, &packed, out, epilogue, join, &mut scratch);
+            } else {
+                plan.run(count, a, &packed, out, epilogue, &mut scratch);
+            }
         }
         out
+    }
+
+    /// What is joined in registers has the bits of the same work on a result in memory.
+    fn check_joined(&self, isa: Isa) {
+        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::No };
+        let biased = self.run(isa, self.n, &epilogue);
+        let (add, mut gate) = (values(biased.len(), 8), values(biased.len(), 9));
+        // Neither is positive.
+        gate.iter_mut().step_by(7).for_each(|g| *g = 0.0);
+        gate.iter_mut().step_by(11).for_each(|g| *g = f32::NAN);
+        let relu = Epilogue { relu: Relu::Yes, ..epilogue };
+        for (add, gate) in [(Some(&add), None), (None, Some(&gate)), (Some(&add), Some(&gate))] {
+            let join = Join { add: add.map(|v| &v[..]), gate: gate.map(|v| &v[..]) };
+            for (epilogue, positive) in [(&epilogue, false), (&relu, true)] {
+                let expected = biased.iter().enumerate().map(|(i, y)| {
+                    let sum = add.map_or(*y, |add| add[i] + y);
+                    let opens = gate.is_none_or(|gate| gate[i] > 0.0);
+                    if opens && !(positive && sum <= 0.0) { sum } else { 0.0 }
+                });
+                let got = self.run_joined(isa, 1, epilogue, join);
+                assert_eq!(bits(&got), bits(&expected.collect::<Vec<_>>()), "{} {:?}", isa.name(), self.conv);
+            }
+        }
     }
 
     fn check(&self) {
@@ -122,6 +156,7 @@ impl Case {
             }
             let split = self.run(isa, 1, &Epilogue::default());
             assert_eq!(bits(&plain), bits(&split), "{} {:?}: bits of split batches", isa.name(), self.conv);
+            self.check_joined(isa);
             if self.solve == Seat::Output && self.conv.output().iter().all(|s| *s > 1) {
                 self.check_pooled(isa, &full);
             }

@@ -1,11 +1,11 @@
 //! Runs a plan: blocks of tiles through the source transform, 36 matrix products and the result transform, all of it
 //! in the L2 cache.
 
-use super::WinogradPlan;
 use super::product::{Left, Right, height, product};
 use super::transform::{POINTS, Patch, SPAN, TILE, Target, place, result_tile, spread};
+use super::{Join, WinogradPlan};
 use crate::kernels::direct::pooled::MaxOfFour;
-use crate::kernels::direct::tile::{Sink, Store};
+use crate::kernels::direct::tile::Sink;
 use crate::kernels::direct::{Epilogue, Relu};
 use crate::simd::{Kernel, Simd, dispatch};
 use oxiconv_ir::Seat;
@@ -26,8 +26,29 @@ impl WinogradPlan {
             );
             return self.kernel_gradient(n, a, b, out, scratch);
         }
+        self.run_joined(n, a, b, out, epilogue, Join::default(), scratch);
+    }
+
+    /// [`WinogradPlan::run`] for `Seat::Output` or `Seat::Input`, with more work on the results.
+    ///
+    /// # Panics
+    /// As [`WinogradPlan::run`], or if the plan is of a kernel's gradient, or what is joined has not the result's length.
+    pub fn run_joined(
+        &self,
+        n: usize,
+        a: &[f32],
+        packed: &[f32],
+        out: &mut [f32],
+        epilogue: &Epilogue,
+        join: Join,
+        scratch: &mut [f32],
+    ) {
+        assert!(self.joins(), "a plan without pooling, not of a kernel's gradient");
         assert_eq!(out.len(), n * self.out_len(), "result of {self:?}");
-        self.enter(n, a, b, Store { result: out.as_mut_ptr() }, epilogue, scratch);
+        for tensor in [join.add, join.gate].into_iter().flatten() {
+            assert_eq!(tensor.len(), out.len(), "joined to the result of {self:?}");
+        }
+        self.enter(n, a, packed, join.sink(out.as_mut_ptr()), epilogue, scratch);
     }
 
     /// Computes `n` samples and pools them: the maxima, and which of its window's four positions each is.
@@ -95,6 +116,10 @@ impl<K: Sink> Kernel for Job<'_, K> {
                 unsafe { spread(s, &patch, depth, points.add(t * rows.0), point.0) };
             }
             for p in 0..POINTS {
+                // Results go to memory that was last touched long ago: its lines arrive while the products are computed.
+                for row in p * here * TILE / POINTS..(p + 1) * here * TILE / POINTS {
+                    plan.expect(sink, first + row / TILE, row % TILE);
+                }
                 // SAFETY: `here` rows, up to the height of a register tile, at each point of the scratch; the packed
                 // kernel has a matrix for each point.
                 unsafe {
@@ -116,6 +141,22 @@ impl<K: Sink> Kernel for Job<'_, K> {
 }
 
 impl WinogradPlan {
+    /// Asks for the memory of a row of a tile's results.
+    #[inline(always)]
+    fn expect<K: Sink>(&self, sink: K, tile: usize, row: usize) {
+        let shrink = if self.pools { 2 } else { 1 };
+        let (sample, at) = self.tile(tile);
+        let size = self.result.map(|r| r / shrink);
+        let [first, column] = at.map(|a| a / shrink);
+        if row < TILE / shrink && first + row < size[0] {
+            let here = (TILE / shrink).min(size[1] - column.min(size[1]));
+            sink.expect(
+                ((sample * size[0] + first + row) * size[1] + column) * self.channels.1,
+                here * self.channels.1,
+            );
+        }
+    }
+
     /// Where the results of a tile go.
     #[inline(always)]
     fn target(&self, sample: usize, at: [usize; 2]) -> Target {

@@ -3,11 +3,13 @@
 //! the transforms before and after are additions that all channels share.
 
 mod forward;
+mod join;
 mod product;
 mod transform;
 mod weights;
 
 use crate::simd::{Isa, Kernel, Simd, dispatch};
+pub use join::Join;
 use oxiconv_ir::{Conv, Seat, Window};
 use product::HEIGHT;
 use transform::{POINTS, TILE, kernel_points};
@@ -85,8 +87,9 @@ impl WinogradPlan {
         let mut plan = Self { isa, solve, source, result, channels, low, pools, needed, tiles, block: HEIGHT };
         let (from, to) = plan.padded();
         let budget = if solve == Seat::Kernel || POINTS * from * to > RESIDENT { 3 * BLOCK } else { BLOCK };
-        let (least, most) = if solve == Seat::Kernel { (16, 64) } else { (8, 32) };
-        plan.block = (budget / (POINTS * (from + to))).clamp(least, most) / HEIGHT * HEIGHT;
+        let height = plan.height();
+        let (least, most) = if solve == Seat::Kernel { (16, 64) } else { (height, 32) };
+        plan.block = (budget / (POINTS * (from + to))).clamp(least, most) / height * height;
         Some(plan)
     }
 
@@ -111,10 +114,23 @@ impl WinogradPlan {
         10 * direct * mean >= 11 * POINTS * (samples * tiles * (mean + TRANSFORMS) + last * mean)
     }
 
+    /// Whether there is [`WinogradPlan::run_joined`].
+    pub fn joins(&self) -> bool {
+        !self.pools && self.solve != Seat::Kernel
+    }
+
     /// Positions of the result for which reading the transformed kernel takes less time than computing.
     pub fn least_positions(&self) -> usize {
         let resident = POINTS * self.channels.0 * self.channels.1 <= RESIDENT;
         if resident { TILE * TILE } else { 6 * TILE * TILE }
+    }
+
+    /// Rows of the register tile that the instruction set has registers for: blocks are multiples of it.
+    fn height(&self) -> usize {
+        match self.isa {
+            Isa::Avx512 | Isa::Neon => HEIGHT,
+            Isa::Avx2 | Isa::Scalar => 6,
+        }
     }
 
     /// Channels of source and result up to whole vectors: floats per tile and point.
@@ -145,10 +161,10 @@ impl WinogradPlan {
         self.padded().0.max(self.padded().1)
     }
 
-    /// Blocks of all tiles of `n` samples, as equal as can be: the first tile of each, and how many.
+    /// Blocks of all tiles of `n` samples, as equal as whole register tiles can be: the first tile of each, and how many.
     fn blocks(&self, n: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
         let count = n * self.tiles[0] * self.tiles[1];
-        let block = count.div_ceil(count.div_ceil(self.block).max(1)).max(1);
+        let block = count.div_ceil(count.div_ceil(self.block).max(1)).max(1).next_multiple_of(self.height());
         (0..count).step_by(block).map(move |first| (first, block.min(count - first)))
     }
 
