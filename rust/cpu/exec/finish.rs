@@ -3,9 +3,9 @@
 use crate::kernels::direct::Relu;
 use crate::kernels::map::Operand;
 use oxiconv_ir::expr::Node;
-use oxiconv_ir::{Binary, DType, Expr, Type};
+use oxiconv_ir::{Binary, DType, Expr, Type, Unary};
 
-/// The work on a sum `y`: `relu(y + bias + add)`, zero where `gate` is not positive. Tensors are numbers among the
+/// The work on a sum `y`: `relu(y + bias + add)`, zero where `gate` is not positive, rounded or not. Tensors are numbers among the
 /// epilogue's other operands.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Finish {
@@ -16,14 +16,22 @@ pub(super) struct Finish {
     /// Of the result's own sizes.
     pub(super) gate: Option<usize>,
     pub(super) relu: Relu,
+    /// Whether the result is rounded to bfloat16.
+    pub(super) rounds: bool,
 }
 
 impl Finish {
     /// What an expression asks for, if it is of this form. `others` and `types` are its operands but the sum.
     pub(super) fn new(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<Self> {
         let nodes = expr.nodes();
-        let node = |id: u32| nodes[id as usize];
-        let out = node(expr.outs()[0]);
+        let rounds = nodes.iter().any(|n| matches!(n, Node::Unary(Unary::Bf16, _)));
+        let exact = |id: u32| nodes[id as usize];
+        // Wherever the rounding is, behind the rest it makes the same: zero and the bound are no further digits. Rounded
+        // operands of the sum, and rounded gates, are another matter.
+        let node = |id: u32| match exact(id) {
+            Node::Unary(Unary::Bf16, a) => exact(a),
+            n => n,
+        };
         // Constants are last among exchangeable operands.
         let constant = |id: u32| if let Node::Const(bits) = node(id) { Some(f64::from_bits(bits)) } else { None };
         let dense = |i: usize| types[i].dtype == DType::F32 && others[i].repeat.iter().all(|r| !r);
@@ -35,21 +43,23 @@ impl Finish {
         };
         let other = |n: Node| if let Node::In(i) = n { (i as usize).checked_sub(1) } else { None };
 
-        let (gate, ungated) = match out {
-            Node::Select(condition, value, zero) if constant(zero) == Some(0.0) => match node(condition) {
+        let (gate, ungated) = match node(expr.outs()[0]) {
+            Node::Select(condition, value, zero) if constant(zero) == Some(0.0) => match exact(condition) {
                 Node::Binary(Binary::Gt, gate, bound) if constant(bound) == Some(0.0) => {
-                    (Some(other(node(gate)).filter(|i| dense(*i))?), node(value))
+                    (Some(other(exact(gate)).filter(|i| dense(*i))?), node(value))
                 }
                 _ => return None,
             },
-            _ => (None, out),
+            out => (None, out),
         };
         let positive = |n: Node| match n {
             Node::Binary(Binary::Max, a, b) if constant(b) == Some(0.0) => Some(node(a)),
             _ => None,
         };
         let (inner, most) = match ungated {
-            Node::Binary(Binary::Min, a, b) => (node(a), constant(b).filter(|most| *most >= 0.0)),
+            Node::Binary(Binary::Min, a, b) => {
+                (node(a), constant(b).filter(|most| *most >= 0.0 && (!rounds || Unary::Bf16.eval(*most) == *most)))
+            }
             _ => (ungated, None),
         };
         let (sum, relu) = match (positive(inner), positive(ungated), most) {
@@ -57,12 +67,12 @@ impl Finish {
             (_, Some(sum), _) => (sum, Relu::Yes),
             _ => (ungated, Relu::No),
         };
-        let mut finish = Self { gate, relu, ..Self::default() };
+        let mut finish = Self { gate, relu, rounds, ..Self::default() };
         let (mut products, mut terms) = (0, vec![sum]);
         while let Some(term) = terms.pop() {
             match term {
                 Node::In(0) => products += 1,
-                Node::Binary(Binary::Add, a, b) => terms.extend([node(a), node(b)]),
+                Node::Binary(Binary::Add, a, b) => terms.extend([exact(a), exact(b)]),
                 _ => {
                     let i = other(term)?;
                     let place = if per_channel(i) { &mut finish.bias } else { &mut finish.add };
@@ -88,7 +98,9 @@ impl Finish {
             Relu::UpTo(most) => format!(" + relu up to {most}"),
         };
         let part = |tensor: Option<usize>, name| if tensor.is_some() { name } else { "" };
-        format!("{}{}{relu}{}", part(self.bias, " + bias"), part(self.add, " + tensor"), part(self.gate, " + gate"))
+        let rounds = if self.rounds { " + bfloat16" } else { "" };
+        let [bias, add] = [part(self.bias, " + bias"), part(self.add, " + tensor")];
+        format!("{bias}{add}{relu}{}{rounds}", part(self.gate, " + gate"))
     }
 }
 
@@ -98,7 +110,7 @@ mod tests {
     use crate::kernels::direct::Relu;
     use crate::kernels::map::Operand;
     use oxiconv_ir::expr::ExprBuilder;
-    use oxiconv_ir::{Binary, DType, Type};
+    use oxiconv_ir::{Binary, DType, Type, Unary};
 
     /// Operands: the sum, a bias, two tensors, a scalar. `build` makes the result of their nodes.
     fn finish(build: impl Fn(&mut ExprBuilder, [u32; 5]) -> u32) -> Option<Finish> {
@@ -121,13 +133,37 @@ mod tests {
             let sum = b.binary(Binary::Add, add, sum);
             b.binary(Binary::Max, sum, zero)
         });
-        assert_eq!(residual, Some(Finish { bias: Some(0), add: Some(1), relu: Relu::Yes, gate: None }));
+        assert_eq!(residual, Some(Finish { bias: Some(0), add: Some(1), relu: Relu::Yes, ..Finish::default() }));
         let gradient = finish(|b, [y, _, add, gate, _]| {
             let (sum, zero) = (b.binary(Binary::Add, y, add), b.constant(0.0));
             let positive = b.binary(Binary::Gt, gate, zero);
             b.select(positive, sum, zero)
         });
         assert_eq!(gradient, Some(Finish { add: Some(1), gate: Some(2), ..Finish::default() }));
+    }
+
+    #[test]
+    fn rounding_follows_everything_but_the_operands() {
+        let relu = finish(|b, [y, bias, ..]| {
+            let (sum, zero) = (b.binary(Binary::Add, y, bias), b.constant(0.0));
+            let rounded = b.unary(Unary::Bf16, sum);
+            b.binary(Binary::Max, rounded, zero)
+        });
+        assert_eq!(relu, Some(Finish { bias: Some(0), relu: Relu::Yes, rounds: true, ..Finish::default() }));
+        let gated = |rounds_gate: bool| {
+            finish(move |b, [y, _, _, gate, _]| {
+                let (sum, zero) = (b.unary(Unary::Bf16, y), b.constant(0.0));
+                let gate = if rounds_gate { b.unary(Unary::Bf16, gate) } else { gate };
+                let positive = b.binary(Binary::Gt, gate, zero);
+                b.select(positive, sum, zero)
+            })
+        };
+        assert_eq!(gated(false), Some(Finish { gate: Some(2), rounds: true, ..Finish::default() }));
+        let term = finish(|b, [y, _, add, ..]| {
+            let rounded = b.unary(Unary::Bf16, y);
+            b.binary(Binary::Add, rounded, add)
+        });
+        assert_eq!([gated(true), term], [None; 2], "rounding may make zero of a gate, and something else of a sum");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::finish::Finish;
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
 use crate::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
+use crate::kernels::element::round_to_bf16;
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
 use crate::kernels::winograd::Join;
@@ -39,8 +40,10 @@ struct Stack {
 
 /// What happens to the product.
 enum Tail {
-    /// Work on sums in registers, then maximum pooling there if `pool`.
-    Direct { finish: Finish, pool: bool },
+    /// Work on sums in registers, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
+    /// instruction set for it. It keeps order, so that it may as well follow ReLU and pooling: the same values, and of
+    /// those that rounding makes equal the largest is the maximum.
+    Direct { finish: Finish, pool: bool, rounds: Option<Isa> },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -97,7 +100,7 @@ impl Product {
         let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
         let finish = finish.filter(|f| !f.joins() || plan.joins());
         let tail = match (finish, epilogue) {
-            (Some(finish), _) => Tail::Direct { finish, pool: window.is_some() },
+            (Some(finish), _) => Tail::Direct { finish, pool: window.is_some(), rounds: finish.rounds.then_some(isa) },
             (None, Some((expr, others, types))) => {
                 // The product before pooling.
                 let dims = match form {
@@ -220,9 +223,16 @@ impl Product {
                 }
             }
         }
-        if let Tail::Map { map, .. } = &self.tail {
-            // SAFETY: the others have this call's entries, or are shared by them.
-            unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+        match &self.tail {
+            Tail::Map { map, .. } => {
+                // SAFETY: the others have this call's entries, or are shared by them.
+                unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+            }
+            Tail::Direct { rounds: Some(isa), .. } => {
+                // SAFETY: the result's matrices are one after another.
+                round_to_bf16(*isa, unsafe { std::slice::from_raw_parts_mut(out, count * stack.matrix[2]) });
+            }
+            Tail::Direct { rounds: None, .. } => {}
         }
     }
 }
@@ -293,7 +303,7 @@ impl Kernel for Product {
         let batched = batched(self.solve);
         let entry = self.entry[batched];
         match &self.tail {
-            Tail::Direct { finish, pool } => {
+            Tail::Direct { finish, pool, rounds } => {
                 // SAFETY: `n` entries of the batched operand, of what is joined to the results and of the results; a bias
                 // has one value per channel.
                 unsafe {
@@ -304,13 +314,14 @@ impl Kernel for Product {
                         let tensor = |t: Option<usize>| t.map(|t| slice(inputs[2 + t], 0, n * self.entry[2]));
                         let join = Join { add: tensor(finish.add), gate: tensor(finish.gate) };
                         self.plan.run_joined(n, x, packed, y, &epilogue, join, scratch);
-                        return Ok(());
-                    }
-                    if *pool {
+                    } else if *pool {
                         let index = std::slice::from_raw_parts_mut(outputs[1], n * self.entry[2]);
                         self.plan.run_pooled(n, x, packed, y, index, &epilogue, scratch);
                     } else {
                         self.plan.run(n, x, packed, y, &epilogue, scratch);
+                    }
+                    if let Some(isa) = rounds {
+                        round_to_bf16(*isa, y);
                     }
                 }
             }
@@ -373,7 +384,7 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { finish, pool } => finish.describe() + if *pool { " + pool" } else { "" },
+            Tail::Direct { finish, pool, .. } => finish.describe() + if *pool { " + pool" } else { "" },
             Tail::Map { .. } => " + expression".to_owned(),
         };
         self.plan.describe() + &tail
