@@ -228,7 +228,7 @@ fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke:
             let mut packed = Aligned::new(plan.packed_len(), 0.0);
             plan.pack(&kernel, &mut packed);
             let bias = values(conv.cout, 4);
-            let epilogue = Epilogue { bias: Some(&bias), relu: Relu::Yes };
+            let epilogue = Epilogue { bias: Some(&bias), relu: Relu::Yes, ..Epilogue::default() };
             let (mut out, mut index) = (Aligned::new(pooled, 0.0), Aligned::new(pooled, 0));
             let mut scratch = Aligned::new(plan.scratch_len(), 0.0);
             let seconds =
@@ -306,7 +306,7 @@ fn stream(layer: &Layer, pass: Pass, isa: Isa, n: usize, batch: usize, smoke: bo
     Some((best, plan.describe()))
 }
 
-pub fn main() {
+fn main() {
     // Cargo passes `--bench`; any other flag is for test harnesses.
     let (flags, filters): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
     let smoke = flags.iter().any(|f| f == "--smoke") || std::env::var_os("OXICONV_BENCH_SMOKE").is_some();

@@ -1,13 +1,12 @@
 //! Convolutions and matrix products.
 
-use super::finish::Finish;
+use super::epilogue::Simple;
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
-use crate::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
+use crate::kernels::direct::{ConvPlan, Epilogue, Gate, Relu, SparsePlan};
 use crate::kernels::element::round_to_bf16;
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
-use crate::kernels::winograd::Join;
 use crate::simd::Isa;
 use oxiconv_ir::{DType, Expr, Form, Result, Seat, Type, Window};
 
@@ -40,10 +39,10 @@ struct Stack {
 
 /// What happens to the product.
 enum Tail {
-    /// Work on sums in registers, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
+    /// In the kernel's registers, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
     /// instruction set for it. It keeps order, so that it may as well follow ReLU and pooling: the same values, and of
     /// those that rounding makes equal the largest is the maximum.
-    Direct { finish: Finish, pool: bool, rounds: Option<Isa> },
+    Direct { simple: Simple, pool: bool, rounds: Option<Isa> },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -80,11 +79,13 @@ impl Product {
     ) -> Option<Self> {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
-        let finish = epilogue
-            .map_or(Some(Finish::default()), |(e, others, types)| Finish::new(e, others, types))
-            // Pooling in registers finds the first maximum before it is bounded.
-            .filter(|f| window.is_none() || !(f.joins() || matches!(f.relu, Relu::UpTo(_))));
-        let pooled = window.filter(|_| finish.is_some());
+        // Pooling in registers finds the first maximum before it is bounded. Matrices of a stack run one by one.
+        let stacked = *form == Form::MatMul && operands[0].rank() > 2;
+        let simple = epilogue
+            .map_or(Some(Simple::default()), |(e, others, types)| Simple::of(e, others, types))
+            .filter(|s| window.is_none() || !(s.is_elementwise() || matches!(s.relu, Relu::UpTo(_))))
+            .filter(|s| !(stacked && s.is_elementwise()));
+        let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
             Form::Conv(conv) => match choice {
                 Choice::Like(product) => (product.plan.alike(isa, conv, solve, pooled)?, None),
@@ -98,9 +99,8 @@ impl Product {
         let entries = operands[batched(solve)].dims[0];
         let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
         let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
-        let finish = finish.filter(|f| !f.joins() || plan.joins());
-        let tail = match (finish, epilogue) {
-            (Some(finish), _) => Tail::Direct { finish, pool: window.is_some(), rounds: finish.rounds.then_some(isa) },
+        let tail = match (simple, epilogue) {
+            (Some(simple), _) => Tail::Direct { simple, pool: window.is_some(), rounds: simple.rounds.then_some(isa) },
             (None, Some((expr, others, types))) => {
                 // The product before pooling.
                 let dims = match form {
@@ -164,13 +164,12 @@ impl Product {
         }
         outputs[0] = outputs[0].wrapping_add(first * self.entry[2] * size_of::<f32>());
         match &self.tail {
-            Tail::Direct { finish, .. } => {
+            Tail::Direct { simple, .. } => {
+                for i in simple.elementwise() {
+                    inputs[i + 1] = inputs[i + 1].wrapping_add(first * self.entry[2] * size_of::<f32>());
+                }
                 // Positions of maxima in small windows are bytes.
                 outputs[1] = outputs[1].wrapping_add(first * self.entry[2]);
-                for tensor in [finish.add, finish.gate].into_iter().flatten() {
-                    let input = &mut inputs[2 + tensor];
-                    *input = input.wrapping_add(first * self.entry[2] * size_of::<f32>());
-                }
             }
             Tail::Map { others, pool, .. } => {
                 for (input, other) in inputs[2..].iter_mut().zip(others) {
@@ -182,13 +181,21 @@ impl Product {
         }
     }
 
-    /// The part of the work on sums that all kernels do.
+    /// What the kernel does with `n` entries of results.
     ///
     /// # Safety
-    /// A bias has one value per channel.
-    unsafe fn epilogue<'a>(&self, finish: &Finish, inputs: &[*const u8]) -> Epilogue<'a> {
+    /// A bias has a value per channel, other operands a value for each result.
+    unsafe fn epilogue<'a>(&self, simple: &Simple, n: usize, inputs: &[*const u8]) -> Epilogue<'a> {
+        // Input 0 of the expression is the product, the step's operands follow from 2 on.
         // SAFETY: by contract.
-        Epilogue { bias: finish.bias.map(|b| unsafe { slice(inputs[2 + b], 0, self.channels) }), relu: finish.relu }
+        let read = |input: usize, len: usize| unsafe { slice(inputs[input + 1], 0, len) };
+        let results = n * self.entry[2];
+        Epilogue {
+            bias: simple.bias.map(|i| read(i, self.channels)),
+            added: simple.added.map(|i| read(i, results)),
+            relu: simple.relu,
+            gate: simple.gate.map(|g| Gate { values: read(g.input, results), below: g.below }),
+        }
     }
 
     /// Matrix products one by one, each with its own kernel, then the tail.
@@ -206,8 +213,8 @@ impl Product {
                 )
             };
             let epilogue = match &self.tail {
-                // SAFETY: a bias has one value per channel.
-                Tail::Direct { finish, .. } => unsafe { self.epilogue(finish, inputs) },
+                // SAFETY: a bias has one value per channel, and a stack no other operands.
+                Tail::Direct { simple, .. } => unsafe { self.epilogue(simple, 0, inputs) },
                 Tail::Map { .. } => Epilogue::default(),
             };
             match self.solve {
@@ -303,18 +310,13 @@ impl Kernel for Product {
         let batched = batched(self.solve);
         let entry = self.entry[batched];
         match &self.tail {
-            Tail::Direct { finish, pool, rounds } => {
-                // SAFETY: `n` entries of the batched operand, of what is joined to the results and of the results; a bias
-                // has one value per channel.
+            Tail::Direct { simple, pool, rounds } => {
+                // SAFETY: `n` entries of the batched operand, of the results, and of what they meet.
                 unsafe {
                     let x = slice(inputs[batched], 0, n * entry);
-                    let epilogue = self.epilogue(finish, inputs);
+                    let epilogue = self.epilogue(simple, n, inputs);
                     let y = std::slice::from_raw_parts_mut(out, n * self.entry[2]);
-                    if finish.joins() {
-                        let tensor = |t: Option<usize>| t.map(|t| slice(inputs[2 + t], 0, n * self.entry[2]));
-                        let join = Join { add: tensor(finish.add), gate: tensor(finish.gate) };
-                        self.plan.run_joined(n, x, packed, y, &epilogue, join, scratch);
-                    } else if *pool {
+                    if *pool {
                         let index = std::slice::from_raw_parts_mut(outputs[1], n * self.entry[2]);
                         self.plan.run_pooled(n, x, packed, y, index, &epilogue, scratch);
                     } else {
@@ -384,7 +386,10 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { finish, pool, .. } => finish.describe() + if *pool { " + pool" } else { "" },
+            Tail::Direct { simple, pool, rounds } => {
+                let told = |given: bool, name| if given { name } else { "" };
+                format!("{}{}{}", simple.describe(), told(*pool, " + pool"), told(rounds.is_some(), " + bfloat16"))
+            }
             Tail::Map { .. } => " + expression".to_owned(),
         };
         self.plan.describe() + &tail

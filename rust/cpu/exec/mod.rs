@@ -3,10 +3,11 @@
 mod bands;
 mod bind;
 mod combine;
-mod finish;
+mod epilogue;
 mod heavy;
 mod indexing;
 mod light;
+mod quantized;
 mod run;
 
 use crate::arena::Buffer;

@@ -1,7 +1,7 @@
 //! Which kernel computes a convolution: a rule on its shape.
 
 use super::direct::{ConvPlan, Epilogue};
-use super::winograd::{Join, WinogradPlan};
+use super::winograd::WinogradPlan;
 use crate::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat, Window};
 
@@ -80,31 +80,6 @@ impl Convolution {
         match self {
             Self::Direct(plan) => plan.run(n, a, b, out, epilogue, scratch),
             Self::Winograd(plan) => plan.run(n, a, b, out, epilogue, scratch),
-        }
-    }
-
-    /// Whether there is [`Convolution::run_joined`].
-    pub fn joins(&self) -> bool {
-        matches!(self, Self::Winograd(plan) if plan.joins())
-    }
-
-    /// Computes `n` samples, as [`WinogradPlan::run_joined`].
-    ///
-    /// # Panics
-    /// If the kernel does not join.
-    pub fn run_joined(
-        &self,
-        n: usize,
-        a: &[f32],
-        packed: &[f32],
-        out: &mut [f32],
-        epilogue: &Epilogue,
-        join: Join,
-        scratch: &mut [f32],
-    ) {
-        match self {
-            Self::Direct(plan) => unreachable!("sums over taps join nothing: {}", plan.describe()),
-            Self::Winograd(plan) => plan.run_joined(n, a, packed, out, epilogue, join, scratch),
         }
     }
 

@@ -4,8 +4,8 @@ mod definition;
 
 use definition::{Case, len, pool, products, reference, square, values, window2};
 use oxiconv_cpu::kernels::convolution::Convolution;
-use oxiconv_cpu::kernels::direct::{Epilogue, Relu};
-use oxiconv_cpu::kernels::winograd::{Join, WinogradPlan};
+use oxiconv_cpu::kernels::direct::{Epilogue, Gate, Relu};
+use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat};
 use proptest::prelude::*;
@@ -92,10 +92,6 @@ impl Case {
 
     /// The result, computed `step` samples at a time.
     fn run(&self, isa: Isa, step: usize, epilogue: &Epilogue) -> Vec<f32> {
-        self.run_joined(isa, step, epilogue, Join::default())
-    }
-
-    fn run_joined(&self, isa: Isa, step: usize, epilogue: &Epilogue, join: Join) -> Vec<f32> {
         let (plan, packed) = self.plan(isa, false);
         let mut out = vec![f32::NAN; len(&self.conv.dims(self.solve, self.n))];
         let mut scratch = vec![f32::NAN; plan.scratch_len()];
@@ -103,40 +99,15 @@ impl Case {
         for first in (0..self.n).step_by(step) {
             let count = step.min(self.n - first);
             let a = &self.a[first * from..(first + count) * from];
-            let part = |tensor: &'_ [f32]| tensor[first * to..(first + count) * to].to_vec();
-            let (add, gate) = (join.add.map(part), join.gate.map(part));
-            let join = Join { add: add.as_deref(), gate: gate.as_deref() };
-            let out = &mut out[first * to..(first + count) * to];
-            if join.add.or(join.gate).is_some() {
-                plan.run_joined(count, a, &packed, out, epilogue, join, &mut scratch);
-            } else {
-                plan.run(count, a, &packed, out, epilogue, &mut scratch);
-            }
+            let range = first * to..(first + count) * to;
+            let part = Epilogue {
+                added: epilogue.added.map(|added| &added[range.clone()]),
+                gate: epilogue.gate.map(|g| Gate { values: &g.values[range.clone()], ..g }),
+                ..*epilogue
+            };
+            plan.run(count, a, &packed, &mut out[range], &part, &mut scratch);
         }
         out
-    }
-
-    /// What is joined in registers has the bits of the same work on a result in memory.
-    fn check_joined(&self, isa: Isa) {
-        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::No };
-        let biased = self.run(isa, self.n, &epilogue);
-        let (add, mut gate) = (values(biased.len(), 8), values(biased.len(), 9));
-        // Neither is positive.
-        gate.iter_mut().step_by(7).for_each(|g| *g = 0.0);
-        gate.iter_mut().step_by(11).for_each(|g| *g = f32::NAN);
-        let relu = Epilogue { relu: Relu::Yes, ..epilogue };
-        for (add, gate) in [(Some(&add), None), (None, Some(&gate)), (Some(&add), Some(&gate))] {
-            let join = Join { add: add.map(|v| &v[..]), gate: gate.map(|v| &v[..]) };
-            for (epilogue, positive) in [(&epilogue, false), (&relu, true)] {
-                let expected = biased.iter().enumerate().map(|(i, y)| {
-                    let sum = add.map_or(*y, |add| add[i] + y);
-                    let opens = gate.is_none_or(|gate| gate[i] > 0.0);
-                    if opens && !(positive && sum <= 0.0) { sum } else { 0.0 }
-                });
-                let got = self.run_joined(isa, 1, epilogue, join);
-                assert_eq!(bits(&got), bits(&expected.collect::<Vec<_>>()), "{} {:?}", isa.name(), self.conv);
-            }
-        }
     }
 
     fn check(&self) {
@@ -145,8 +116,13 @@ impl Case {
         let bound = gather_bound(channels, &self.a, &self.kernel);
         for isa in Isa::all_present() {
             let plain = self.run(isa, self.n, &Epilogue::default());
-            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes });
-            let bounded = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25) });
+            let full =
+                self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes, ..Epilogue::default() });
+            let bounded = self.run(
+                isa,
+                self.n,
+                &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25), ..Epilogue::default() },
+            );
             for (i, &(sum, ..)) in expected.iter().enumerate() {
                 let case = || format!("{} {:?} {:?} element {i}", isa.name(), self.solve, self.conv);
                 assert!((f64::from(plain[i]) - sum).abs() <= bound, "{}: {} for {sum}", case(), plain[i]);
@@ -156,9 +132,32 @@ impl Case {
             }
             let split = self.run(isa, 1, &Epilogue::default());
             assert_eq!(bits(&plain), bits(&split), "{} {:?}: bits of split batches", isa.name(), self.conv);
-            self.check_joined(isa);
+            self.check_elementwise(isa);
             if self.solve == Seat::Output && self.conv.output().iter().all(|s| *s > 1) {
                 self.check_pooled(isa, &full);
+            }
+        }
+    }
+
+    /// What results meet in registers has the bits of the same work on a result in memory.
+    fn check_elementwise(&self, isa: Isa) {
+        let epilogue = Epilogue { bias: Some(&self.bias), ..Epilogue::default() };
+        let biased = self.run(isa, self.n, &epilogue);
+        let (added, mut gates) = (values(biased.len(), 8), values(biased.len(), 9));
+        // Neither is open.
+        gates.iter_mut().step_by(7).for_each(|g| *g = 0.0);
+        gates.iter_mut().step_by(11).for_each(|g| *g = f32::NAN);
+        let gate = Some(Gate { values: &gates, below: None });
+        for (added, gate) in [(Some(&added), None), (None, gate), (Some(&added), gate)] {
+            for relu in [Relu::No, Relu::Yes] {
+                let expected = biased.iter().enumerate().map(|(i, y)| {
+                    let sum = added.map_or(*y, |added| y + added[i]);
+                    let opens = gate.is_none_or(|gate| gate.values[i] > 0.0);
+                    if opens && !(relu == Relu::Yes && sum <= 0.0) { sum } else { 0.0 }
+                });
+                let epilogue = Epilogue { added: added.map(|v| &v[..]), relu, gate, ..epilogue };
+                let got = self.run(isa, 1, &epilogue);
+                assert_eq!(bits(&got), bits(&expected.collect::<Vec<_>>()), "{} {:?}", isa.name(), self.conv);
             }
         }
     }
@@ -169,7 +168,7 @@ impl Case {
         let (plan, packed) = self.plan(isa, true);
         let mut scratch = vec![f32::NAN; plan.scratch_len()];
         let (mut got, mut at) = (vec![7.0; values.len()], vec![255; index.len()]);
-        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::Yes };
+        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::Yes, ..Epilogue::default() };
         plan.run_pooled(self.n, &self.a, &packed, &mut got, &mut at, &epilogue, &mut scratch);
         assert_eq!(at, index, "{} {:?}", plan.describe(), self.conv);
         assert_eq!(bits(&got), bits(&values), "{} {:?}", plan.describe(), self.conv);
@@ -278,7 +277,7 @@ fn pooling_decides_ties_and_nan_as_defined() {
     case.bias.iter_mut().for_each(|v| *v = v.round());
     case.a[7] = f32::NAN;
     for isa in Isa::all_present() {
-        let y = case.run(isa, case.n, &Epilogue { bias: Some(&case.bias), relu: Relu::Yes });
+        let y = case.run(isa, case.n, &Epilogue { bias: Some(&case.bias), relu: Relu::Yes, ..Epilogue::default() });
         assert!(y.iter().any(|v| v.is_nan()) && y.contains(&1.0), "both are there to be decided");
         case.check_pooled(isa, &y);
     }

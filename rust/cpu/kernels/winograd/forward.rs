@@ -1,12 +1,12 @@
 //! Runs a plan: blocks of tiles through the source transform, 36 matrix products and the result transform, all of it
 //! in the L2 cache.
 
+use super::WinogradPlan;
 use super::product::{Left, Right, height, product};
-use super::transform::{POINTS, Patch, SPAN, TILE, Target, place, result_tile, spread};
-use super::{Join, WinogradPlan};
+use super::transform::{POINTS, Patch, SPAN, TILE, Target, result_tile, spread};
+use crate::kernels::direct::Epilogue;
 use crate::kernels::direct::pooled::MaxOfFour;
-use crate::kernels::direct::tile::Sink;
-use crate::kernels::direct::{Epilogue, Relu};
+use crate::kernels::direct::tile::{Sink, Store};
 use crate::simd::{Kernel, Simd, dispatch};
 use oxiconv_ir::Seat;
 
@@ -20,35 +20,12 @@ impl WinogradPlan {
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
         assert!(!self.pools, "a pooling plan runs with run_pooled");
         if self.solve == Seat::Kernel {
-            assert!(
-                epilogue.bias.is_none() && epilogue.relu == Relu::No,
-                "a kernel gradient takes no epilogue: {self:?}"
-            );
+            assert!(epilogue.is_none(), "a kernel gradient takes no epilogue: {self:?}");
             return self.kernel_gradient(n, a, b, out, scratch);
         }
-        self.run_joined(n, a, b, out, epilogue, Join::default(), scratch);
-    }
-
-    /// [`WinogradPlan::run`] for `Seat::Output` or `Seat::Input`, with more work on the results.
-    ///
-    /// # Panics
-    /// As [`WinogradPlan::run`], or if the plan is of a kernel's gradient, or what is joined has not the result's length.
-    pub fn run_joined(
-        &self,
-        n: usize,
-        a: &[f32],
-        packed: &[f32],
-        out: &mut [f32],
-        epilogue: &Epilogue,
-        join: Join,
-        scratch: &mut [f32],
-    ) {
-        assert!(self.joins(), "a plan without pooling, not of a kernel's gradient");
         assert_eq!(out.len(), n * self.out_len(), "result of {self:?}");
-        for tensor in [join.add, join.gate].into_iter().flatten() {
-            assert_eq!(tensor.len(), out.len(), "joined to the result of {self:?}");
-        }
-        self.enter(n, a, packed, join.sink(out.as_mut_ptr()), epilogue, scratch);
+        epilogue.check(self.channels.1, out.len());
+        self.enter(n, a, b, Store::new(out.as_mut_ptr(), epilogue, 0), epilogue, scratch);
     }
 
     /// Computes `n` samples and pools them: the maxima, and which of its window's four positions each is.
@@ -67,6 +44,7 @@ impl WinogradPlan {
     ) {
         assert!(self.pools, "a plan without pooling runs with run");
         assert_eq!([values.len(), index.len()], [n * self.out_len(); 2], "maxima of {self:?}");
+        assert!(!epilogue.is_elementwise(), "before it is pooled, a result meets biases alone: {self:?}");
         let sink = MaxOfFour { values: values.as_mut_ptr(), index: index.as_mut_ptr() };
         self.enter(n, x, packed, sink, epilogue, scratch);
     }
@@ -108,17 +86,17 @@ impl<K: Sink> Kernel for Job<'_, K> {
         let (points, sums) = (points.as_mut_ptr(), sums.as_mut_ptr());
         let ((depth, channels), rows, point) = (plan.channels, plan.padded(), plan.point());
         for (first, here) in plan.blocks(n) {
-            for t in 0..here {
-                let (sample, at) = plan.tile(first + t);
+            for (t, (sample, at)) in plan.tiles(first, here).enumerate() {
                 let sample = source.wrapping_add(sample * plan.source_len());
                 let patch = Patch::<SPAN>::new(sample, plan.source, depth, at, plan.low, zeros.as_ptr());
                 // SAFETY: the sample has the plan's sizes; a tile's row at each point lies in the scratch.
                 unsafe { spread(s, &patch, depth, points.add(t * rows.0), point.0) };
             }
+            // Results go to memory that was last touched long ago: its lines arrive while the products are computed.
+            let mut expected = plan.tiles(first, here).flat_map(|tile| (0..TILE).map(move |row| (tile, row)));
             for p in 0..POINTS {
-                // Results go to memory that was last touched long ago: its lines arrive while the products are computed.
-                for row in p * here * TILE / POINTS..(p + 1) * here * TILE / POINTS {
-                    plan.expect(sink, first + row / TILE, row % TILE);
+                for (tile, row) in expected.by_ref().take((here * TILE).div_ceil(POINTS)) {
+                    plan.expect(sink, tile, row);
                 }
                 // SAFETY: `here` rows, up to the height of a register tile, at each point of the scratch; the packed
                 // kernel has a matrix for each point.
@@ -127,9 +105,10 @@ impl<K: Sink> Kernel for Job<'_, K> {
                     multiply(s, here, depth, points.add(p * point.0), rows.0, kernel, sums.add(p * point.1), rows.1);
                 }
             }
-            for t in 0..here {
-                let (sample, at) = plan.tile(first + t);
-                let target = plan.target(sample, at);
+            for (t, tile) in plan.tiles(first, here).enumerate() {
+                let (first, left) = plan.place::<K>(tile);
+                let step = [plan.result[1] / K::SHRINK * channels, channels];
+                let target = Target::new(first, step, left, K::SHRINK);
                 // SAFETY: the tile's sums were just written; offsets that exist lie in the result.
                 unsafe {
                     let from = sums.add(t * rows.1);
@@ -140,39 +119,31 @@ impl<K: Sink> Kernel for Job<'_, K> {
     }
 }
 
+/// What tiles need to know of where their results go.
+trait Shrinks: Sink {
+    /// Positions of the convolution's result along an axis that make one of the sink's.
+    const SHRINK: usize = if Self::UNIT == 1 { 1 } else { 2 };
+}
+
+impl<K: Sink> Shrinks for K {}
+
 impl WinogradPlan {
-    /// Asks for the memory of a row of a tile's results.
+    /// Offset of the first result of a tile, and how many results there are from it along each axis.
     #[inline(always)]
-    fn expect<K: Sink>(&self, sink: K, tile: usize, row: usize) {
-        let shrink = if self.pools { 2 } else { 1 };
-        let (sample, at) = self.tile(tile);
-        let size = self.result.map(|r| r / shrink);
-        let [first, column] = at.map(|a| a / shrink);
-        if row < TILE / shrink && first + row < size[0] {
-            let here = (TILE / shrink).min(size[1] - column.min(size[1]));
-            sink.expect(
-                ((sample * size[0] + first + row) * size[1] + column) * self.channels.1,
-                here * self.channels.1,
-            );
-        }
+    fn place<K: Sink>(&self, (sample, at): (usize, [usize; 2])) -> (usize, [usize; 2]) {
+        let (size, at) = (self.result.map(|r| r / K::SHRINK), at.map(|a| a / K::SHRINK));
+        let first = ((sample * size[0] + at[0]) * size[1] + at[1]) * self.channels.1;
+        (first, [size[0].saturating_sub(at[0]), size[1].saturating_sub(at[1])])
     }
 
-    /// Where the results of a tile go.
+    /// Asks for the memory of a row of a tile's results.
     #[inline(always)]
-    fn target(&self, sample: usize, at: [usize; 2]) -> Target {
-        let shrink = if self.pools { 2 } else { 1 };
-        let size = [self.result[0] / shrink, self.result[1] / shrink];
-        let mut target = Target { at: [0; 16], exists: [false; 16], whole: true };
-        for r in 0..TILE {
-            for k in 0..TILE {
-                let (row, column) = ((at[0] + r) / shrink, (at[1] + k) / shrink);
-                let exists = row < size[0] && column < size[1];
-                target.at[place(r, k)] = ((sample * size[0] + row) * size[1] + column) * self.channels.1;
-                target.exists[place(r, k)] = exists;
-                target.whole &= exists;
-            }
+    fn expect<K: Sink>(&self, sink: K, tile: (usize, [usize; 2]), row: usize) {
+        let (first, [rows, columns]) = self.place::<K>(tile);
+        if row < rows.min(TILE / K::SHRINK) {
+            let at = first + row * (self.result[1] / K::SHRINK) * self.channels.1;
+            sink.expect(at, columns.min(TILE / K::SHRINK) * self.channels.1);
         }
-        target
     }
 }
 

@@ -3,16 +3,14 @@
 //! the transforms before and after are additions that all channels share.
 
 mod forward;
-mod join;
 mod product;
 mod transform;
 mod weights;
 
 use crate::simd::{Isa, Kernel, Simd, dispatch};
-pub use join::Join;
 use oxiconv_ir::{Conv, Seat, Window};
 use product::HEIGHT;
-use transform::{POINTS, TILE, kernel_points};
+use transform::{POINTS, SPAN, TILE, kernel_points};
 
 /// Floats of transformed tiles, before and after the products, that a block should take: 256 KiB, half of the smallest
 /// L2 among current cores. Three times as much where a block reads a kernel from beyond the L2, or sums up a gradient of
@@ -114,22 +112,17 @@ impl WinogradPlan {
         10 * direct * mean >= 11 * POINTS * (samples * tiles * (mean + TRANSFORMS) + last * mean)
     }
 
-    /// Whether there is [`WinogradPlan::run_joined`].
-    pub fn joins(&self) -> bool {
-        !self.pools && self.solve != Seat::Kernel
-    }
-
     /// Positions of the result for which reading the transformed kernel takes less time than computing.
     pub fn least_positions(&self) -> usize {
         let resident = POINTS * self.channels.0 * self.channels.1 <= RESIDENT;
         if resident { TILE * TILE } else { 6 * TILE * TILE }
     }
 
-    /// Rows of the register tile that the instruction set has registers for: blocks are multiples of it.
+    /// What blocks are a multiple of: the rows of the register tile, for which AVX2 has half of the registers.
     fn height(&self) -> usize {
-        match self.isa {
-            Isa::Avx512 | Isa::Neon => HEIGHT,
-            Isa::Avx2 | Isa::Scalar => 6,
+        match (self.solve, self.isa) {
+            (Seat::Output | Seat::Input, Isa::Avx2 | Isa::Scalar) => 6,
+            _ => HEIGHT,
         }
     }
 
@@ -156,9 +149,9 @@ impl WinogradPlan {
         self.result[0] / shrink * (self.result[1] / shrink) * self.channels.1
     }
 
-    /// Zeros that stand for rows of padding.
+    /// Zeros that stand for a row of padding in a patch, up to whole cache lines.
     fn zeros_len(&self) -> usize {
-        self.padded().0.max(self.padded().1)
+        (SPAN * self.channels.0.max(self.channels.1)).next_multiple_of(16)
     }
 
     /// Blocks of all tiles of `n` samples, as equal as whole register tiles can be: the first tile of each, and how many.
@@ -168,12 +161,22 @@ impl WinogradPlan {
         (0..count).step_by(block).map(move |first| (first, block.min(count - first)))
     }
 
-    /// Sample of a tile, and its first result.
-    #[inline(always)]
-    fn tile(&self, number: usize) -> (usize, [usize; 2]) {
+    /// Sample and first result of `count` tiles from the `first`.
+    fn tiles(&self, first: usize, count: usize) -> impl Iterator<Item = (usize, [usize; 2])> + use<> {
         let [rows, columns] = self.tiles;
-        let (row, column) = (number / columns, number % columns);
-        (row / rows, [row % rows * TILE, column * TILE])
+        let (mut column, mut row, mut sample) = (first % columns, first / columns % rows, first / columns / rows);
+        // Counted rather than divided: with few channels, quotients would take as long as a transform.
+        (0..count).map(move |_| {
+            let tile = (sample, [row * TILE, column * TILE]);
+            column += 1;
+            if column == columns {
+                (column, row) = (0, row + 1);
+            }
+            if row == rows {
+                (row, sample) = (0, sample + 1);
+            }
+            tile
+        })
     }
 
     /// Floats in the packed kernel; none for its gradient.

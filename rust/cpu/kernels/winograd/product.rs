@@ -22,15 +22,13 @@ pub(super) struct Right {
     pub(super) term: usize,
 }
 
-/// The height of the register tile for what is left of the rows: on 16 registers, with two vectors, 15 are taken at
-/// most, and twice 4 rows are faster than 6 and 2.
+/// The height of the register tile for what is left of the rows: on 16 registers, with two vectors, 13 or 15.
 #[inline(always)]
 pub(super) fn height<S: Simd>(rows: usize) -> usize {
     match rows {
         1 | 2 | 4 => rows,
         3 => 4,
         _ if S::REGISTERS >= 32 => 8,
-        7 | 8 => 4,
         _ => 6,
     }
 }
