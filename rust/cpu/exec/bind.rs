@@ -30,8 +30,8 @@ pub(super) struct Bound {
     pub(super) late: bool,
     /// In a whole stage: how many pieces the step is cut into, each run by whichever worker is free.
     pub(super) pieces: usize,
-    /// Where each piece makes a term of a sum.
-    pub(super) sum: Option<Sum>,
+    /// Where each piece makes terms of sums: one per output, or none.
+    pub(super) sums: Vec<Sum>,
     /// Roughly what it takes on one core.
     pub(super) nanoseconds: usize,
 }
@@ -236,14 +236,14 @@ pub(super) fn bind(
         }
         _ => 1,
     };
-    let sum = (sums && pieces > 1).then(|| packed.sum(&outs[0], pieces));
+    let sums = outs.iter().filter(|_| sums && pieces > 1).map(|ty| packed.sum(ty, pieces)).collect();
     let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
     let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
     let late = kernel
         .packed_operand()
         .is_some_and(|operand| stage.steps.iter().any(|s| s.outputs.contains(&step.inputs[operand].value)));
     let scratch = kernel.scratch_len();
-    Bound { index, scratch, kernel, inputs, outputs, packed: range, packs, late, pieces, sum, nanoseconds }
+    Bound { index, scratch, kernel, inputs, outputs, packed: range, packs, late, pieces, sums, nanoseconds }
 }
 
 /// What sorting an element costs, compared with a map: 10 to 40 nanoseconds, with the length of the rows.
