@@ -1,7 +1,7 @@
 //! Which kernel runs a step: written rules on kinds and shapes.
 
 use super::bands::Banded;
-use super::combine::Combine;
+use super::combine::{Combine, MAX_TERMS};
 use super::heavy::{Choice, Product, Sparse};
 use super::light;
 use super::{Kernel, MAX_OPERANDS};
@@ -88,7 +88,7 @@ const PIECE: usize = 16 << 10;
 /// Multiply-adds in the time that an element of a term costs, which is written, read and added.
 const TERM: usize = 64;
 /// Most pieces: as many as a batch has tasks.
-const MAX_PIECES: usize = 16;
+const MAX_PIECES: usize = MAX_TERMS;
 
 /// What decides how a kernel is packed: the value under its type, and the product that reads it.
 type PackedBy = (ValueId, Type, Form, Seat, Option<Window>);
@@ -107,10 +107,10 @@ impl Packed {
     }
 
     /// Memory for `terms` terms of a sum.
-    fn sum(&mut self, ty: &Type, terms: usize) -> Sum {
+    fn sum(&mut self, isa: Isa, ty: &Type, terms: usize) -> Sum {
         let (at, stride) = (self.len, ty.bytes().next_multiple_of(ALIGN) / size_of::<f32>());
         self.len += terms * stride;
-        Sum { at, stride, combine: Combine { ty: ty.clone(), tasks: terms }, pieces: pieces(ty.len()) }
+        Sum { at, stride, combine: Combine { isa, ty: ty.clone(), tasks: terms }, pieces: pieces(ty.len()) }
     }
 
     /// Where `len` floats of the step's packed kernel are, and whether the step is the first to need them.
@@ -194,7 +194,7 @@ pub(super) fn bind(
                 Box::new(product)
             }
         }
-        Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
+        Kind::Combine => Box::new(Combine { isa, ty: outs[0].clone(), tasks: program.sharding.tasks() }),
         Kind::Map { expr, dims } => {
             let operands: Vec<Operand> = step.inputs.iter().map(|o| operand(o, dims.len())).collect();
             Box::new(light::Map::new(isa, expr, &operands, &outs, dims))
@@ -236,7 +236,7 @@ pub(super) fn bind(
         }
         _ => 1,
     };
-    let sums = outs.iter().filter(|_| sums && pieces > 1).map(|ty| packed.sum(ty, pieces)).collect();
+    let sums = outs.iter().filter(|_| sums && pieces > 1).map(|ty| packed.sum(isa, ty, pieces)).collect();
     let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
     let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
     let late = kernel
