@@ -1,9 +1,10 @@
 """Classification: a residual network of 20 layers (He et al. 2015, arXiv:1512.03385, section 4.2) on CIFAR-10.
 
-Pictures are flipped and shifted inside the model while it trains. Where CIFAR-10 is neither on this machine nor to be
+Pictures are flipped and shifted by up to four pixels inside the model while it trains; the learning rate rises and
+falls once ("one cycle", Smith and Topin 2017, arXiv:1708.07120). Where CIFAR-10 is neither on this machine nor to be
 downloaded, it learns to tell ten drawn textures apart.
 
-    python examples/cifar10_resnet.py            # 50 epochs
+    python examples/cifar10_resnet.py            # 40 epochs
     python examples/cifar10_resnet.py --quick    # a few pictures, one epoch: only shows that it runs
 """
 
@@ -17,9 +18,10 @@ layers = keras.layers
 
 parser = argparse.ArgumentParser(description="Trains ResNet-20 on CIFAR-10.")
 parser.add_argument("--quick", action="store_true", help="256 pictures, one epoch")
-parser.add_argument("--epochs", type=int, default=50)
+parser.add_argument("--epochs", type=int, default=40)
+parser.add_argument("--seed", type=int, default=1)
 options = parser.parse_args()
-keras.utils.set_random_seed(1)
+keras.utils.set_random_seed(options.seed)
 
 
 def draw(count, seed):
@@ -55,7 +57,7 @@ def convolution(x, filters, stride=1):
         "same",
         use_bias=False,
         kernel_initializer="he_normal",
-        kernel_regularizer=keras.regularizers.L2(1e-4),
+        kernel_regularizer=keras.regularizers.L2(2.5e-4),
     )(x)
     return layers.BatchNormalization(momentum=0.9)(x)
 
@@ -72,7 +74,7 @@ inputs = keras.Input((32, 32, 3))
 x = layers.Rescaling(1 / 255)(inputs)
 x = layers.Normalization(mean=mean, variance=deviation**2)(x)
 x = layers.RandomFlip("horizontal")(x)
-x = layers.RandomTranslation(0.125, 0.125, fill_mode="constant")(x)
+x = layers.RandomTranslation(0.125, 0.125, fill_mode="constant", interpolation="nearest")(x)
 x = layers.ReLU()(convolution(x, 16))
 for filters, stride in [(16, 1), (32, 2), (64, 2)]:
     for repeat in range(3):

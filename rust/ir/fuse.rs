@@ -421,7 +421,7 @@ fn is_predicate(e: &Expr) -> bool {
 pub(crate) fn is_costly(n: expr::Node) -> bool {
     use crate::Unary as U;
     match n {
-        expr::Node::Unary(op, _) => !matches!(op, U::Neg | U::Abs | U::Not | U::IsNan | U::Sign),
+        expr::Node::Unary(op, _) => !matches!(op, U::Neg | U::Abs | U::Not | U::IsNan | U::Sign | U::Bf16),
         expr::Node::Binary(op, ..) => matches!(op, crate::Binary::Pow | crate::Binary::Atan2 | crate::Binary::Mod),
         _ => false,
     }

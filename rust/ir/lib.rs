@@ -11,6 +11,7 @@ pub mod fold;
 pub mod fuse;
 pub mod grad;
 pub mod graph;
+pub mod narrow;
 pub mod op;
 pub mod plan;
 pub mod product;
@@ -21,6 +22,7 @@ pub mod reference;
 pub mod rewrite;
 pub mod split;
 pub mod sums;
+pub mod widen;
 pub mod window;
 pub mod work;
 

@@ -4,11 +4,13 @@ use crate::factor::factor;
 use crate::fold::{fixed_nodes, fold};
 use crate::fuse::{Fused, Target, fuse};
 use crate::graph::{Graph, NodeId};
+use crate::narrow::narrow;
 use crate::program::{ALIGN, Kind, Operand, Place, Program, Sharding, Stage, Step, Value, ValueId};
 use crate::recompute::recompute;
 use crate::rewrite::rewrite;
 use crate::split::{Class, Split};
 use crate::sums::join;
+use crate::widen::widen;
 use crate::{Op, Result, Seat, Type};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -45,7 +47,12 @@ const PROLOGUE: i32 = -3;
 
 /// Plans a graph for a target.
 pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Program> {
-    let (graph, roots) = join(graph, &request.results)?;
+    let (mut graph, mut roots) = join(graph, &request.results)?;
+    let wide = widen(&graph, &roots)?;
+    let rounds = wide.is_some();
+    if let Some((to, ends)) = wide {
+        (graph, roots) = (to, ends);
+    }
     let (mut graph, mut roots) = rewrite(&graph, &roots)?;
     if request.fixed.contains(&true)
         && let Some((folded, to)) = fold(&graph, &roots, &request.fixed)?
@@ -55,7 +62,10 @@ pub fn plan(graph: &Graph, request: &Request, target: &dyn Target) -> Result<Pro
     }
     let (graph, roots) = factor(&graph, &roots)?;
     let split = Split::new(&graph, &request.batched);
-    let (graph, split, roots) = recompute(&graph, &split, &roots);
+    let (mut graph, mut split, mut roots) = recompute(&graph, &split, &roots);
+    if rounds {
+        (graph, split, roots) = narrow(&graph, &split, &roots);
+    }
     let mut steps = fuse(&graph, &split, &roots, target);
     if request.fixed.contains(&true) {
         let fixed = fixed_nodes(&graph, &request.fixed);

@@ -3,11 +3,12 @@
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
 use crate::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
+use crate::kernels::element::round_to_bf16;
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
 use crate::simd::Isa;
 use oxiconv_ir::expr::Node;
-use oxiconv_ir::{Binary, DType, Expr, Form, Result, Seat, Type, Window};
+use oxiconv_ir::{Binary, DType, Expr, Form, Result, Seat, Type, Unary, Window};
 
 /// A product, with what is fused behind it.
 pub(super) struct Product {
@@ -38,8 +39,10 @@ struct Stack {
 
 /// What happens to the product.
 enum Tail {
-    /// Bias and ReLU in the kernel, then maximum pooling there if `pool`.
-    Direct { bias: bool, relu: Relu, pool: bool },
+    /// Bias and ReLU in the kernel, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
+    /// instruction set for it. It keeps order, so that it may as well follow ReLU and pooling: the same values, and of
+    /// those that rounding makes equal the largest is the maximum.
+    Direct { bias: bool, relu: Relu, pool: bool, rounds: Option<Isa> },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -77,9 +80,9 @@ impl Product {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
         let simple = epilogue
-            .map_or(Some((false, Relu::No)), |(e, others, types)| bias_relu(e, others, types))
+            .map_or(Some((false, Relu::No, false)), |(e, others, types)| bias_relu(e, others, types))
             // Pooling in registers finds the first maximum before it is bounded.
-            .filter(|(_, relu)| window.is_none() || !matches!(relu, Relu::UpTo(_)));
+            .filter(|(_, relu, _)| window.is_none() || !matches!(relu, Relu::UpTo(_)));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
             Form::Conv(conv) => match choice {
@@ -95,7 +98,9 @@ impl Product {
         let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
         let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
         let tail = match (simple, epilogue) {
-            (Some((bias, relu)), _) => Tail::Direct { bias, relu, pool: window.is_some() },
+            (Some((bias, relu, rounds)), _) => {
+                Tail::Direct { bias, relu, pool: window.is_some(), rounds: rounds.then_some(isa) }
+            }
             (None, Some((expr, others, types))) => {
                 // The product before pooling.
                 let dims = match form {
@@ -205,9 +210,16 @@ impl Product {
                 }
             }
         }
-        if let Tail::Map { map, .. } = &self.tail {
-            // SAFETY: the others have this call's entries, or are shared by them.
-            unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+        match &self.tail {
+            Tail::Map { map, .. } => {
+                // SAFETY: the others have this call's entries, or are shared by them.
+                unsafe { map.run(n, &operands(out, &inputs[2..])[..=inputs.len() - 2], &[out.cast()], map_scratch) };
+            }
+            Tail::Direct { rounds: Some(isa), .. } => {
+                // SAFETY: the result's matrices are one after another.
+                round_to_bf16(*isa, unsafe { std::slice::from_raw_parts_mut(out, count * stack.matrix[2]) });
+            }
+            Tail::Direct { rounds: None, .. } => {}
         }
     }
 }
@@ -278,7 +290,7 @@ impl Kernel for Product {
         let batched = batched(self.solve);
         let entry = self.entry[batched];
         match &self.tail {
-            Tail::Direct { bias, relu, pool } => {
+            Tail::Direct { bias, relu, pool, rounds } => {
                 // SAFETY: `n` entries of the batched operand and of the results; a bias has one value per channel.
                 unsafe {
                     let x = slice(inputs[batched], 0, n * entry);
@@ -290,6 +302,9 @@ impl Kernel for Product {
                         self.plan.run_pooled(n, x, packed, y, index, &epilogue, scratch);
                     } else {
                         self.plan.run(n, x, packed, y, &epilogue, scratch);
+                    }
+                    if let Some(isa) = rounds {
+                        round_to_bf16(*isa, y);
                     }
                 }
             }
@@ -352,13 +367,15 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { bias, relu, pool } => {
+            Tail::Direct { bias, relu, pool, rounds } => {
                 let relu = match relu {
                     Relu::No => String::new(),
                     Relu::Yes => " + relu".to_owned(),
                     Relu::UpTo(most) => format!(" + relu up to {most}"),
                 };
-                format!("{}{relu}{}", if *bias { " + bias" } else { "" }, if *pool { " + pool" } else { "" })
+                let told = |given: bool, name| if given { name } else { "" };
+                let [bias, pool] = [told(*bias, " + bias"), told(*pool, " + pool")];
+                format!("{bias}{relu}{pool}{}", told(rounds.is_some(), " + bfloat16"))
             }
             Tail::Map { .. } => " + expression".to_owned(),
         };
@@ -366,10 +383,16 @@ impl Kernel for Product {
     }
 }
 
-/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one, up to a bound or not: (bias, relu).
-fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, Relu)> {
+/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one, up to a bound or not, rounded to bfloat16 or
+/// not: (bias, relu, rounded).
+fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, Relu, bool)> {
     let nodes = expr.nodes();
-    let node = |id: u32| nodes[id as usize];
+    let rounds = nodes.iter().any(|n| matches!(n, Node::Unary(Unary::Bf16, _)));
+    // Wherever the rounding is, behind the rest it makes the same: zero and the bound are no further digits.
+    let node = |id: u32| match nodes[id as usize] {
+        Node::Unary(Unary::Bf16, a) => nodes[a as usize],
+        n => n,
+    };
     // Constants are last among exchangeable operands.
     let constant = |id: u32| if let Node::Const(bits) = node(id) { Some(f64::from_bits(bits)) } else { None };
     let positive = |n: Node| match n {
@@ -378,7 +401,9 @@ fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, R
     };
     let out = node(expr.outs()[0]);
     let (inner, most) = match out {
-        Node::Binary(Binary::Min, a, b) => (node(a), constant(b).filter(|most| *most >= 0.0)),
+        Node::Binary(Binary::Min, a, b) => {
+            (node(a), constant(b).filter(|most| *most >= 0.0 && (!rounds || Unary::Bf16.eval(*most) == *most)))
+        }
         _ => (out, None),
     };
     let (inner, relu) = match (positive(inner), positive(out), most) {
@@ -387,14 +412,15 @@ fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, R
         _ => (out, Relu::No),
     };
     match inner {
-        Node::In(0) => Some((false, relu)),
+        Node::In(0) => Some((false, relu, rounds)),
         Node::Binary(Binary::Add, a, b) => {
-            let both = [node(a), node(b)];
+            // A rounded operand of the sum is another matter.
+            let both = [nodes[a as usize], nodes[b as usize]];
             let per_channel = others.len() == 1
                 && types[0].rank() == 1
                 && types[0].dtype == DType::F32
                 && others[0].repeat.split_last().is_some_and(|(last, rest)| !last && rest.iter().all(|r| *r));
-            (both.contains(&Node::In(0)) && both.contains(&Node::In(1)) && per_channel).then_some((true, relu))
+            (both.contains(&Node::In(0)) && both.contains(&Node::In(1)) && per_channel).then_some((true, relu, rounds))
         }
         _ => None,
     }

@@ -1,5 +1,6 @@
 //! Element types as Rust types, and conversions between them.
 
+use crate::simd::{Isa, Kernel, Simd, dispatch, round_bf16};
 use half::{bf16, f16};
 use oxiconv_ir::{Arithmetic, DType};
 
@@ -20,6 +21,27 @@ pub(crate) trait Element: Copy + PartialEq + Send + Sync + 'static {
     fn from_i32(x: i32) -> Self {
         Self::from_i64(i64::from(x))
     }
+}
+
+/// Rounds values in place to those that a bfloat16 has; see [`Simd::bf16`].
+pub(crate) fn round_to_bf16(isa: Isa, values: &mut [f32]) {
+    struct Round<'a>(&'a mut [f32]);
+    impl Kernel for Round<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) {
+            let mut vectors = self.0.chunks_exact_mut(S::LANES);
+            for v in &mut vectors {
+                let p = v.as_mut_ptr();
+                // SAFETY: the chunk is one vector.
+                unsafe { s.store(p, s.bf16(s.load(p))) }
+            }
+            for x in vectors.into_remainder() {
+                *x = round_bf16(*x);
+            }
+        }
+    }
+    dispatch(isa, Round(values));
 }
 
 /// A truth value: a byte, 0 or 1.
@@ -62,32 +84,36 @@ plain_elements!(f32 i64 i32 u8);
 
 /// Halves go through float32: from wide integers they round twice, as a float32 tensor in between would.
 macro_rules! half_elements {
-    ($($t:ident)+) => {$(
+    ($($t:ident $wide:expr, $narrow:expr;)+) => {$(
         impl Element for $t {
             #[inline(always)]
             fn to_f32(self) -> f32 {
-                self.to_f32()
+                $wide(self)
             }
             #[inline(always)]
             fn to_i64(self) -> i64 {
-                self.to_f32() as i64
+                $wide(self) as i64
             }
             #[inline(always)]
             fn to_i32(self) -> i32 {
-                self.to_f32() as i32
+                $wide(self) as i32
             }
             #[inline(always)]
             fn from_f32(x: f32) -> Self {
-                $t::from_f32(x)
+                $narrow(x)
             }
             #[inline(always)]
             fn from_i64(x: i64) -> Self {
-                $t::from_f32(x as f32)
+                $narrow(x as f32)
             }
         }
     )+};
 }
-half_elements!(f16 bf16);
+// Without branches, so that loops over bfloat16 become vectors of whatever instruction set they are compiled for.
+half_elements! {
+    f16 f16::to_f32, f16::from_f32;
+    bf16 |x: bf16| f32::from_bits(u32::from(x.to_bits()) << 16), |x| bf16::from_bits((round_bf16(x).to_bits() >> 16) as u16);
+}
 
 impl Element for Truth {
     #[inline(always)]
@@ -192,3 +218,45 @@ macro_rules! with_element {
     };
 }
 pub(crate) use with_element;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Patterns of bits that reach every exponent, both sides of each tie, and NaNs with any part of their payload.
+    fn patterns() -> Vec<u32> {
+        let low = [0, 1, 0x7fff, 0x8000, 0x8001, 0xffff];
+        let mut all: Vec<u32> = (0..=0xffffu32).step_by(3).flat_map(|high| low.map(|low| high << 16 | low)).collect();
+        let edges =
+            [0x7f7f, 0x7f80, 0x7f81, 0x7fbf, 0x7fc0, 0x7fff, 0xff7f, 0xff80, 0xff81, 0xffff, 0x0000, 0x0001, 0x007f];
+        all.extend(edges.iter().flat_map(|high| low.map(|low| high << 16 | low)));
+        all
+    }
+
+    #[test]
+    fn rounding_to_bfloat16_has_the_same_bits_on_every_instruction_set() {
+        for isa in Isa::all_present() {
+            for len in [0, 1, 15, 16, 17, patterns().len()] {
+                let mut values: Vec<f32> = patterns()[..len].iter().map(|b| f32::from_bits(*b)).collect();
+                round_to_bf16(isa, &mut values);
+                for (value, from) in values.iter().zip(patterns()) {
+                    // The rounding of a crate of its own.
+                    let want = u32::from(bf16::from_f32(f32::from_bits(from)).to_bits()) << 16;
+                    assert_eq!(value.to_bits(), want, "{from:#x} on {}", isa.name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn elements_of_bfloat16_are_the_upper_halves() {
+        for from in patterns() {
+            let x = f32::from_bits(from);
+            let stored = <bf16 as Element>::from_f32(x);
+            assert_eq!(stored.to_bits(), bf16::from_f32(x).to_bits(), "{from:#x}");
+            assert_eq!(Element::to_f32(stored).to_bits(), u32::from(stored.to_bits()) << 16);
+            let half = bf16::from_bits((from >> 16) as u16);
+            assert_eq!(Element::to_f32(half).to_bits(), from & 0xffff_0000);
+        }
+    }
+}

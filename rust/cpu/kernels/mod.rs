@@ -3,7 +3,7 @@
 pub mod convolution;
 mod depthwise;
 pub mod direct;
-mod element;
+pub(crate) mod element;
 pub mod gather;
 pub mod layout;
 pub mod map;

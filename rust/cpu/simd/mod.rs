@@ -8,6 +8,7 @@ mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub(crate) use scalar::round_bf16;
 use std::sync::OnceLock;
 
 /// A vector instruction set, as a token.
@@ -68,6 +69,9 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn ceil(self, a: Self::F) -> Self::F;
     /// To nearest, ties to even.
     fn round(self, a: Self::F) -> Self::F;
+    /// The nearest value with the 8 significant bits of a bfloat16, ties to even; NaN stays NaN, quiet, with the upper
+    /// half of its bits.
+    fn bf16(self, a: Self::F) -> Self::F;
     /// Sign bit cleared.
     fn abs(self, a: Self::F) -> Self::F;
     /// Bitwise operations on the representation.

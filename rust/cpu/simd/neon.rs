@@ -131,6 +131,18 @@ impl Simd for Neon {
         self.select(self.lt(b, a), a, b)
     }
     #[inline(always)]
+    fn bf16(self, a: float32x4_t) -> float32x4_t {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let bits = vreinterpretq_u32_f32(a);
+            let odd = vandq_u32(vshrq_n_u32::<16>(bits), vdupq_n_u32(1));
+            let nearest = vaddq_u32(vaddq_u32(bits, vdupq_n_u32(0x7fff)), odd);
+            let quiet = vorrq_u32(bits, vdupq_n_u32(0x40_0000));
+            let kept = vbslq_u32(vceqq_f32(a, a), nearest, quiet);
+            vreinterpretq_f32_u32(vandq_u32(kept, vdupq_n_u32(0xffff_0000)))
+        }
+    }
+    #[inline(always)]
     fn exp2i(self, k: float32x4_t) -> float32x4_t {
         // SAFETY: NEON is in the target's baseline.
         unsafe {

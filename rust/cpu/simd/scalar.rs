@@ -20,6 +20,15 @@ fn bits(a: V, b: V, f: impl Fn(u32, u32) -> u32) -> V {
     lanes(|i| f32::from_bits(f(a[i].to_bits(), b[i].to_bits())))
 }
 
+/// See [`Simd::bf16`]. Half of the last place that stays is added, less one where that place is even: what is cut off
+/// then rounds to nearest, and a carry out of the mantissa is the next exponent, infinity after the largest.
+#[inline(always)]
+pub(crate) fn round_bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    let nearest = bits.wrapping_add(0x7fff + (bits >> 16 & 1));
+    f32::from_bits(if x.is_nan() { bits | 0x40_0000 } else { nearest } & 0xffff_0000)
+}
+
 impl Simd for Scalar {
     const LANES: usize = 4;
     const REGISTERS: usize = 16;
@@ -97,6 +106,10 @@ impl Simd for Scalar {
     #[inline(always)]
     fn round(self, a: V) -> V {
         lanes(|i| a[i].round_ties_even())
+    }
+    #[inline(always)]
+    fn bf16(self, a: V) -> V {
+        lanes(|i| round_bf16(a[i]))
     }
     #[inline(always)]
     fn abs(self, a: V) -> V {

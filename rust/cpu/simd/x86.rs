@@ -147,6 +147,19 @@ impl Simd for Avx2 {
         unsafe { _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
     }
     #[inline(always)]
+    fn bf16(self, a: __m256) -> __m256 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let bits = _mm256_castps_si256(a);
+            let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+            let nearest = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+            let quiet = _mm256_or_si256(bits, _mm256_set1_epi32(0x40_0000));
+            let nan = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
+            let kept = _mm256_blendv_epi8(nearest, quiet, nan);
+            _mm256_castsi256_ps(_mm256_and_si256(kept, _mm256_set1_epi32(0xffff_0000u32 as i32)))
+        }
+    }
+    #[inline(always)]
     fn abs(self, a: __m256) -> __m256 {
         // SAFETY: the token proves the instruction set.
         unsafe { _mm256_andnot_ps(_mm256_set1_ps(-0.0), a) }
@@ -325,6 +338,18 @@ impl Simd for Avx512 {
     unsafe fn store_bytes(self, p: *mut u8, x: __m512) {
         // SAFETY: sixteen bytes are writable by contract.
         unsafe { _mm_storeu_si128(p.cast(), _mm512_cvtepi32_epi8(_mm512_castps_si512(x))) }
+    }
+    #[inline(always)]
+    fn bf16(self, a: __m512) -> __m512 {
+        // SAFETY: the token proves the instruction set.
+        unsafe {
+            let bits = _mm512_castps_si512(a);
+            let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+            let nearest = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+            let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
+            let kept = _mm512_mask_or_epi32(nearest, nan, bits, _mm512_set1_epi32(0x40_0000));
+            _mm512_castsi512_ps(_mm512_and_si512(kept, _mm512_set1_epi32(0xffff_0000u32 as i32)))
+        }
     }
     #[inline(always)]
     fn floor(self, a: __m512) -> __m512 {

@@ -6,6 +6,7 @@ use oxiconv_cpu::threads::set_num_threads;
 use oxiconv_ir::op::Dist;
 use oxiconv_ir::plan::Request;
 use oxiconv_ir::reference::{self, Array};
+use oxiconv_ir::widen::widen;
 use oxiconv_ir::{Binary, Compose, DType, Emit, Expr, Form, Graph, NodeId, Op, Result, Seat, Type, Unary, Window};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -86,13 +87,18 @@ impl Case {
     /// Compares with the reference: `|error| <= tolerance * max|value|` per result, integers exactly; and the bits of
     /// 1, 2 and 3 threads.
     fn check(&self, results: &[NodeId], tolerance: f64) -> Result<()> {
+        self.check_against(results, &self.graph, results, tolerance)
+    }
+
+    /// [`Self::check`] with the results of another graph of the same arguments as what they should be.
+    fn check_against(&self, results: &[NodeId], graph: &Graph, same: &[NodeId], tolerance: f64) -> Result<()> {
         let _turn = turn();
         let arrays: Vec<Array> = self
             .args
             .iter()
             .map(|(ty, v)| Array::new(ty.clone(), v.iter().map(|x| stored(*x, ty.dtype)).collect()))
             .collect::<Result<_>>()?;
-        let want = reference::run(&self.graph, &arrays, results)?;
+        let want = reference::run(graph, &arrays, same)?;
         set_num_threads(1);
         let got = self.run(results)?;
         for threads in [2, 3] {
@@ -355,6 +361,92 @@ fn halves_and_wide_integers() -> Result<()> {
 }
 
 /// Stacks of matrices in all three seats, convolution epilogues that are no plain bias and ReLU, residual sums.
+/// A value as a mixed-precision policy makes it: computed in float32, rounded to bfloat16.
+fn rounded(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    g.emit(Op::Cast(DType::Bf16), &[x])
+}
+
+/// Convolutions with bias and ReLU (bounded or not) behind them, statistics of the batch between, and all
+/// gradients, with every layer's result a bfloat16: by Winograd's and by direct kernels, with channels that fill vectors
+/// and that do not. Against the same roundings in f64: of ten thousand values one is so close to the middle between two
+/// bfloat16 that float32 has it on the other side, up to 2⁻⁷ of it away. Results from which the mean is taken may be half
+/// of what was rounded; sums have the other terms beside such a one.
+#[test]
+fn layers_of_bfloat16() -> Result<()> {
+    for (n, channels, stride, most) in [(6, 16, 1, None), (5, 12, 2, Some(6.0)), (1, 7, 1, None), (9, 33, 1, Some(1.0))]
+    {
+        let mut c = Case::new();
+        let x = c.arg(DType::U8, &[n, 12, 12, 3], true, 256)?;
+        let kernels = [c.f32(&[3, 3, 3, channels], false)?, c.f32(&[3, 3, channels, channels], false)?];
+        let biases = [c.f32(&[channels], false)?, c.f32(&[channels], false)?];
+        let g = &mut c.graph;
+        let pixels = g.emit(Op::Cast(DType::F32), &[x])?;
+        let scale = g.full(1.0 / 255.0, &Type::f32([n, 12, 12, 3]))?;
+        let mut y = g.mul(&pixels, &scale)?;
+        y = rounded(g, y)?;
+        for layer in 0..2 {
+            let k = rounded(g, kernels[layer])?;
+            let (wide, k) = (g.emit(Op::Cast(DType::F32), &[y])?, g.emit(Op::Cast(DType::F32), &[k])?);
+            let conv = Op::conv(&g.ty(&wide), &g.ty(&k), &[stride; 2], &[1, 1], &[1, 1], &[1, 1], 1)?;
+            y = g.emit(conv, &[wide, k])?;
+            y = rounded(g, y)?;
+            let bias = rounded(g, biases[layer])?;
+            let bias = repeated(g, bias, y, 3)?;
+            y = g.map(Expr::binary(Binary::Add), DType::Bf16, &[y, bias])?;
+            let relu = Expr::build(1, |b| {
+                let (x, zero) = (b.input(0), b.constant(0.0));
+                let y = b.binary(Binary::Max, x, zero);
+                let bound = most.map(|m| b.constant(m));
+                bound.map_or(y, |bound| b.binary(Binary::Min, y, bound))
+            });
+            y = g.map(relu, DType::Bf16, &[y])?;
+            let wide = g.emit(Op::Cast(DType::F32), &[y])?;
+            let mean = g.emit(Op::Sum(vec![0, 1, 2]), &[wide])?;
+            let positions = g.ty(&wide).len() / channels;
+            let scale = g.full(1.0 / positions as f64, &Type::f32([channels]))?;
+            let mean = g.mul(&mean, &scale)?;
+            let mean = repeated(g, mean, wide, 3)?;
+            let centred = g.sub(&wide, &mean)?;
+            y = rounded(g, centred)?;
+        }
+        let wide = g.emit(Op::Cast(DType::F32), &[y])?;
+        let square = g.mul(&wide, &wide)?;
+        let loss = g.emit(Op::Sum(vec![0, 1, 2, 3]), &[square])?;
+        let grads = g.grad(loss, &[kernels[0], kernels[1], biases[0], biases[1]])?;
+        let mut results = vec![y, loss];
+        results.extend(grads.into_iter().flatten());
+        let (wide, same) = widen(&c.graph, &results)?.expect("there is bfloat16");
+        c.check_against(&results, &wide, &same, 1.0 / 64.0)?;
+    }
+    Ok(())
+}
+
+/// A product, bias and ReLU that end in bfloat16 and are pooled: the pooled values are bfloat16, whichever kernel pools.
+#[test]
+fn pooled_layers_of_bfloat16() -> Result<()> {
+    for channels in [16, 5] {
+        let mut c = Case::new();
+        let x = c.f32(&[6, 10, 10, 4], true)?;
+        let (kernel, bias) = (c.f32(&[3, 3, 4, channels], false)?, c.f32(&[channels], false)?);
+        let g = &mut c.graph;
+        let conv = Op::conv(&g.ty(&x), &g.ty(&kernel), &[1, 1], &[1, 1], &[0, 0], &[0, 0], 1)?;
+        let y = g.emit(conv, &[x, kernel])?;
+        let y = rounded(g, y)?;
+        let bias = rounded(g, bias)?;
+        let bias = repeated(g, bias, y, 3)?;
+        let y = g.map(Expr::binary(Binary::Add), DType::Bf16, &[y, bias])?;
+        let y = g.map(relu(), DType::Bf16, &[y])?;
+        let wide = g.emit(Op::Cast(DType::F32), &[y])?;
+        let w = window(&[8, 8], 2, 2);
+        let index = g.emit(Op::WindowArgMax(w.clone()), &[wide])?;
+        let pooled = g.emit(Op::WindowTake(w), &[wide, index])?;
+        c.check(&[pooled], 1.0 / 128.0)?;
+        let bytes = c.run(&[pooled])?;
+        assert!(bytes[0].chunks_exact(4).all(|v| v[..2] == [0, 0]), "float32 that bfloat16 does not hold");
+    }
+    Ok(())
+}
+
 #[test]
 fn products() -> Result<()> {
     let mut c = Case::new();

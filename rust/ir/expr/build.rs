@@ -57,7 +57,7 @@ impl ExprBuilder {
         match (op, self.node(a)) {
             (Unary::Neg, Node::Unary(Unary::Neg, x)) => x,
             (Unary::Abs, Node::Unary(Unary::Neg, x)) => self.unary(Unary::Abs, x),
-            (Unary::Abs, Node::Unary(Unary::Abs, _)) => a,
+            (Unary::Abs, Node::Unary(Unary::Abs, _)) | (Unary::Bf16, Node::Unary(Unary::Bf16, _)) => a,
             _ => self.push(Node::Unary(op, a)),
         }
     }
@@ -285,6 +285,16 @@ impl Expr {
     #[must_use]
     pub fn at(&self, node: Id) -> Self {
         Self { nodes: self.nodes.clone(), outs: vec![node], arity: self.arity }.result(0)
+    }
+
+    /// This expression of one result without the rounding to bfloat16 that comes last, if one does: what it is where
+    /// the result is rounded when it is stored, or later.
+    #[must_use]
+    pub fn unrounded(&self) -> Self {
+        match self.nodes[self.outs[0] as usize] {
+            Node::Unary(Unary::Bf16, a) => self.at(a),
+            _ => self.clone(),
+        }
     }
 
     /// Result `k` alone.

@@ -84,6 +84,8 @@ fn unary(b: &mut ExprBuilder, op: Unary, x: Id, y: Id, g: Id) -> Option<Id> {
     let slope = match op {
         Unary::Sign | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Not | Unary::IsNan => return None,
         Unary::Neg => return Some(b.neg(g)),
+        // As of a conversion, which is the identity but for rounding.
+        Unary::Bf16 => return Some(g),
         Unary::Log => return Some(b.div(g, x)),
         Unary::Log1p => {
             let shifted = b.add(x, one);

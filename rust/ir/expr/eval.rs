@@ -2,6 +2,7 @@
 
 use super::{Binary, Expr, Node, Unary};
 use crate::DType;
+use half::bf16;
 
 /// What an expression is computed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -64,7 +65,8 @@ macro_rules! integer {
                     | Unary::Tan
                     | Unary::Tanh
                     | Unary::Sigmoid
-                    | Unary::Erf => return None,
+                    | Unary::Erf
+                    | Unary::Bf16 => return None,
                 })
             }
 
@@ -148,6 +150,7 @@ impl Unary {
             Self::Erf => erf(x),
             Self::Not => f64::from(x == 0.0),
             Self::IsNan => f64::from(x.is_nan()),
+            Self::Bf16 => bf16::from_f64(x).to_f64(),
         }
     }
 }

@@ -38,6 +38,8 @@ pub enum Unary {
     Not,
     /// 1 where the value is NaN, else 0.
     IsNan,
+    /// The nearest bfloat16, ties to even, as a float: what storing as one and reading again makes of a value.
+    Bf16,
 }
 
 /// Functions of two values. Comparisons give 1 or 0; `And`/`Or` take any non-zero value as true.
@@ -97,7 +99,7 @@ pub struct Expr {
 
 impl Unary {
     /// Every function of one value.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Neg,
         Self::Abs,
         Self::Sign,
@@ -118,6 +120,7 @@ impl Unary {
         Self::Erf,
         Self::Not,
         Self::IsNan,
+        Self::Bf16,
     ];
 
     /// Whether integers map to integers, so that the function exists in integer arithmetic.

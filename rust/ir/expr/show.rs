@@ -27,6 +27,7 @@ impl Unary {
             Self::Erf => "erf",
             Self::Not => "not",
             Self::IsNan => "isnan",
+            Self::Bf16 => "bfloat16",
         }
     }
 }

@@ -49,7 +49,9 @@ fn assert_slope(e: &Expr, i: usize, at: &[f64]) {
 #[test]
 fn derivatives_of_unary_functions() {
     let mut numbers = Numbers(1);
-    for op in Unary::ALL {
+    // Rounding is a staircase, but has the derivative of the conversion that it is.
+    assert_eq!(slope(&Expr::unary(Unary::Bf16), 0, &[0.3], 1.7), 1.7);
+    for op in Unary::ALL.into_iter().filter(|op| *op != Unary::Bf16) {
         let positive = matches!(op, Unary::Sqrt | Unary::Rsqrt | Unary::Log | Unary::Log1p);
         for _ in 0..50 {
             let x = if positive { numbers.within(0.3, 4.0) } else { numbers.within(-1.4, 1.4) };

@@ -110,6 +110,7 @@ pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, [a, b, c]: [Sour
                 Unary::Erf => heavy!(erf(x)),
                 Unary::Not => light!(|x| truth(s.eq(x, zero))),
                 Unary::IsNan => light!(|x| falsehood(s.eq(x, x))),
+                Unary::Bf16 => light!(|x| s.bf16(x)),
             },
             Function::Binary(f) => match f {
                 Binary::Add => light!(|x, y| s.add(x, y)),

@@ -173,7 +173,7 @@ fn check(expr: &Expr, operands: &[Operand], outputs: &[DType], dims: &[usize], n
     }
 }
 
-const UNARY: [Unary; 9] = [
+const UNARY: [Unary; 10] = [
     Unary::Neg,
     Unary::Abs,
     Unary::Sign,
@@ -183,6 +183,7 @@ const UNARY: [Unary; 9] = [
     Unary::Sqrt,
     Unary::Not,
     Unary::IsNan,
+    Unary::Bf16,
 ];
 
 /// Functions that are rounded correctly; `Mod` is exact up to one addition.
