@@ -4,12 +4,13 @@ use super::bands::Banded;
 use super::combine::{Combine, MAX_TERMS};
 use super::heavy::{Choice, Product, Sparse};
 use super::light;
+use super::quantized::Quantized;
 use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::program::{self, ALIGN, Kind, Place, Program, Stage, Step, ValueId};
-use oxiconv_ir::{Conv, Form, Op, Seat, Type, Window};
+use oxiconv_ir::{Conv, DType, Form, Op, Seat, Type, Window};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -155,6 +156,13 @@ pub(super) fn bind(
     // In how many pieces the kernel can work, and whether these make terms of a sum.
     let (mut pieces_of, mut sums) = (1, false);
     let kernel: Box<dyn Kernel> = match &step.kind {
+        Kind::Product { form, epilogue, .. } if types[0].dtype != DType::F32 => {
+            let operands: Vec<Operand> = step.inputs[2..].iter().map(|o| operand(o, outs[0].rank())).collect();
+            let tail = epilogue.as_ref().map(|e| (&e.expr, &operands[..]));
+            let product = Quantized::new(isa, form, &types, &outs[0], tail);
+            pieces_of = worth.min(product.pieces());
+            Box::new(product)
+        }
         Kind::Product { form, solve, epilogue, window } => {
             let others = &step.inputs[2..];
             let rank = match form {
@@ -250,12 +258,17 @@ pub(super) fn bind(
 const SORT: usize = 32;
 
 /// An estimate for choosing between one worker and several: 50 multiply-adds, or 8 nodes of an expression, or 2 plain
-/// elements in a nanosecond.
+/// elements in a nanosecond, or 16 that a depthwise convolution moves.
 fn nanoseconds(step: &Step, types: &[Type], outs: &[Type]) -> usize {
     let elements = types.iter().chain(outs).map(Type::len).max().unwrap_or(0);
     match &step.kind {
         Kind::Map { expr, .. } | Kind::Reduce { expr, .. } => elements * expr.nodes().len() / 8,
-        Kind::Product { form, solve, .. } => form.macs(*solve, &types[..2], &outs[0]) / 50,
+        Kind::Product { form, solve, .. } => {
+            let macs = form.macs(*solve, &types[..2], &outs[0]) / 50;
+            // Moving its elements takes a depthwise convolution as long as its few products.
+            let moves = matches!(form, Form::Conv(c) if c.groups == c.cin && c.groups > 1);
+            macs + if moves { types.iter().chain(outs).map(Type::len).sum::<usize>() / 16 } else { 0 }
+        }
         // Its last operand has positions of the maxima; the batch is in axis 0 of both.
         Kind::SparseProduct { form: Form::Conv(c), .. } => types[1].dims[0] * c.macs() / 50,
         Kind::SparseProduct { form: Form::MatMul, .. } => unreachable!("a matrix product is not pooled"),

@@ -3,9 +3,11 @@
 mod bands;
 mod bind;
 mod combine;
+mod epilogue;
 mod heavy;
 mod indexing;
 mod light;
+mod quantized;
 mod run;
 
 use crate::arena::Buffer;
