@@ -163,7 +163,7 @@ pub fn select<E: Emit>(
     // A float among the arguments would make float arithmetic of it, which cannot hold every int32.
     let condition = match to.ty(condition).dtype {
         DType::F32 | DType::F16 | DType::Bf16 => to.emit(Op::Cast(DType::Bool), std::slice::from_ref(condition))?,
-        DType::I64 | DType::I32 | DType::U8 | DType::Bool => condition.clone(),
+        DType::I64 | DType::I32 | DType::I8 | DType::U8 | DType::Bool => condition.clone(),
     };
     let condition = Operand::Value(condition);
     elementwise(to, "select", dtype, dtype, &[&condition, x, y], |b, v| b.select(v[0], v[1], v[2]))
@@ -222,6 +222,7 @@ impl Scalar {
         };
         let (low, high) = match dtype {
             DType::U8 => (0.0, f64::from(u8::MAX)),
+            DType::I8 => (f64::from(i8::MIN), f64::from(i8::MAX)),
             // Beyond, the constants of expressions, which are doubles, do not have every integer.
             _ if common == DType::I64 => (-(2f64.powi(53)), 2f64.powi(53)),
             _ => (f64::from(i32::MIN), f64::from(i32::MAX)),
@@ -242,13 +243,17 @@ impl Scalar {
     }
 }
 
-/// bool < uint8 < int32 < int64 < float16, bfloat16 < float32; the two halves together are float32.
+/// bool < uint8, int8 < int32 < int64 < float16, bfloat16 < float32; the two halves together are float32, the two bytes
+/// int32.
 fn promote(a: DType, b: DType) -> DType {
     use DType as D;
     if a.is_half() && b.is_half() && a != b {
         return D::F32;
     }
-    [D::F32, D::F16, D::Bf16, D::I64, D::I32, D::U8].into_iter().find(|d| [a, b].contains(d)).unwrap_or(D::Bool)
+    if matches!((a, b), (D::I8, D::U8) | (D::U8, D::I8)) {
+        return D::I32;
+    }
+    [D::F32, D::F16, D::Bf16, D::I64, D::I32, D::I8, D::U8].into_iter().find(|d| [a, b].contains(d)).unwrap_or(D::Bool)
 }
 
 fn common_dtype<E: Emit>(to: &E, operands: &[&Operand<E::Value>]) -> DType {
@@ -335,7 +340,7 @@ fn narrow_index<E: Emit>(to: &mut E, index: &E::Value) -> Result<E::Value> {
 /// Sum over axes, in any order; truth values and bytes are counted in int32.
 pub fn sum<E: Emit>(to: &mut E, x: &E::Value, axes: &[usize]) -> Result<E::Value> {
     let x = match to.ty(x).dtype {
-        DType::Bool | DType::U8 => to.emit(Op::Cast(DType::I32), std::slice::from_ref(x))?,
+        DType::Bool | DType::I8 | DType::U8 => to.emit(Op::Cast(DType::I32), std::slice::from_ref(x))?,
         DType::I64 | DType::I32 | DType::F32 | DType::F16 | DType::Bf16 => x.clone(),
     };
     apply(to, Op::Sum(ascending(axes)), &[x])

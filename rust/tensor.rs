@@ -81,6 +81,7 @@ impl Tensor {
             DType::Bf16 => Self::from_bytes(ty, &bf16::from_f32(value as f32).to_ne_bytes()),
             DType::I64 => Self::from_bytes(ty, &(value as i64).to_ne_bytes()),
             DType::I32 => Self::from_bytes(ty, &(value as i32).to_ne_bytes()),
+            DType::I8 => Self::from_bytes(ty, &(value as i8).to_ne_bytes()),
             DType::U8 => Self::from_bytes(ty, &[value as u8]),
             DType::Bool => Self::from_bytes(ty, &[u8::from(value != 0.0)]),
         }
@@ -172,6 +173,7 @@ impl Tensor {
             DType::Bf16 => bf16::from_ne_bytes(self.first()).to_f64(),
             DType::I64 => i64::from_ne_bytes(self.first()) as f64,
             DType::I32 => f64::from(self.to_i32()?[0]),
+            DType::I8 => f64::from(i8::from_ne_bytes(self.first())),
             DType::U8 | DType::Bool => f64::from(self.bytes()[0]),
         })
     }

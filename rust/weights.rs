@@ -44,6 +44,7 @@ impl View for Entry<'_> {
             DType::Bf16 => Dtype::BF16,
             DType::I64 => Dtype::I64,
             DType::I32 => Dtype::I32,
+            DType::I8 => Dtype::I8,
             DType::U8 => Dtype::U8,
             DType::Bool => Dtype::BOOL,
         }
@@ -124,11 +125,12 @@ pub fn load(path: &Path) -> Result<Content, FileError> {
             Dtype::BF16 => DType::Bf16,
             Dtype::I64 => DType::I64,
             Dtype::I32 => DType::I32,
+            Dtype::I8 => DType::I8,
             Dtype::U8 => DType::U8,
             Dtype::BOOL => DType::Bool,
             other => {
                 return Err(bad(format!(
-                    "tensor {name:?}: expected F32, F16, BF16, I64, I32, U8 or BOOL, got {other:?}"
+                    "tensor {name:?}: expected F32, F16, BF16, I64, I32, I8, U8 or BOOL, got {other:?}"
                 )));
             }
         };

@@ -40,7 +40,7 @@ def test_absent_names_raise_what_to_use() -> None:
         importlib.import_module("oxiconv.layers").TextVectorization  # noqa: B018
     with pytest.raises(AbsentError, match=r"oxiconv.distribution.DataParallel: one machine"):
         from oxiconv.distribution import DataParallel  # noqa: F401
-    with pytest.raises(AbsentError, match=r"Dense\.quantize: quantized computation is absent"):
+    with pytest.raises(AbsentError, match=r"Dense\.quantize: models are quantized as a whole"):
         oxiconv.layers.Dense(1).quantize("int8")
     with pytest.raises(AttributeError, match=r"module 'oxiconv.layers' has no attribute 'Dence'"):
         oxiconv.layers.Dence  # noqa: B018

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, TypeAlias, final
 
 from numpy.typing import NDArray
 
-DTypeName: TypeAlias = Literal["float32", "float16", "bfloat16", "int64", "int32", "uint8", "bool"]
+DTypeName: TypeAlias = Literal["float32", "float16", "bfloat16", "int64", "int32", "int8", "uint8", "bool"]
 Scalar: TypeAlias = float | int | bool
 
 __version__: str
@@ -92,10 +92,10 @@ class Tensor:
 def tensor(array: NDArray[Any], copy: bool = True) -> Tensor:
     """Tensor of an array of a dtype that NumPy has too. `copy=False` shares the memory of a C-contiguous array."""
 
-# Elementwise. NumPy broadcasting; dtypes are promoted (bool < uint8 < int32 < int64 < float16, bfloat16 < float32),
-# Python scalars adapt to the tensor; comparisons and logic give bool; true division and transcendental functions of
-# integers give float32. float16 and bfloat16 are storage: each op computes in float32 and rounds its result. At least
-# one argument is a Tensor. Any traced argument makes the result traced; concrete ones are captured.
+# Elementwise. NumPy broadcasting; dtypes are promoted (bool < uint8, int8 < int32 < int64 < float16, bfloat16 <
+# float32). Python scalars adapt to the tensor; comparisons and logic give bool; true division and transcendental
+# functions of integers give float32. float16 and bfloat16 are storage: each op computes in float32 and rounds its
+# result. At least one argument is a Tensor. Any traced argument makes the result traced; concrete ones are captured.
 def unary(name: str, x: Tensor, /) -> Tensor:
     """neg abs sign floor ceil round sqrt rsqrt exp expm1 log log1p sin cos tan tanh sigmoid erf not isnan"""
 

@@ -19,7 +19,7 @@ _TEXT = "text is outside of this package; prepare integer ids with NumPy and use
 _TABLES = "tables are outside of this package; prepare the columns with NumPy and use layers.Normalization"
 _AUDIO = "audio is outside of this package; compute spectrograms with NumPy or SciPy"
 _FOREIGN = "models of other frameworks are outside of this package; write the layer with oxiconv.ops"
-_QUANTIZED = "quantized computation is absent; dtype='mixed_bfloat16' halves the memory of activations"
+_QUANTIZED = "models are quantized as a whole, after training: see Model.quantize"
 _DEVICES = "one machine computes, with all its cores: there is nothing to distribute"
 _SCIKIT = "wrappers for scikit-learn are absent; call fit and predict in an estimator class of your own"
 _OLD = "Keras 2's own objects are absent; use those of oxiconv.optimizers and oxiconv.saving"

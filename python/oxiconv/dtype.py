@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     from oxiconv._core import DTypeName
 
-# In order of promotion; float16 and bfloat16 meet in float32.
-DTYPES: Final[tuple[DTypeName, ...]] = ("bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32")
+# In order of promotion; float16 and bfloat16 meet in float32, uint8 and int8 in int32.
+DTYPES: Final[tuple[DTypeName, ...]] = ("bool", "uint8", "int8", "int32", "int64", "float16", "bfloat16", "float32")
 _FLOATS: Final = frozenset({"float16", "bfloat16", "float32"})
-_INTEGERS: Final = frozenset({"uint8", "int32", "int64"})
+_INTEGERS: Final = frozenset({"uint8", "int8", "int32", "int64"})
+_BYTES: Final = frozenset({"uint8", "int8"})
 _HALVES: Final = frozenset({"float16", "bfloat16"})
 _NARROWED: Final = {
     "float64": "float32",
     "int16": "int32",
-    "int8": "int32",
     "uint64": "int64",
     "uint32": "int64",
     "uint16": "int32",
@@ -34,7 +34,7 @@ _NARROWED: Final = {
 def standardize_dtype(dtype: Any) -> DTypeName:
     """The tensor element type for a name, a NumPy dtype or a Python type; None is float32.
 
-    Numbers of other widths become the nearest type that tensors have: float64 is float32, int8 and int16 are int32.
+    Numbers of other widths become the nearest type that tensors have: float64 is float32, int16 is int32.
 
     >>> standardize_dtype("int16"), standardize_dtype(np.float64), standardize_dtype(bool)
     ('int32', 'float32', 'bool')
@@ -52,7 +52,9 @@ def standardize_dtype(dtype: Any) -> DTypeName:
 
 
 def result_type(*dtypes: Any) -> DTypeName:
-    """The type of an operation on these types: the last of bool, uint8, int32, int64, float16 or bfloat16, float32.
+    """The type of an operation on these types: the last of them in the order of promotion.
+
+    That is bool, uint8 or int8, int32, int64, float16 or bfloat16, float32; of uint8 and int8, int32.
 
     Python's `int` and `float` take the width of what they meet.
 
@@ -68,6 +70,8 @@ def result_type(*dtypes: Any) -> DTypeName:
         names.add("int32")
     if names >= _HALVES:
         return "float32"
+    if names >= _BYTES:
+        names.add("int32")
     return max(names, key=DTYPES.index, default="float32")
 
 

@@ -1,4 +1,4 @@
-"""Quantization, which is absent: see `oxiconv.absent`."""
+"""Keras's quantizers, which are absent: `Model.quantize` quantizes a model. See `oxiconv.absent`."""
 
 from oxiconv.absent import getter
 

@@ -15,7 +15,9 @@ pub enum DType {
     I32,
     /// 64-bit signed integer.
     I64,
-    /// Byte: images, argmax positions.
+    /// Signed byte: weights and activations of quantized layers.
+    I8,
+    /// Byte: images, argmax positions, activations of quantized layers.
     U8,
     /// Truth value, stored as one byte, 0 or 1.
     Bool,
@@ -23,7 +25,7 @@ pub enum DType {
 
 impl DType {
     /// Every element type.
-    pub const ALL: [Self; 7] = [Self::F32, Self::F16, Self::Bf16, Self::I64, Self::I32, Self::U8, Self::Bool];
+    pub const ALL: [Self; 8] = [Self::F32, Self::F16, Self::Bf16, Self::I64, Self::I32, Self::I8, Self::U8, Self::Bool];
 
     /// Bytes per element.
     pub const fn size(self) -> usize {
@@ -31,7 +33,7 @@ impl DType {
             Self::I64 => 8,
             Self::F32 | Self::I32 => 4,
             Self::F16 | Self::Bf16 => 2,
-            Self::U8 | Self::Bool => 1,
+            Self::I8 | Self::U8 | Self::Bool => 1,
         }
     }
 
@@ -43,6 +45,7 @@ impl DType {
             Self::Bf16 => "bfloat16",
             Self::I64 => "int64",
             Self::I32 => "int32",
+            Self::I8 => "int8",
             Self::U8 => "uint8",
             Self::Bool => "bool",
         }

@@ -4,6 +4,8 @@
 //! `a · (x * k) + b = x * (a · k) + b`, where `a` and `b` have one value per channel of the result. This pays where
 //! `a · k` need not be computed at each run: where the kernel, `a` and `b` depend on *fixed* arguments alone. It is
 //! sound where nobody else reads the product.
+//!
+//! The kernel of a product of bytes has to stay bytes: there all such maps become one, `a · (x * k) + b`.
 
 use crate::expr::{Expr, ExprBuilder, Id, Node};
 use crate::graph::{Graph, GraphNode, NodeId};
@@ -156,6 +158,10 @@ impl Chain {
             }
         }
         let mut args: Vec<NodeId> = args.iter().map(|a| moved[a.index()]).collect();
+        if ty.dtype == DType::I32 {
+            let y = to.emit(op.clone(), &args)?;
+            return scaled_bytes(to, y, scale, shift);
+        }
         let seat = Seat::Kernel.position(*solve).expect("chains start at products that read a kernel");
         if let Some(scale) = scale {
             let kernel = to.node(args[seat]).ty.clone();
@@ -170,6 +176,25 @@ impl Chain {
         let shift = to.emit(Op::Broadcast { dims: ty.dims.clone(), axes }, &[shift])?;
         to.add(&y, &shift)
     }
+}
+
+/// `scale · y + shift` of a product of bytes.
+fn scaled_bytes(to: &mut Graph, y: NodeId, scale: Option<NodeId>, shift: Option<NodeId>) -> Result<NodeId> {
+    let dims = to.node(y).ty.dims.clone();
+    let parts = [(Binary::Mul, scale), (Binary::Add, shift)];
+    let parts: Vec<(Binary, NodeId)> = parts.into_iter().filter_map(|(op, v)| Some((op, v?))).collect();
+    let mut args = vec![y];
+    for (_, values) in &parts {
+        let axes = (0..dims.len() - 1).collect();
+        args.push(to.emit(Op::Broadcast { dims: dims.clone(), axes }, &[*values])?);
+    }
+    let expr = Expr::build(args.len(), |b| {
+        (1..args.len()).fold(b.input(0), |y, i| {
+            let coefficient = b.input(i);
+            b.binary(parts[i - 1].0, y, coefficient)
+        })
+    });
+    to.map(expr, DType::F32, &args)
 }
 
 /// The values per channel of an expression over such values.

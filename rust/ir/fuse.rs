@@ -251,7 +251,7 @@ impl Fuser<'_> {
             DType::Bool => is_predicate(e),
             DType::I32 => own == Some(Arithmetic::I32),
             DType::I64 => own == Some(Arithmetic::I64),
-            DType::U8 | DType::F16 | DType::Bf16 => false,
+            DType::I8 | DType::U8 | DType::F16 | DType::Bf16 => false,
         };
         let together = self.class(inner) == self.class(reader) || self.class(reader) == Class::Sum;
         exact
@@ -307,12 +307,14 @@ impl Fuser<'_> {
         let readers = self.readers(steps);
         for id in self.graph.ids() {
             let Some(Fused { kind: Kind::Map { expr, dims }, reads, time, .. }) = &steps[id.index()] else { continue };
-            if self.ty(id).dtype != DType::F32 {
-                continue;
-            }
             // Of several products the last: the others are complete by then.
             let product = reads.iter().enumerate().rev().find(|(_, r)| {
-                let fits = r.repeat.is_empty() && r.ty.dims == *dims && self.ty(r.node).dims == *dims;
+                // Products of bytes are scaled to bytes again before they are stored; others are stored as floats.
+                let stored = match self.ty(r.node).dtype {
+                    DType::I32 => matches!(self.ty(id).dtype, DType::F32 | DType::U8 | DType::I8),
+                    _ => self.ty(id).dtype == DType::F32,
+                };
+                let fits = stored && r.repeat.is_empty() && r.ty.dims == *dims && self.ty(r.node).dims == *dims;
                 let alone = readers[r.node.index()] == [id] && !self.roots[r.node.index()];
                 let seat =
                     |k: &Kind| matches!(k, Kind::Product { solve: Seat::Output | Seat::Input, epilogue: None, .. });
@@ -355,12 +357,14 @@ impl Fuser<'_> {
             let source = self.base(x);
             let alone = !self.roots[source.index()] && readers[source.index()].iter().all(|r| *r == id || *r == index);
             let time = step.time;
+            let is_bytes = steps[source.index()].as_ref().is_some_and(|s| s.reads[0].ty.dtype != DType::F32);
             let conv = steps[source.index()].as_mut().filter(|s| alone && source == x && s.time == time);
             if let Some(Fused {
                 kind: Kind::Product { form: Form::Conv(conv), solve: Seat::Output, window: w, .. },
                 ..
             }) = conv
                 && self.target.pools(conv, window)
+                && !is_bytes
             {
                 *w = Some(window.clone());
                 let mut step = steps[source.index()].take().expect("found above");
@@ -449,7 +453,7 @@ fn is_sliced(op: &Op, i: usize, rank: usize) -> bool {
 /// What an expression of inputs of these types is computed in; none if it gives the same in any: comparisons and logic
 /// of truth values and bytes.
 fn arithmetic_of(e: &Expr, inputs: impl Iterator<Item = DType> + Clone, dtype: DType) -> Option<Arithmetic> {
-    let bytes = inputs.clone().chain([dtype]).all(|d| matches!(d, DType::Bool | DType::U8));
+    let bytes = inputs.clone().chain([dtype]).all(|d| matches!(d, DType::Bool | DType::I8 | DType::U8));
     let logic = |n: &expr::Node| match *n {
         expr::Node::In(_) | expr::Node::Const(_) | expr::Node::Select(..) => true,
         expr::Node::Binary(op, ..) => op.is_predicate(),

@@ -59,7 +59,8 @@ impl Precision {
     }
 }
 
-/// The index set of a product.
+/// The index set of a product of float32; or, solved for the output, of uint8 or int8 with an int8 kernel: exact sums in
+/// int32.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Form {
     /// `y[.., m, n] = Σ_k x[.., m, k] · k[.., k, n]`; equal leading axes, any number of them.
@@ -117,15 +118,58 @@ impl Form {
 
     /// Type of the result: `args` are the types of the other two seats, in the order Input, Kernel, Output.
     pub fn infer(&self, solve: Seat, args: [&Type; 2]) -> Result<Type> {
-        if args.iter().any(|t| t.dtype != DType::F32) {
-            return Err(Error::dtype(self.name(), "float32 and float32", format!("{} and {}", args[0], args[1])));
+        let dtype = match args.map(|t| t.dtype) {
+            [DType::F32, DType::F32] => DType::F32,
+            [DType::U8 | DType::I8, DType::I8] => DType::I32,
+            _ => {
+                let expected = "float32 and float32, or uint8 or int8 and int8";
+                return Err(Error::dtype(self.name(), expected, format!("{} and {}", args[0], args[1])));
+            }
+        };
+        let ty = match self {
+            Self::MatMul => matmul(solve, args)?,
+            Self::Conv(conv) => conv.infer(solve, args)?,
+        };
+        if dtype == DType::I32 {
+            self.check_bytes(solve, args)?;
         }
-        match self {
-            Self::MatMul => matmul(solve, args),
-            Self::Conv(conv) => conv.infer(solve, args),
+        Ok(Type::new(dtype, ty.dims))
+    }
+
+    /// Whether a product of bytes exists: for the output, with one kernel for all samples, without groups, and with sums
+    /// that int32 holds.
+    fn check_bytes(&self, solve: Seat, [x, kernel]: [&Type; 2]) -> Result<()> {
+        let name = self.name();
+        if solve != Seat::Output {
+            let given = format!("{} and {}, solved for {}", x, kernel, solve.name());
+            return Err(Error::dtype(
+                name,
+                "float32: products of bytes exist for y alone and have no gradients",
+                given,
+            ));
         }
+        let (terms, groups) = match self {
+            Self::Conv(c) => (kernel.len() / c.cout.max(1), c.groups),
+            Self::MatMul => (kernel.dims[0], 1),
+        };
+        if groups != 1 || (*self == Self::MatMul && kernel.rank() != 2) {
+            return Err(Error::shape(
+                name,
+                "one group and a kernel of rank 2 for a matrix product of bytes",
+                format!("{self:?} of {kernel}"),
+            ));
+        }
+        if terms > MAX_BYTE_TERMS {
+            let expected =
+                format!("at most {MAX_BYTE_TERMS} terms in each sum of products of bytes, which int32 holds");
+            return Err(Error::shape(name, expected, format!("{terms} (kernel {kernel})")));
+        }
+        Ok(())
     }
 }
+
+/// Most products of a byte with a signed byte whose sum int32 holds, whatever they are.
+pub const MAX_BYTE_TERMS: usize = (i32::MAX / (255 * 128)) as usize;
 
 fn matmul(solve: Seat, [a, b]: [&Type; 2]) -> Result<Type> {
     let [name_a, name_b] = solve.others().map(Seat::name);

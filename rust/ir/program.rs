@@ -60,7 +60,7 @@ pub struct Operand {
 /// product, the others are the step's operands from index 2 on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Epilogue {
-    /// One result, float32.
+    /// One result, float32; of a product of bytes also uint8 or int8.
     pub expr: Expr,
 }
 

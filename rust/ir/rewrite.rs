@@ -168,6 +168,7 @@ fn convert(value: f64, dtype: DType) -> f64 {
         DType::Bf16 => bf16::from_f32(value as f32).to_f64(),
         DType::I64 => value as i64 as f64,
         DType::I32 => f64::from(value as i32),
+        DType::I8 => f64::from(value as i8),
         DType::U8 => f64::from(value as u8),
         DType::Bool => f64::from(u8::from(value != 0.0)),
     }

@@ -160,7 +160,7 @@ fn is_exact(graph: &Graph, known: &[bool], node: &GraphNode) -> bool {
 fn holds(dtype: DType, exact: bool) -> bool {
     match dtype {
         DType::F32 => exact,
-        DType::Bf16 | DType::U8 | DType::Bool => true,
+        DType::Bf16 | DType::I8 | DType::U8 | DType::Bool => true,
         DType::F16 | DType::I32 | DType::I64 => false,
     }
 }

@@ -23,6 +23,7 @@ enum Data<'py> {
     U16(PyReadonlyArrayDyn<'py, u16>),
     I64(PyReadonlyArrayDyn<'py, i64>),
     I32(PyReadonlyArrayDyn<'py, i32>),
+    I8(PyReadonlyArrayDyn<'py, i8>),
     /// Bytes and truth values, which need not be 0 or 1 in an array.
     U8(PyReadonlyArrayDyn<'py, u8>),
 }
@@ -44,6 +45,7 @@ impl<'py> Array<'py> {
             DType::F16 | DType::Bf16 => Data::U16(bits_view::<u16>(&array)?.try_readonly()?),
             DType::I64 => Data::I64(array.cast::<PyArrayDyn<i64>>()?.try_readonly()?),
             DType::I32 => Data::I32(array.cast::<PyArrayDyn<i32>>()?.try_readonly()?),
+            DType::I8 => Data::I8(array.cast::<PyArrayDyn<i8>>()?.try_readonly()?),
             DType::U8 => Data::U8(array.cast::<PyArrayDyn<u8>>()?.try_readonly()?),
             DType::Bool => Data::U8(bits_view::<u8>(&array)?.try_readonly()?),
         };
@@ -60,6 +62,7 @@ impl<'py> Array<'py> {
             Data::U16(a) => cast_slice(a.as_slice()?),
             Data::I64(a) => cast_slice(a.as_slice()?),
             Data::I32(a) => cast_slice(a.as_slice()?),
+            Data::I8(a) => cast_slice(a.as_slice()?),
             Data::U8(a) => a.as_slice()?,
         })
     }
@@ -71,6 +74,7 @@ impl<'py> Array<'py> {
             Data::U16(a) => oxiconv::numpy::share(a, self.ty.dtype),
             Data::I64(a) => oxiconv::numpy::share(a, self.ty.dtype),
             Data::I32(a) => oxiconv::numpy::share(a, self.ty.dtype),
+            Data::I8(a) => oxiconv::numpy::share(a, self.ty.dtype),
             Data::U8(a) => oxiconv::numpy::share(a, self.ty.dtype),
         }
     }
@@ -91,6 +95,7 @@ fn dtype_of(op: &str, array: &Bound<'_, PyUntypedArray>) -> PyResult<DType> {
         (b'f', 2) => Some(DType::F16),
         (b'i', 8) => Some(DType::I64),
         (b'i', 4) => Some(DType::I32),
+        (b'i', 1) => Some(DType::I8),
         (b'u', 1) => Some(DType::U8),
         (b'b', 1) => Some(DType::Bool),
         _ => None,
@@ -116,6 +121,7 @@ fn typestr(dtype: DType) -> &'static str {
         DType::Bf16 => "V2",
         DType::I64 => "i8",
         DType::I32 => "i4",
+        DType::I8 => "i1",
         DType::U8 => "u1",
         DType::Bool => "b1",
     }
@@ -156,6 +162,7 @@ pub(crate) fn copy<'py>(py: Python<'py>, tensor: &Tensor) -> PyResult<Bound<'py,
         DType::F32 => filled::<f32>(py, tensor),
         DType::I64 => filled::<i64>(py, tensor),
         DType::I32 => filled::<i32>(py, tensor),
+        DType::I8 => filled::<i8>(py, tensor),
         DType::U8 => filled::<u8>(py, tensor),
         DType::F16 | DType::Bf16 | DType::Bool => view(py, tensor)?.call_method0("copy"),
     }

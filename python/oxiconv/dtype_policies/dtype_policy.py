@@ -40,7 +40,7 @@ class DTypePolicy:
         if not isinstance(name, str):
             raise TypeError(f"DTypePolicy: expected a name such as 'mixed_float16', got {name!r}")
         if re.match(r"(int8|int4|float8|gptq|awq)_from_|int4/", name):
-            raise ValueError(f"DTypePolicy: quantized computation is absent, got {name!r}; use 'mixed_bfloat16'")
+            raise ValueError(f"DTypePolicy: quantized policies are absent, got {name!r}; see Model.quantize")
         if name in ("float64", "double"):
             raise ValueError(f"DTypePolicy: expected 'float32', the widest real type, or a narrower one, got {name!r}")
         self._name = name

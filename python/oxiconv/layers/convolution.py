@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 
 from oxiconv import activations, constraints, initializers, ops, regularizers
 from oxiconv.layers.input_spec import InputSpec
-from oxiconv.layers.layer import Layer
-from oxiconv.ops.convolution import data_format_of, positive, tuple_of
+from oxiconv.layers.quantizable import Quantizable
+from oxiconv.ops.convolution import conv_of_bytes, data_format_of, positive, tuple_of
 from oxiconv.tensor import Tensor
 
 
-class BaseConv(Layer):
+class BaseConv(Quantizable):
     """A convolution over `rank` spatial axes, of which each layer below has its number.
 
     Args:
@@ -32,7 +32,7 @@ class BaseConv(Layer):
         activity_regularizer: penalty on the result.
         kernel_constraint: applied to the kernel after each step.
         bias_constraint: applied to the bias after each step.
-        **kwargs: those of `Layer`.
+        **kwargs: those of `Layer`, and `quantization_config`: that of a layer which `Model.quantize` has quantized.
     """
 
     rank: ClassVar[int]
@@ -77,7 +77,9 @@ class BaseConv(Layer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        quantization_config = kwargs.pop("quantization_config", None)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self._take_quantization(quantization_config)
         rank = self.rank
         self.filters = positive(filters, self._label, "filters")
         self.groups = positive(groups, self._label, "groups")
@@ -140,6 +142,7 @@ class BaseConv(Layer):
             raise ValueError(f"{self._label}: expected a multiple of groups={self.groups} channels, got {channels}")
         self.kernel = self._kernel((*self.kernel_size, channels // self.groups, self.filters))
         self.bias = self._bias(self.filters)
+        self._build_quantized()
 
     def convolution_op(self, inputs: Tensor, kernel: Any) -> Tensor:
         """The convolution without bias and activation."""
@@ -164,13 +167,35 @@ class BaseConv(Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         """The convolution of the inputs."""
-        return self._finish(self.convolution_op(inputs, self.kernel))
+        return self._finish(self._product(inputs))
+
+    def _multiply(self, x: Tensor, kernel: Any) -> Tensor:
+        if self.quantization_config is None:
+            return self.convolution_op(x, kernel)
+        return conv_of_bytes(x, kernel, self.strides, self.padding, self.data_format, self.dilation_rate)
+
+    def _scaled(self, sums: Tensor, scale: Tensor) -> Tensor:
+        first = self.data_format == "channels_first"
+        return super()._scaled(sums, ops.reshape(scale, (1, -1, *(1,) * self.rank)) if first else scale)
+
+    def _why_not_quantized(self) -> str | None:
+        if self._plain_call and self.groups > 1:
+            return f"it has {self.groups} groups"
+        return super()._why_not_quantized()
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal layer."""
+        config = super().get_config()
+        if self.quantization_config is not None:
+            config["quantization_config"] = dict(self.quantization_config)
+        return config
 
 
 class Conv1D(BaseConv):
     """Convolution `[n, steps, channels]` to `[n, new_steps, filters]`. Arguments: see `BaseConv`."""
 
     rank = 1
+    _plain_call = True
 
 
 class Conv2D(BaseConv):
@@ -184,12 +209,14 @@ class Conv2D(BaseConv):
     """
 
     rank = 2
+    _plain_call = True
 
 
 class Conv3D(BaseConv):
     """Convolution `[n, d, h, w, channels]` to `[n, new_d, new_h, new_w, filters]`. Arguments: see `BaseConv`."""
 
     rank = 3
+    _plain_call = True
 
 
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 
 from oxiconv import activations, constraints, initializers, ops, regularizers
 from oxiconv.layers.input_spec import InputSpec
-from oxiconv.layers.layer import Layer
+from oxiconv.layers.quantizable import Quantizable
 from oxiconv.ops.convolution import positive
+from oxiconv.ops.products import matmul_of_bytes
 from oxiconv.tensor import Tensor
 
 
-class Dense(Layer):
+class Dense(Quantizable):
     """`activation(inputs @ kernel + bias)` over the last axis.
 
     Args:
@@ -27,7 +28,7 @@ class Dense(Layer):
         bias_constraint: applied to the bias after each step.
         lora_rank: must be None.
         lora_alpha: must be None.
-        quantization_config: must be None.
+        quantization_config: that of a layer which `Model.quantize` has quantized, else None.
         **kwargs: those of `Layer`.
 
     Example:
@@ -38,6 +39,7 @@ class Dense(Layer):
     """
 
     supports_masking = True
+    _plain_call = True
 
     config_fields: ClassVar[tuple[str, ...]] = (
         "units",
@@ -70,8 +72,9 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse_quantized(self._label, lora_rank, lora_alpha, quantization_config)
+        refuse_low_rank(self._label, lora_rank, lora_alpha)
         self.quantization_config = None
+        self._take_quantization(quantization_config)
         self.units = positive(units, self._label, "units")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -105,22 +108,24 @@ class Dense(Layer):
                 name="bias",
             )
         self.input_spec = InputSpec(min_ndim=2, axes={-1: last})
+        self._build_quantized()
 
     def call(self, inputs: Tensor) -> Tensor:
         """The product with the kernel."""
-        outputs = ops.matmul(inputs, self.kernel)
+        outputs = self._product(inputs)
         if self.bias is not None:
             outputs = ops.add(outputs, self.bias)
         result: Tensor = outputs if self.activation is None else self.activation(outputs)
         return result
 
+    def _multiply(self, x: Tensor, kernel: Any) -> Tensor:
+        return matmul_of_bytes(x, kernel) if self.quantization_config else ops.matmul(x, kernel)
 
-def refuse_quantized(label: str, lora_rank: Any, lora_alpha: Any, quantization_config: Any) -> None:
-    """Raises ValueError for what is not there: kernels with a low-rank part, and quantized ones."""
+
+def refuse_low_rank(label: str, lora_rank: Any, lora_alpha: Any) -> None:
+    """Raises ValueError for what is not there: kernels with a low-rank part."""
     if lora_rank is not None or lora_alpha is not None:
         raise ValueError(
             f"{label}: lora_rank and lora_alpha are not supported: freeze the layer and add the output of two small "
             "Dense layers to its own."
         )
-    if quantization_config is not None:
-        raise ValueError(f"{label}: quantization_config is not supported: computations are in float32.")

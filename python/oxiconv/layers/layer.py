@@ -127,8 +127,9 @@ class Layer(Building):
         return self.compute_dtype
 
     @property
-    def quantization_mode(self) -> None:
-        """None: quantized layers are absent."""
+    def quantization_mode(self) -> str | None:
+        """None: the layer is not quantized."""
+        return None
 
     # Losses.
 

@@ -7,6 +7,7 @@ from typing import Any
 from oxiconv import masks, ops, tree
 from oxiconv.layers.input_layer import InputLayer
 from oxiconv.layers.layer import Layer
+from oxiconv.models.byte_tensors import ByteTensors
 from oxiconv.symbolic import KerasTensor, Node, Operation
 from oxiconv.tensor import ShapeError, Tensor, convert
 
@@ -97,8 +98,14 @@ class FunctionGraph:
         if mask is not None:
             masks.hang(matched, mask)
         values = dict(zip(map(id, self.inputs), matched, strict=True))
+        in_bytes = ByteTensors(self.computed, self.outputs)
+        for t in self.inputs if in_bytes else ():
+            in_bytes.round(t, values)
         for node in self.computed:
-            node.run(values, node.operation)
+            if in_bytes:
+                in_bytes.run(node, values)
+            else:
+                node.run(values, node.operation)
         if isinstance(self.outputs_structure, KerasTensor):
             return values[id(self.outputs_structure)]
         return tree.map_structure(lambda t: values[id(t)], self.outputs_structure)

@@ -21,6 +21,8 @@ from oxiconv.variable import StatelessScope
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from oxiconv.models.quantization import Quantization
+
 
 class Model(Trainer, Layer):
     """A network with `compile`, `fit`, `evaluate`, `predict`, `save`.
@@ -217,6 +219,56 @@ class Model(Trainer, Layer):
         from oxiconv.saving import load_weights
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def quantize(
+        self,
+        mode: Any = None,
+        calibration_data: Any = None,
+        *,
+        config: Any = None,
+        filters: Any = None,
+        method: str = "mse",
+        percentile: float = 99.99,
+        batch_size: int = 32,
+    ) -> Quantization:
+        """Makes the products of `Dense` and `Conv1D` to `Conv3D` layers integer ones, in place, for faster serving.
+
+        Kernels become int8 with a scale for each channel, the inputs of these layers uint8 or int8 with one scale, as
+        the values ask for that the inputs have in `calibration_data`. `predict`, `evaluate`, calls and `save` work as
+        before; training is refused. Layers that cannot be quantized stay float32, after a warning.
+
+        Args:
+            mode: "int8".
+            calibration_data: inputs as the model will meet them, some hundred: an array, or a structure of them, as
+                `predict` takes it, or an iterable of batches, of which x counts.
+            config: must be None.
+            filters: which layers: a regular expression searched for in their names, a list of them, or a function of
+                the layer.
+            method: how inputs are scaled: "mse" minimizes the mean squared error, "minmax" keeps the largest value,
+                "percentile" this share of the values.
+            percentile: of "percentile", up to 100.
+            batch_size: samples of calibration at a time.
+
+        Returns:
+            The names of the quantized layers, and why others with kernels are not: `quantized`, `kept`.
+
+        Raises:
+            ValueError: no calibration data, a model that is not built, or nothing to quantize.
+
+        Example:
+            >>> import numpy as np
+            >>> import oxiconv
+            >>> model = oxiconv.Sequential([oxiconv.Input((4,)), oxiconv.layers.Dense(2, name="d")])
+            >>> x = np.linspace(-1, 1, 400, dtype="float32").reshape(100, 4)
+            >>> before = model.predict(x, verbose=0)
+            >>> model.quantize("int8", x).quantized
+            ['d']
+            >>> bool(np.abs(model.predict(x, verbose=0) - before).max() < 0.05)
+            True
+        """
+        from oxiconv.models.quantization import quantize
+
+        return quantize(self, mode, calibration_data, config, filters, method, percentile, batch_size)
 
     @property
     def jit_compile(self) -> bool:

@@ -129,7 +129,9 @@ def bitwise_left_shift(x: TensorLike, y: TensorLike) -> Tensor:
     a, count, power = _power_of_two("bitwise_left_shift", x, y)
     shifted = _core.binary("mul", _core.cast(a, "int32"), power)
     shifted = shifted if a.dtype == "int32" else _core.cast(shifted, a.dtype)
-    return _core.select(_core.binary("lt", count, 8 if a.dtype == "uint8" else 32), shifted, convert(0, a.dtype))
+    return _core.select(
+        _core.binary("lt", count, 8 if a.dtype in ("uint8", "int8") else 32), shifted, convert(0, a.dtype)
+    )
 
 
 @op

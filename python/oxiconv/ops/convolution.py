@@ -100,8 +100,32 @@ def conv(
     >>> conv([[[1.0], [2.0], [3.0]]], [[[1.0]], [[10.0]]]).numpy().tolist()
     [[[21.0], [32.0]]]
     """
-    data_format = data_format_of(data_format, "conv")
     x, k = reals(inputs, kernel)
+    return _convolve(x, k, strides, padding, data_format, dilation_rate, is_exact(precision))
+
+
+def conv_of_bytes(
+    x: Tensor,
+    kernel: Tensor,
+    strides: int | Sequence[int],
+    padding: str,
+    data_format: str | None,
+    dilation_rate: int | Sequence[int],
+) -> Tensor:
+    """`conv` of uint8 or int8 with an int8 kernel of one group: exact sums in int32, without gradients."""
+    return _convolve(x, kernel, strides, padding, data_format, dilation_rate, exact=True)
+
+
+def _convolve(
+    x: Tensor,
+    k: Tensor,
+    strides: int | Sequence[int],
+    padding: str,
+    data_format: str | None,
+    dilation_rate: int | Sequence[int],
+    exact: bool,
+) -> Tensor:
+    data_format = data_format_of(data_format, "conv")
     x = to_last(x, data_format)
     rank = _rank(x, k, "conv")
     strides = tuple_of(strides, rank, "conv", "strides")
@@ -112,7 +136,7 @@ def conv(
             f"got {x.shape[-1]} channels and {k.shape[-1]} filters"
         )
     low, high = paddings(padding, x.shape[1:-1], k.shape[:rank], strides, dilation, "conv")
-    y = _core.conv(x, k, strides, dilation, low, high, x.shape[-1] // k.shape[-2], is_exact(precision))
+    y = _core.conv(x, k, strides, dilation, low, high, x.shape[-1] // k.shape[-2], exact)
     return from_last(y, data_format)
 
 

@@ -115,7 +115,7 @@ def saturate_cast(x: TensorLike, dtype: Any) -> Tensor:
     from oxiconv.dtype import standardize_dtype
     from oxiconv.ops.elementwise import clip
 
-    bounds = {"uint8": (0, 255)}.get(standardize_dtype(dtype))
+    bounds = {"uint8": (0, 255), "int8": (-128, 127)}.get(standardize_dtype(dtype))
     return cast(x if bounds is None else clip(x, *bounds), dtype)
 
 

@@ -39,7 +39,9 @@ def _adapt(scalar: Number, tensor: Tensor) -> tuple[Number, Tensor]:
         return scalar, tensor
     if tensor.dtype == "bool":
         tensor = _core.cast(tensor, "int32")
-    low, high = {"uint8": (0, 255), "int64": (-(2**53), 2**53)}.get(tensor.dtype, (-(2**31), 2**31 - 1))
+    low, high = {"uint8": (0, 255), "int8": (-128, 127), "int64": (-(2**53), 2**53)}.get(
+        tensor.dtype, (-(2**31), 2**31 - 1)
+    )
     if not low <= scalar <= high:
         raise IndexValueError(f"expected a number that {tensor.dtype} holds, got {scalar}; cast the tensor first")
     return int(scalar), tensor

@@ -43,6 +43,14 @@ def matmul(x1: TensorLike, x2: TensorLike) -> Tensor:
     return _core.reshape(y, dims) if row or column else y
 
 
+def matmul_of_bytes(x: Tensor, kernel: Tensor) -> Tensor:
+    """`x @ kernel` of uint8 or int8 with an int8 matrix: exact sums in int32, without gradients."""
+    last = x.shape[-1]
+    rows = _core.reshape(x, (x.size // max(last, 1), last)) if x.ndim > 2 else x
+    y = _core.matmul(rows, kernel)
+    return _core.reshape(y, (*x.shape[:-1], y.shape[-1])) if x.ndim > 2 else y
+
+
 def _product(a: Tensor, b: Tensor) -> Tensor:
     if not is_float(a.dtype) and not is_float(b.dtype):  # exact, which float32 would not be
         common = result_type(a.dtype, b.dtype)

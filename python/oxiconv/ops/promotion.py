@@ -55,7 +55,7 @@ def reals(*xs: Any) -> list[Tensor]:
 def numbers(x: Any) -> Tensor:
     """`x` as a tensor that can be summed: truth values and bytes become int32."""
     x = convert(x)
-    return _core.cast(x, "int32") if x.dtype in ("bool", "uint8") else x
+    return _core.cast(x, "int32") if x.dtype in ("bool", "uint8", "int8") else x
 
 
 def whole_truths(x: Any) -> Tensor:

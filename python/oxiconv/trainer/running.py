@@ -161,8 +161,8 @@ class Running(Steps):
         model: Any = self
         state = self._compiled_state if kind == "train" else None
         layers = model._flatten_layers()
-        precisions = tuple(getattr(layer, "precision", None) for layer in layers)
-        return (*map(Same, layers), precision(), precisions, None if state is None else state.configuration())
+        kinds = tuple((getattr(layer, "precision", None), layer.quantization_mode) for layer in layers)
+        return (*map(Same, layers), precision(), kinds, None if state is None else state.configuration())
 
     def _prediction_steps(self) -> StepCache:
         """Where prediction finds its compiled steps."""
@@ -191,6 +191,13 @@ class Running(Steps):
     def _build(self, batch: Batch, kind: str) -> None:
         """Creates what a trace cannot: weights of an unbuilt model, by one sample, and the optimizer's slots."""
         model: Any = self
+        if kind == "train":
+            quantized = [layer.name for layer in model._flatten_layers() if layer.quantization_mode is not None]
+            if quantized:
+                raise ValueError(
+                    f"{model.name}: a quantized model cannot be trained: train it, then quantize; quantized are "
+                    f"{', '.join(quantized)}"
+                )
         if not all(layer.built for layer in model._flatten_layers()):
             x = tree.map_structure(_tensor, take(batch[0], 0, 1))
             self._predict(self._as_input(x), training=False)

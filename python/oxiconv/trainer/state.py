@@ -48,6 +48,13 @@ class CompiledState:
             metrics.append(self.metrics)
         return metrics + ([] if self.loss is None else self.loss.metrics)
 
+    def renew_optimizer(self) -> Optimizer | None:
+        """Replaces the optimizer by a new one of its configuration, for a model whose weights are others now."""
+        if self.optimizer is not None:
+            self.optimizer = type(self.optimizer).from_config(self.optimizer.get_config())
+        self._trainable = None
+        return self.optimizer
+
     def compiles(self, overridden: bool) -> bool:
         """Whether steps are to be compiled: all, unless asked for otherwise."""
         return not self.run_eagerly and not (overridden and self.config["jit_compile"] is False)

@@ -4,12 +4,13 @@ use super::bands::Banded;
 use super::combine::Combine;
 use super::heavy::{Choice, Product, Sparse};
 use super::light;
+use super::quantized::Quantized;
 use super::{Kernel, MAX_OPERANDS};
 use crate::kernels::map::Operand;
 use crate::simd::Isa;
 use oxiconv_ir::fuse::Target;
 use oxiconv_ir::program::{self, ALIGN, Kind, Place, Program, Stage, Step, ValueId};
-use oxiconv_ir::{Conv, Form, Op, Seat, Type, Window};
+use oxiconv_ir::{Conv, DType, Form, Op, Seat, Type, Window};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -155,6 +156,13 @@ pub(super) fn bind(
     // In how many pieces the kernel can work, and whether these make terms of a sum.
     let (mut pieces_of, mut sums) = (1, false);
     let kernel: Box<dyn Kernel> = match &step.kind {
+        Kind::Product { form, epilogue, .. } if types[0].dtype != DType::F32 => {
+            let operands: Vec<Operand> = step.inputs[2..].iter().map(|o| operand(o, outs[0].rank())).collect();
+            let tail = epilogue.as_ref().map(|e| (&e.expr, &operands[..]));
+            let product = Quantized::new(isa, form, &types, &outs[0], tail);
+            pieces_of = worth.min(product.pieces());
+            Box::new(product)
+        }
         Kind::Product { form, solve, epilogue, window } => {
             let others = &step.inputs[2..];
             let rank = match form {

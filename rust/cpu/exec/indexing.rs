@@ -169,6 +169,7 @@ impl Kernel for ArgSort {
                 DType::F32 => self.sort::<f32>(&mut call),
                 DType::I64 => self.sort::<i64>(&mut call),
                 DType::I32 => self.sort::<i32>(&mut call),
+                DType::I8 => self.sort::<i8>(&mut call),
                 DType::U8 | DType::Bool => self.sort::<u8>(&mut call),
                 DType::F16 | DType::Bf16 => unreachable!("halves are widened before they are sorted"),
             }

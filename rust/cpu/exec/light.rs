@@ -266,6 +266,7 @@ impl Kernel for Constant {
                 DType::Bf16 => write(out, 1)[0] = bf16::from_f32(self.value as f32),
                 DType::I64 => write(out, 1)[0] = self.value as i64,
                 DType::I32 => write(out, 1)[0] = self.value as i32,
+                DType::I8 => write(out, 1)[0] = self.value as i8,
                 DType::U8 => write(out, 1)[0] = self.value as u8,
                 DType::Bool => write(out, 1)[0] = u8::from(self.value != 0.0),
             }

@@ -6,6 +6,7 @@ mod combine;
 mod heavy;
 mod indexing;
 mod light;
+mod quantized;
 mod run;
 
 use crate::arena::Buffer;

@@ -80,7 +80,7 @@ macro_rules! plain_elements {
         }
     )+};
 }
-plain_elements!(f32 i64 i32 u8);
+plain_elements!(f32 i64 i32 i8 u8);
 
 /// Halves go through float32: from wide integers they round twice, as a float32 tensor in between would.
 macro_rules! half_elements {
@@ -204,6 +204,10 @@ macro_rules! with_element {
             }
             oxiconv_ir::DType::I64 => {
                 type $t = i64;
+                $body
+            }
+            oxiconv_ir::DType::I8 => {
+                type $t = i8;
                 $body
             }
             oxiconv_ir::DType::U8 => {

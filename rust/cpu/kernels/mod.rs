@@ -7,6 +7,7 @@ pub(crate) mod element;
 pub mod gather;
 pub mod layout;
 pub mod map;
+pub mod quantized;
 pub mod random;
 pub mod reduce;
 pub mod sort;

@@ -40,6 +40,7 @@ narrow_key!(f32, x => {
     }
 });
 narrow_key!(i32, x => x as u32 ^ NEGATIVE);
+narrow_key!(i8, x => i32::from(x) as u32 ^ NEGATIVE);
 narrow_key!(u8, x => x.into());
 
 impl Ranked for i64 {

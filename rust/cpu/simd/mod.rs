@@ -2,11 +2,14 @@
 //! are safe; loads and stores take pointers and are not. Kernels are generic over [`Simd`], `#[inline(always)]`, and
 //! entered through [`dispatch`], whose per-ISA functions carry the `#[target_feature]`.
 
+pub mod dot;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+#[cfg(target_arch = "x86_64")]
+mod x86_dot;
 
 pub(crate) use scalar::round_bf16;
 use std::sync::OnceLock;

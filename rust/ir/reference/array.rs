@@ -72,8 +72,10 @@ pub(super) fn convert(value: f64, from: DType, to: DType) -> f64 {
         (_, DType::Bf16) => bf16::from_f64(value).to_f64(),
         (_, DType::I64) => value as i64 as f64,
         (from, DType::I32) if from.is_float() => f64::from(value as i32),
+        (from, DType::I8) if from.is_float() => f64::from(value as i8),
         (from, DType::U8) if from.is_float() => f64::from(value as u8),
         (_, DType::I32) => f64::from(value as i64 as i32),
+        (_, DType::I8) => f64::from(value as i64 as i8),
         (_, DType::U8) => f64::from(value as i64 as u8),
     }
 }

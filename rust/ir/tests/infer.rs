@@ -190,7 +190,7 @@ fn messages() {
         (
             product(Form::MatMul, Seat::Output),
             vec![f(&[2, 3]), i(&[3, 5])],
-            "matmul: expected float32 and float32, got float32[2, 3] and int32[3, 5]",
+            "matmul: expected float32 and float32, or uint8 or int8 and int8, got float32[2, 3] and int32[3, 5]",
         ),
         (
             product(Form::Conv(conv()), Seat::Input),
@@ -278,4 +278,32 @@ fn graphs_share_nodes_and_know_their_own() {
     assert_eq!(graph.live(&[a]), [true, true, false]);
     let error = graph.emit(Op::Detach, &[NodeId(9)]).unwrap_err();
     assert_eq!(error, Error::Graph("detach: value %9 is not of this graph of 3 nodes".into()));
+}
+
+#[test]
+fn products_of_bytes() {
+    let of = |dtype, dims: &[usize]| Type::new(dtype, dims);
+    let form = |groups| Form::Conv(Conv { groups, ..conv() });
+    for x in [DType::U8, DType::I8] {
+        let sums = product(form(1), Seat::Output).infer(&[of(x, &[2, 8, 8, 4]), of(DType::I8, &[3, 3, 4, 6])]);
+        assert_eq!(sums.unwrap(), i(&[2, 6, 6, 6]));
+        let sums = product(Form::MatMul, Seat::Output).infer(&[of(x, &[2, 3]), of(DType::I8, &[3, 5])]);
+        assert_eq!(sums.unwrap(), i(&[2, 5]));
+    }
+    let bytes = |dims: &[usize]| of(DType::I8, dims);
+    let most = oxiconv_ir::product::MAX_BYTE_TERMS;
+    // The bound is one: 65793 · 255 · 128 is below 2^31, one more is not.
+    assert!(most * 255 * 128 < 1 << 31 && (most + 1) * 255 * 128 >= 1 << 31);
+    let cases = [
+        (Form::MatMul, Seat::Output, [bytes(&[2, 3]), of(DType::U8, &[3, 5])], "uint8[3, 5]"),
+        (Form::MatMul, Seat::Output, [bytes(&[2, 3]), f(&[3, 5])], "int8[2, 3] and float32[3, 5]"),
+        (Form::MatMul, Seat::Input, [bytes(&[3, 5]), bytes(&[2, 5])], "solved for x"),
+        (Form::MatMul, Seat::Output, [bytes(&[4, 2, 3]), bytes(&[4, 3, 5])], "a kernel of rank 2"),
+        (form(2), Seat::Output, [bytes(&[2, 8, 8, 4]), bytes(&[3, 3, 2, 6])], "one group"),
+        (Form::MatMul, Seat::Output, [bytes(&[2, most + 1]), bytes(&[most + 1, 5])], "at most 65793 terms"),
+    ];
+    for (form, seat, types, message) in cases {
+        let error = product(form, seat).infer(&types).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
 }
