@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import oxiconv
 from oxiconv import dtype_policies, layers, mixed_precision
+from oxiconv.trainer.step import CompiledStep
 from oxiconv.variable import AutocastScope, Variable
 
 HALVES = ("float16", "bfloat16")
@@ -103,6 +106,93 @@ def test_training(half: str) -> None:
     assert narrow[-1] < 0.6 * narrow[0]
     # Twenty steps, whose gradients differ by a few roundings to the half type each.
     np.testing.assert_allclose(narrow, wide, rtol=20 * 4 * 2.0 ** (-11 if half == "float16" else -8))
+
+
+def small_resnet(policy: str) -> oxiconv.Model:
+    """A residual network under a policy, with a float32 head and weights that do not depend on the policy."""
+    oxiconv.utils.set_random_seed(1)
+    oxiconv.config.set_dtype_policy(policy)
+    inputs = oxiconv.Input((16, 16, 3))
+
+    def convolution(x: Any) -> Any:
+        x = layers.Conv2D(8, 3, padding="same", use_bias=False)(x)
+        return layers.BatchNormalization(momentum=0.9)(x)
+
+    x = layers.ReLU()(convolution(layers.Rescaling(1 / 255)(inputs)))
+    for _ in range(3):
+        x = layers.ReLU()(layers.add([x, convolution(layers.ReLU()(convolution(x)))]))
+    x = layers.GlobalAveragePooling2D()(x)
+    model = oxiconv.Model(inputs, layers.Dense(2, dtype="float32")(x))
+    loss = oxiconv.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(oxiconv.optimizers.Adam(0.01), loss, metrics=["accuracy"])
+    return model
+
+
+def stripes(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Pictures of bytes with stripes, upright or level, under noise."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, count).astype(np.int32)
+    wave = np.where(np.arange(16) // 2 % 2, 60.0, -60.0)
+    level = np.broadcast_to(wave[:, None, None], (16, 16, 3))
+    pictures = np.where(y[:, None, None, None] == 1, level, level.transpose(1, 0, 2))
+    return (128 + pictures + rng.normal(0, 20, pictures.shape)).clip(0, 255).astype(np.uint8), y
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The programs of steps compiled from now on, as they print themselves."""
+    found: list[str] = []
+    plain = CompiledStep.__init__
+
+    def init(self: CompiledStep, *args: Any) -> None:
+        plain(self, *args)
+        found.append(f"{self.title}\n{self.step}")
+
+    monkeypatch.setattr(CompiledStep, "__init__", init)
+    return found
+
+
+def kept(program: str) -> int:
+    """Bytes that the planner sets aside for what stages leave to later ones."""
+    found = re.search(r"arena (\d+) bytes", program)
+    assert found is not None
+    return int(found[1])
+
+
+def test_mixed_bfloat16_halves_what_is_kept_and_learns(programs: list[str]) -> None:
+    x, y = stripes(512)
+    bytes_kept, accuracies = [], []
+    for policy in ("float32", "mixed_bfloat16"):
+        model = small_resnet(policy)
+        model.fit(x, y, 64, 4, verbose=0)
+        (program,) = (p for p in programs if p.startswith("train"))
+        bytes_kept.append(kept(program))
+        accuracies.append(model.evaluate(x, y, verbose=0)[1])
+        programs.clear()
+    # Ten activations and more; what else is there is a few kilobytes of weights and partial sums for each task.
+    assert bytes_kept[0] >= 10 * 64 * 16 * 16 * 8 * 4
+    assert bytes_kept[1] <= 0.56 * bytes_kept[0]
+    assert min(accuracies) > 0.95
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_pictures_stay_bytes_until_a_shard_reads_them(programs: list[str], policy: str) -> None:
+    x, y = stripes(192)
+    model, same = small_resnet(policy), small_resnet(policy)
+    model.fit(x, y, 64, 2, verbose=0, shuffle=False)
+    assert model.predict(x, 64, verbose=0).shape == (192, 2)
+    model.evaluate(x, y, 64, verbose=0)
+    model.fit(((x[i : i + 64], y[i : i + 64]) for i in (0, 64, 128)), verbose=0)
+    assert [p.split()[0] for p in programs] == ["train", "predict", "test"]
+    for program in programs:
+        assert "uint8[64, 16, 16, 3]" in program.splitlines()[0]
+        assert not re.search(r"float(?:32|16)\[64, 16, 16, 3\] in arena", program), program
+    # What the pictures are as float32 gives the same numbers.
+    wide = x.astype(np.float32)
+    same.fit(wide, y, 64, 2, verbose=0, shuffle=False)
+    same.fit(((wide[i : i + 64], y[i : i + 64]) for i in (0, 64, 128)), verbose=0)
+    for a, b in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_policies() -> None:

@@ -9,7 +9,7 @@ pub enum DType {
     F32,
     /// 16-bit IEEE float: 11 significant bits, up to 65504. A storage type: arithmetic on it is rounded float32's.
     F16,
-    /// The upper half of a float32: 8 significant bits. A storage type, as `F16`.
+    /// The upper half of a float32: 8 significant bits. A storage type, as `F16`; see [`widen`](crate::widen).
     Bf16,
     /// 32-bit signed integer: labels, indices, counters.
     I32,

@@ -39,6 +39,27 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p..p+n` is readable.
     unsafe fn load_partial(self, p: *const f32, n: usize) -> Self::F;
+    /// `LANES` bfloat16 from memory, as float32.
+    ///
+    /// # Safety
+    /// `p..p+LANES` is readable.
+    unsafe fn load_bf16(self, p: *const u16) -> Self::F;
+    /// The first `n < LANES` bfloat16 from memory, the rest zero; memory past them is not touched.
+    ///
+    /// # Safety
+    /// `p..p+n` is readable.
+    #[inline(always)]
+    unsafe fn load_bf16_partial(self, p: *const u16, n: usize) -> Self::F {
+        const { assert!(Self::LANES <= 16) };
+        let mut lanes = [0u16; 16];
+        // SAFETY: the first `n` are readable by contract, the array holds a vector.
+        unsafe {
+            for (l, lane) in lanes.iter_mut().enumerate().take(n) {
+                *lane = *p.add(l);
+            }
+            self.load_bf16(lanes.as_ptr())
+        }
+    }
     /// `LANES` values to memory, any alignment.
     ///
     /// # Safety

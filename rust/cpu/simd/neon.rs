@@ -102,6 +102,11 @@ impl Simd for Neon {
         unsafe { vld1q_f32(lanes.as_ptr()) }
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> float32x4_t {
+        // SAFETY: four values are readable by contract.
+        unsafe { vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p))) }
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, x: float32x4_t) {
         // SAFETY: writable by contract.
         unsafe { vst1q_f32(p, x) }

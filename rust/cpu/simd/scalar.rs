@@ -51,6 +51,11 @@ impl Simd for Scalar {
         lanes(|i| if i < n { unsafe { *p.add(i) } } else { 0.0 })
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> V {
+        // SAFETY: four values are readable by contract.
+        lanes(|i| f32::from_bits(u32::from(unsafe { *p.add(i) }) << 16))
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, x: V) {
         // SAFETY: four values are writable by contract.
         unsafe { p.cast::<V>().write_unaligned(x) }

@@ -40,6 +40,16 @@ impl Kernel for Lanes {
                 let expected: Vec<f32> = (0..S::LANES).map(|l| if l < n { values[1 + l] } else { 0.0 }).collect();
                 assert_eq!(part, expected);
             }
+            let halves: Vec<u16> = (0..S::LANES as u16).map(|i| 0x3f80 ^ (i * 0x1357)).collect();
+            for n in 0..=S::LANES {
+                let mut wide = vec![-1.0; S::LANES];
+                let part =
+                    if n == S::LANES { s.load_bf16(halves.as_ptr()) } else { s.load_bf16_partial(halves.as_ptr(), n) };
+                s.store(wide.as_mut_ptr(), part);
+                for (l, w) in wide.iter().enumerate() {
+                    assert_eq!(w.to_bits(), if l < n { u32::from(halves[l]) << 16 } else { 0 });
+                }
+            }
             let mut found = vec![0.0; S::LANES];
             s.store(found.as_mut_ptr(), s.lookup4(s.broadcast4(values[1..].as_ptr()), i));
             let expected: Vec<f32> = bytes.iter().map(|b| 1.0 + f32::from(b % 4)).collect();

@@ -106,6 +106,11 @@ impl Simd for Avx2 {
         unsafe { _mm256_maskload_ps(p, first8(n)) }
     }
     #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> __m256 {
+        // SAFETY: eight values are readable by contract.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast())))) }
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32, x: __m256) {
         // SAFETY: writable by contract.
         unsafe { _mm256_storeu_ps(p, x) }
@@ -323,6 +328,11 @@ impl Simd for Avx512 {
     unsafe fn load_partial(self, p: *const f32, n: usize) -> __m512 {
         // SAFETY: masked lanes are not read; the others are readable by contract.
         unsafe { _mm512_maskz_loadu_ps(((1u32 << n) - 1) as __mmask16, p) }
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(self, p: *const u16) -> __m512 {
+        // SAFETY: sixteen values are readable by contract.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast())))) }
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32, x: __m512) {
