@@ -161,6 +161,7 @@ def test_maxima_are_those_of_the_bytes(sign: str, padding: str) -> None:
     j = keras.Input(values.shape[1:])
     np.testing.assert_array_equal(keras.Model(j, first(j)).predict(values, verbose=0), expected)
     np.testing.assert_allclose(model(x), expected, rtol=1e-6, atol=1e-6)
+    assert f"{sign}{list(values.shape)} in" in str(model._prediction_steps())
 
 
 def test_calibration_is_deterministic() -> None:

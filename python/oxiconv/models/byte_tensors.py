@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oxiconv import masks, ops, tree
+from oxiconv.layers.pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from oxiconv.layers.quantizable import Quantizable, bytes_of, from_bytes
 from oxiconv.layers.reshaping import (
     Cropping1D,
@@ -25,6 +26,9 @@ _MOVING_LAYERS = (
     Cropping2D,
     Cropping3D,
     Flatten,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
     Permute,
     Reshape,
     ZeroPadding1D,
