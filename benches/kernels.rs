@@ -228,7 +228,7 @@ fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke:
             let mut packed = Aligned::new(plan.packed_len(), 0.0);
             plan.pack(&kernel, &mut packed);
             let bias = values(conv.cout, 4);
-            let epilogue = Epilogue { bias: Some(&bias), relu: Relu::Yes };
+            let epilogue = Epilogue { bias: Some(&bias), relu: Relu::Yes, ..Epilogue::default() };
             let (mut out, mut index) = (Aligned::new(pooled, 0.0), Aligned::new(pooled, 0));
             let mut scratch = Aligned::new(plan.scratch_len(), 0.0);
             let seconds =

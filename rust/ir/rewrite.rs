@@ -5,11 +5,12 @@ use crate::expr::Arithmetic;
 use crate::graph::{Graph, GraphNode, NodeId};
 use crate::{Binary, Compose, DType, Emit, Expr, Op, Result, Unary, expr};
 use half::{bf16, f16};
+use std::collections::HashMap;
 
 /// The graph that computes `roots`, rewritten, and where the roots went. Argument indices stay.
 pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> {
     let live = graph.live(roots);
-    let mut to = Rewriter { graph: Graph::new() };
+    let mut to = Rewriter { graph: Graph::new(), minima: HashMap::new() };
     let mut moved: Vec<Option<NodeId>> = vec![None; graph.nodes().len()];
     for id in graph.ids().filter(|id| live[id.index()]) {
         let node = graph.node(id);
@@ -22,6 +23,8 @@ pub fn rewrite(graph: &Graph, roots: &[NodeId]) -> Result<(Graph, Vec<NodeId>)> 
 
 struct Rewriter {
     graph: Graph,
+    /// Of a node, its minimum with a constant, and the constant.
+    minima: HashMap<NodeId, (NodeId, f64)>,
 }
 
 impl Rewriter {
@@ -77,13 +80,17 @@ impl Rewriter {
     }
 
     fn map(&mut self, expr: &Expr, dtype: DType, args: &[NodeId], dims: &[usize]) -> Result<NodeId> {
+        // The gradient of a ReLU with an upper bound then reads its result alone.
+        let args: Vec<NodeId> = (args.iter().enumerate())
+            .map(|(i, a)| self.minima.get(a).filter(|(_, most)| is_compared_below(expr, i, *most)).map_or(*a, |m| m.0))
+            .collect();
         let types = args.iter().map(|a| self.graph.node(*a).ty.dtype).chain([dtype]);
         let integers = expr.arithmetic(types) != Arithmetic::F32;
         // Scalars become constants, equal arguments one input.
         let mut inputs: Vec<NodeId> = Vec::new();
         let mut constants: Vec<Option<Expr>> = Vec::new();
         let mut slots: Vec<usize> = Vec::new();
-        for &a in args {
+        for &a in &args {
             let scalar = self.scalar(a);
             slots.push(match inputs.iter().position(|&i| i == a) {
                 _ if scalar.is_some() => 0,
@@ -128,7 +135,12 @@ impl Rewriter {
         {
             return Ok(put);
         }
-        self.graph.emit(Op::Map { expr, dtype }, &inputs)
+        let most = minimum(&expr).filter(|_| dtype == DType::F32);
+        let id = self.graph.emit(Op::Map { expr, dtype }, &inputs)?;
+        if let Some(most) = most {
+            self.minima.insert(inputs[0], (id, most));
+        }
+        Ok(id)
     }
 
     /// `f(put(g, index), a, ..)` where `f` is zero for `g` zero: `put(f(g, take(a, index), ..), index)`, so that the
@@ -174,6 +186,34 @@ fn convert(value: f64, dtype: DType) -> f64 {
     }
 }
 
+/// The constant, if the expression is the minimum of its input and a constant.
+fn minimum(expr: &Expr) -> Option<f64> {
+    let node = |id: expr::Id| expr.nodes()[id as usize];
+    match (expr.outs(), expr.arity()) {
+        (&[out], 1) => match node(out) {
+            expr::Node::Binary(Binary::Min, a, b) if node(a) == expr::Node::In(0) => match node(b) {
+                expr::Node::Const(bits) => Some(f64::from_bits(bits)),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether all that an expression asks of input `i` is if it is above constants below `most`: the minimum of the input
+/// and `most` gives the same answers, also where it is NaN.
+fn is_compared_below(expr: &Expr, i: usize, most: f64) -> bool {
+    let node = |id: expr::Id| expr.nodes()[id as usize];
+    let is_input = |id: expr::Id| node(id) == expr::Node::In(i as u32);
+    let below = |id: expr::Id| matches!(node(id), expr::Node::Const(bits) if f64::from_bits(bits) < most);
+    let asked = |n: &expr::Node| match *n {
+        expr::Node::Binary(Binary::Gt, a, b) if is_input(a) => below(b),
+        n => !n.operands().any(is_input),
+    };
+    !expr.outs().iter().any(|o| is_input(*o)) && expr.nodes().iter().all(asked)
+}
+
 /// Whether the expression is zero wherever input `i` is, whatever the (finite) others are: input `i` is a factor.
 fn is_zero_at(expr: &Expr, i: usize) -> bool {
     let nodes = expr.nodes();
@@ -190,4 +230,44 @@ fn is_zero_at(expr: &Expr, i: usize) -> bool {
         };
     }
     expr.outs().iter().all(|&o| zero[o as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Type, expr::ExprBuilder};
+
+    fn map(expr: Expr) -> Op {
+        Op::Map { expr, dtype: DType::F32 }
+    }
+
+    fn of_constant(op: Binary, c: f64) -> Op {
+        let mut b = ExprBuilder::new(1);
+        let (x, c) = (b.input(0), b.constant(c));
+        let out = b.binary(op, x, c);
+        map(b.finish(&[out]))
+    }
+
+    /// `select(in0 > bound, in1, 0)`
+    fn above(bound: f64) -> Op {
+        let mut b = ExprBuilder::new(2);
+        let (x, g, bound, zero) = (b.input(0), b.input(1), b.constant(bound), b.constant(0.0));
+        let open = b.binary(Binary::Gt, x, bound);
+        let out = b.select(open, g, zero);
+        map(b.finish(&[out]))
+    }
+
+    #[test]
+    fn a_comparison_reads_the_bounded_value() {
+        for (bound, same) in [(0.0, true), (6.0, false)] {
+            let mut graph = Graph::new();
+            let mut arg = |index| graph.emit(Op::Arg { index, ty: Type::new(DType::F32, vec![4]) }, &[]).unwrap();
+            let (x, g) = (arg(0), arg(1));
+            let positive = graph.emit(of_constant(Binary::Max, 0.0), &[x]).unwrap();
+            let bounded = graph.emit(of_constant(Binary::Min, 6.0), &[positive]).unwrap();
+            let gradient = graph.emit(above(bound), &[positive, g]).unwrap();
+            let (graph, roots) = rewrite(&graph, &[bounded, gradient]).unwrap();
+            assert_eq!(graph.node(roots[1]).args.contains(&roots[0]), same, "above {bound}");
+        }
+    }
 }

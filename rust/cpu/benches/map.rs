@@ -35,7 +35,74 @@ fn map(name: &str, isa: Isa, expr: &Expr, operands: &[Operand], dims: &[usize]) 
     let mut scratch = vec![0.0; kernel.scratch_len()];
     // SAFETY: all arrays have the extent of the result.
     let rate = best(total, || unsafe { kernel.run(dims[0], &ins, &pointers, &mut scratch) });
-    println!("{:8} {name:32} {dims:?}: {rate:.2} elements/ns", isa.name());
+    // What goes through memory: the operands that are not repeated, and the results.
+    let streams = operands.iter().filter(|o| !o.repeat.contains(&true)).count() + outs.len();
+    let bytes = rate * (4 * streams) as f64;
+    println!("{:8} {name:32} {dims:?}: {rate:.2} elements/ns, {bytes:.1} GB/s", isa.name());
+}
+
+/// Batch normalization's maps, with their activations, residual sums and gradients, in L2 and in memory.
+fn batch_norm(isa: Isa) {
+    let [dense, channel] = [Operand::dense(DType::F32, 2), Operand { dtype: DType::F32, repeat: vec![true, false] }];
+    let with = |streams: usize, channels: usize| -> Vec<Operand> {
+        std::iter::repeat_n(dense.clone(), streams).chain(std::iter::repeat_n(channel.clone(), channels)).collect()
+    };
+    // `x` normalized by the channel's values from input `c` on.
+    let normalized = |b: &mut ExprBuilder, x: usize, c: usize| {
+        let [x, mean, scale, shift] = [x, c, c + 1, c + 2].map(|i| b.input(i));
+        let centred = b.sub(x, mean);
+        let scaled = b.mul(centred, scale);
+        b.add(shift, scaled)
+    };
+    let relu = |b: &mut ExprBuilder, x| {
+        let zero = b.constant(0.0);
+        b.binary(Binary::Max, x, zero)
+    };
+    let plain = Expr::build(4, |b| {
+        let x = normalized(b, 0, 1);
+        relu(b, x)
+    });
+    let relu6 = Expr::build(4, |b| {
+        let (x, six) = (normalized(b, 0, 1), b.constant(6.0));
+        let x = relu(b, x);
+        b.binary(Binary::Min, x, six)
+    });
+    let residual = Expr::build(5, |b| {
+        let (x, y) = (normalized(b, 0, 2), b.input(1));
+        let sum = b.add(y, x);
+        relu(b, sum)
+    });
+    let both = Expr::build(8, |b| {
+        let (x, y) = (normalized(b, 0, 2), normalized(b, 1, 5));
+        let x = relu(b, x);
+        let sum = b.add(x, y);
+        relu(b, sum)
+    });
+    let backward = Expr::build(6, |b| {
+        let [gradient, x, scale, mean, slope, shift] = std::array::from_fn(|i| b.input(i));
+        let (centred, two) = (b.sub(x, mean), b.constant(2.0));
+        let sloped = b.mul(slope, centred);
+        let sloped = b.mul(sloped, two);
+        let sloped = b.add(shift, sloped);
+        let scaled = b.mul(gradient, scale);
+        b.add(scaled, sloped)
+    });
+    let gated = Expr::build(2, |b| {
+        let (x, y, zero) = (b.input(0), b.input(1), b.constant(0.0));
+        let positive = b.binary(Binary::Gt, x, zero);
+        b.select(positive, y, zero)
+    });
+    for elements in [1 << 15, 1 << 17, 1 << 23] {
+        for channels in [16, 24, 96] {
+            let dims = [elements / channels, channels];
+            map("norm relu", isa, &plain, &with(1, 3), &dims);
+            map("norm relu6", isa, &relu6, &with(1, 3), &dims);
+            map("norm add relu", isa, &residual, &with(2, 3), &dims);
+            map("norm relu, norm, add, relu", isa, &both, &with(2, 6), &dims);
+            map("norm gradient", isa, &backward, &with(2, 4), &dims);
+            map("gate", isa, &gated, &with(2, 0), &dims);
+        }
+    }
 }
 
 fn reduce(isa: Isa, reduction: Reduction, expr: &Expr, dims: &[usize], axes: &[usize]) {
@@ -95,7 +162,13 @@ fn main() {
     let sum = b.add(x, bias);
     let relu = b.binary(Binary::Max, sum, zero);
     let bias_relu = b.finish(&[relu]);
+    // Instruction sets may be named: `-- avx2`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     for isa in Isa::all_present() {
+        if !named.is_empty() && !named.iter().any(|n| n == isa.name()) {
+            continue;
+        }
+        batch_norm(isa);
         for channels in [3, 10, 32, 256, 1000] {
             let dims = [65536 / channels, channels];
             let bias = Operand { dtype: DType::F32, repeat: vec![true, false] };

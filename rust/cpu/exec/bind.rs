@@ -258,12 +258,17 @@ pub(super) fn bind(
 const SORT: usize = 32;
 
 /// An estimate for choosing between one worker and several: 50 multiply-adds, or 8 nodes of an expression, or 2 plain
-/// elements in a nanosecond.
+/// elements in a nanosecond, or 16 that a depthwise convolution moves.
 fn nanoseconds(step: &Step, types: &[Type], outs: &[Type]) -> usize {
     let elements = types.iter().chain(outs).map(Type::len).max().unwrap_or(0);
     match &step.kind {
         Kind::Map { expr, .. } | Kind::Reduce { expr, .. } => elements * expr.nodes().len() / 8,
-        Kind::Product { form, solve, .. } => form.macs(*solve, &types[..2], &outs[0]) / 50,
+        Kind::Product { form, solve, .. } => {
+            let macs = form.macs(*solve, &types[..2], &outs[0]) / 50;
+            // Moving its elements takes a depthwise convolution as long as its few products.
+            let moves = matches!(form, Form::Conv(c) if c.groups == c.cin && c.groups > 1);
+            macs + if moves { types.iter().chain(outs).map(Type::len).sum::<usize>() / 16 } else { 0 }
+        }
         // Its last operand has positions of the maxima; the batch is in axis 0 of both.
         Kind::SparseProduct { form: Form::Conv(c), .. } => types[1].dims[0] * c.macs() / 50,
         Kind::SparseProduct { form: Form::MatMul, .. } => unreachable!("a matrix product is not pooled"),

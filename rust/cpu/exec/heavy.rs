@@ -1,14 +1,14 @@
 //! Convolutions and matrix products.
 
+use super::epilogue::Simple;
 use super::{Call, Kernel};
 use crate::kernels::convolution::Convolution;
-use crate::kernels::direct::{ConvPlan, Epilogue, Relu, SparsePlan};
+use crate::kernels::direct::{ConvPlan, Epilogue, Gate, Relu, SparsePlan};
 use crate::kernels::element::round_to_bf16;
 use crate::kernels::map::{MapKernel, Operand};
 use crate::kernels::window;
 use crate::simd::Isa;
-use oxiconv_ir::expr::Node;
-use oxiconv_ir::{Binary, DType, Expr, Form, Result, Seat, Type, Unary, Window};
+use oxiconv_ir::{DType, Expr, Form, Result, Seat, Type, Window};
 
 /// A product, with what is fused behind it.
 pub(super) struct Product {
@@ -39,10 +39,10 @@ struct Stack {
 
 /// What happens to the product.
 enum Tail {
-    /// Bias and ReLU in the kernel, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
+    /// In the kernel's registers, then maximum pooling there if `pool`; then rounding to bfloat16, if there is an
     /// instruction set for it. It keeps order, so that it may as well follow ReLU and pooling: the same values, and of
     /// those that rounding makes equal the largest is the maximum.
-    Direct { bias: bool, relu: Relu, pool: bool, rounds: Option<Isa> },
+    Direct { simple: Simple, pool: bool, rounds: Option<Isa> },
     /// An expression over a sample (or a row) that is still in cache, then maybe maximum pooling.
     Map { map: Box<MapKernel>, others: Vec<Other>, pool: Option<(Isa, Window, usize)> },
 }
@@ -79,10 +79,12 @@ impl Product {
     ) -> Option<Self> {
         let per_entry = |t: &Type| t.dims.iter().skip(1).product::<usize>();
         let entry = [per_entry(&operands[0]), per_entry(&operands[1]), per_entry(out)];
+        // Pooling in registers finds the first maximum before it is bounded. Matrices of a stack run one by one.
+        let stacked = *form == Form::MatMul && operands[0].rank() > 2;
         let simple = epilogue
-            .map_or(Some((false, Relu::No, false)), |(e, others, types)| bias_relu(e, others, types))
-            // Pooling in registers finds the first maximum before it is bounded.
-            .filter(|(_, relu, _)| window.is_none() || !matches!(relu, Relu::UpTo(_)));
+            .map_or(Some(Simple::default()), |(e, others, types)| Simple::of(e, others, types))
+            .filter(|s| window.is_none() || !(s.is_elementwise() || matches!(s.relu, Relu::UpTo(_))))
+            .filter(|s| !(stacked && s.is_elementwise()));
         let pooled = window.filter(|_| simple.is_some());
         let (plan, stack) = match form {
             Form::Conv(conv) => match choice {
@@ -98,9 +100,7 @@ impl Product {
         let kernel = Seat::Kernel.position(solve).map_or(out, |k| &operands[k]);
         let (kernel_len, channels) = (kernel.len(), out.dims[out.rank() - 1]);
         let tail = match (simple, epilogue) {
-            (Some((bias, relu, rounds)), _) => {
-                Tail::Direct { bias, relu, pool: window.is_some(), rounds: rounds.then_some(isa) }
-            }
+            (Some(simple), _) => Tail::Direct { simple, pool: window.is_some(), rounds: simple.rounds.then_some(isa) },
             (None, Some((expr, others, types))) => {
                 // The product before pooling.
                 let dims = match form {
@@ -164,8 +164,13 @@ impl Product {
         }
         outputs[0] = outputs[0].wrapping_add(first * self.entry[2] * size_of::<f32>());
         match &self.tail {
-            // Positions of maxima in small windows are bytes.
-            Tail::Direct { .. } => outputs[1] = outputs[1].wrapping_add(first * self.entry[2]),
+            Tail::Direct { simple, .. } => {
+                for i in simple.elementwise() {
+                    inputs[i + 1] = inputs[i + 1].wrapping_add(first * self.entry[2] * size_of::<f32>());
+                }
+                // Positions of maxima in small windows are bytes.
+                outputs[1] = outputs[1].wrapping_add(first * self.entry[2]);
+            }
             Tail::Map { others, pool, .. } => {
                 for (input, other) in inputs[2..].iter_mut().zip(others) {
                     *input = input.wrapping_add(first * other.bytes);
@@ -173,6 +178,23 @@ impl Product {
                 let index = pool.as_ref().map_or(1, |(_, w, _)| w.index_dtype().size());
                 outputs[1] = outputs[1].wrapping_add(first * self.entry[2] * index);
             }
+        }
+    }
+
+    /// What the kernel does with `n` entries of results.
+    ///
+    /// # Safety
+    /// A bias has a value per channel, other operands a value for each result.
+    unsafe fn epilogue<'a>(&self, simple: &Simple, n: usize, inputs: &[*const u8]) -> Epilogue<'a> {
+        // Input 0 of the expression is the product, the step's operands follow from 2 on.
+        // SAFETY: by contract.
+        let read = |input: usize, len: usize| unsafe { slice(inputs[input + 1], 0, len) };
+        let results = n * self.entry[2];
+        Epilogue {
+            bias: simple.bias.map(|i| read(i, self.channels)),
+            added: simple.added.map(|i| read(i, results)),
+            relu: simple.relu,
+            gate: simple.gate.map(|g| Gate { values: read(g.input, results), below: g.below }),
         }
     }
 
@@ -191,10 +213,8 @@ impl Product {
                 )
             };
             let epilogue = match &self.tail {
-                Tail::Direct { bias, relu, .. } => {
-                    // SAFETY: a bias has one value per channel.
-                    Epilogue { bias: bias.then(|| unsafe { slice(inputs[2], 0, self.channels) }), relu: *relu }
-                }
+                // SAFETY: a bias has one value per channel, and a stack no other operands.
+                Tail::Direct { simple, .. } => unsafe { self.epilogue(simple, 0, inputs) },
                 Tail::Map { .. } => Epilogue::default(),
             };
             match self.solve {
@@ -290,12 +310,11 @@ impl Kernel for Product {
         let batched = batched(self.solve);
         let entry = self.entry[batched];
         match &self.tail {
-            Tail::Direct { bias, relu, pool, rounds } => {
-                // SAFETY: `n` entries of the batched operand and of the results; a bias has one value per channel.
+            Tail::Direct { simple, pool, rounds } => {
+                // SAFETY: `n` entries of the batched operand, of the results, and of what they meet.
                 unsafe {
                     let x = slice(inputs[batched], 0, n * entry);
-                    let bias = bias.then(|| slice(inputs[2], 0, self.channels));
-                    let epilogue = Epilogue { bias, relu: *relu };
+                    let epilogue = self.epilogue(simple, n, inputs);
                     let y = std::slice::from_raw_parts_mut(out, n * self.entry[2]);
                     if *pool {
                         let index = std::slice::from_raw_parts_mut(outputs[1], n * self.entry[2]);
@@ -367,62 +386,13 @@ impl Kernel for Product {
 
     fn describe(&self) -> String {
         let tail = match &self.tail {
-            Tail::Direct { bias, relu, pool, rounds } => {
-                let relu = match relu {
-                    Relu::No => String::new(),
-                    Relu::Yes => " + relu".to_owned(),
-                    Relu::UpTo(most) => format!(" + relu up to {most}"),
-                };
+            Tail::Direct { simple, pool, rounds } => {
                 let told = |given: bool, name| if given { name } else { "" };
-                let [bias, pool] = [told(*bias, " + bias"), told(*pool, " + pool")];
-                format!("{bias}{relu}{pool}{}", told(rounds.is_some(), " + bfloat16"))
+                format!("{}{}{}", simple.describe(), told(*pool, " + pool"), told(rounds.is_some(), " + bfloat16"))
             }
             Tail::Map { .. } => " + expression".to_owned(),
         };
         self.plan.describe() + &tail
-    }
-}
-
-/// Whether an epilogue is `in0`, `in0 + bias`, or the positive part of one, up to a bound or not, rounded to bfloat16 or
-/// not: (bias, relu, rounded).
-fn bias_relu(expr: &Expr, others: &[Operand], types: &[Type]) -> Option<(bool, Relu, bool)> {
-    let nodes = expr.nodes();
-    let rounds = nodes.iter().any(|n| matches!(n, Node::Unary(Unary::Bf16, _)));
-    // Wherever the rounding is, behind the rest it makes the same: zero and the bound are no further digits.
-    let node = |id: u32| match nodes[id as usize] {
-        Node::Unary(Unary::Bf16, a) => nodes[a as usize],
-        n => n,
-    };
-    // Constants are last among exchangeable operands.
-    let constant = |id: u32| if let Node::Const(bits) = node(id) { Some(f64::from_bits(bits)) } else { None };
-    let positive = |n: Node| match n {
-        Node::Binary(Binary::Max, a, b) if constant(b) == Some(0.0) => Some(node(a)),
-        _ => None,
-    };
-    let out = node(expr.outs()[0]);
-    let (inner, most) = match out {
-        Node::Binary(Binary::Min, a, b) => {
-            (node(a), constant(b).filter(|most| *most >= 0.0 && (!rounds || Unary::Bf16.eval(*most) == *most)))
-        }
-        _ => (out, None),
-    };
-    let (inner, relu) = match (positive(inner), positive(out), most) {
-        (Some(inner), _, Some(most)) => (inner, Relu::UpTo(most as f32)),
-        (_, Some(inner), _) => (inner, Relu::Yes),
-        _ => (out, Relu::No),
-    };
-    match inner {
-        Node::In(0) => Some((false, relu, rounds)),
-        Node::Binary(Binary::Add, a, b) => {
-            // A rounded operand of the sum is another matter.
-            let both = [nodes[a as usize], nodes[b as usize]];
-            let per_channel = others.len() == 1
-                && types[0].rank() == 1
-                && types[0].dtype == DType::F32
-                && others[0].repeat.split_last().is_some_and(|(last, rest)| !last && rest.iter().all(|r| *r));
-            (both.contains(&Node::In(0)) && both.contains(&Node::In(1)) && per_channel).then_some((true, relu, rounds))
-        }
-        _ => None,
     }
 }
 

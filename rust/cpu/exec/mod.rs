@@ -3,6 +3,7 @@
 mod bands;
 mod bind;
 mod combine;
+mod epilogue;
 mod heavy;
 mod indexing;
 mod light;

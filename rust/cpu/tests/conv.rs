@@ -3,7 +3,7 @@
 mod definition;
 
 use definition::{Case, len, pool, reference, square, values, window2};
-use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Relu};
+use oxiconv_cpu::kernels::direct::{ConvPlan, Epilogue, Gate, Relu};
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat, Window};
 use proptest::prelude::*;
@@ -34,18 +34,39 @@ impl Case {
         for first in (0..self.n).step_by(step) {
             let count = step.min(self.n - first);
             let a = &self.a[first * from..(first + count) * from];
-            let out = &mut out[first * to..(first + count) * to];
-            plan.run(count, a, &packed, out, epilogue, &mut scratch);
+            let range = first * to..(first + count) * to;
+            let epilogue = Epilogue {
+                added: epilogue.added.map(|v| &v[range.clone()]),
+                gate: epilogue.gate.map(|g| Gate { values: &g.values[range.clone()], ..g }),
+                ..*epilogue
+            };
+            plan.run(count, a, &packed, &mut out[range], &epilogue, &mut scratch);
         }
         out
     }
 
     fn check(&self) {
         let expected = reference(&self.conv, self.solve, self.n, &self.a, &self.kernel);
+        let (added, gates) = (values(expected.len(), 6), values(expected.len(), 7));
         for isa in Isa::all_present() {
             let plain = self.run(isa, self.n, &Epilogue::default());
-            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes });
-            let bounded = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25) });
+            let full =
+                self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes, ..Epilogue::default() });
+            let bounded = self.run(
+                isa,
+                self.n,
+                &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25), ..Epilogue::default() },
+            );
+            let gate = |below| Some(Gate { values: &gates, below });
+            let bias = Some(&self.bias[..]);
+            let gated = [None, Some(0.5)].map(|below| {
+                let both = Epilogue { bias, added: Some(&added), relu: Relu::UpTo(0.25), gate: gate(below) };
+                (
+                    below,
+                    self.run(isa, 1, &both),
+                    self.run(isa, self.n, &Epilogue { gate: gate(below), ..Epilogue::default() }),
+                )
+            });
             for (i, &(sum, size, terms)) in expected.iter().enumerate() {
                 let case = || format!("{} {:?} {:?} element {i}", isa.name(), self.solve, self.conv);
                 let error = (f64::from(plain[i]) - sum).abs();
@@ -54,6 +75,16 @@ impl Case {
                 let error = (f64::from(full[i]) - (sum + bias).max(0.0)).abs();
                 assert!(error <= bound(terms + 1, size + bias.abs()), "{}: {} for {sum} + {bias}", case(), full[i]);
                 assert_eq!(bounded[i].to_bits(), full[i].min(0.25).to_bits(), "{}: bounded", case());
+                let sum = sum + bias + f64::from(added[i]);
+                let bound = bound(terms + 2, size + bias.abs() + f64::from(added[i]).abs());
+                for (below, both, alone) in &gated {
+                    let open = gates[i] > 0.0 && below.is_none_or(|below| gates[i] < below);
+                    let alike = if open { plain[i] } else { 0.0 };
+                    assert_eq!(alone[i].to_bits(), alike.to_bits(), "{}: gated by {}", case(), gates[i]);
+                    let expected = if open { sum.clamp(0.0, 0.25) } else { 0.0 };
+                    let error = (f64::from(both[i]) - expected).abs();
+                    assert!(error <= if open { bound } else { 0.0 }, "{}: {} for {expected}", case(), both[i]);
+                }
             }
             if self.n > 1 {
                 let bits = |v: Vec<f32>| v.into_iter().map(f32::to_bits).collect::<Vec<_>>();
@@ -245,7 +276,7 @@ fn any_window(conv: &Conv) -> impl Strategy<Value = Window> + use<> {
 fn check_pooled(case: &Case, window: &Window) {
     for isa in Isa::all_present() {
         for relu in [Relu::No, Relu::Yes] {
-            let epilogue = Epilogue { bias: Some(&case.bias), relu };
+            let epilogue = Epilogue { bias: Some(&case.bias), relu, ..Epilogue::default() };
             let y = case.run(isa, case.n, &epilogue);
             let (values, index) = pool(&y, case.n, case.conv.cout, window);
             let plan = ConvPlan::pooled(isa, &case.conv, window);
@@ -314,7 +345,9 @@ fn plans_say_what_they_are() {
     assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "direct 16x1 avx512 in 4 phases");
     assert_eq!(ConvPlan::matmul(Isa::Avx2, 64, 64, Seat::Output).describe(), "pointwise 6x2 avx2");
     let conv = Conv { groups: 16, ..conv };
-    assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "depthwise avx512 in 4 phases");
+    assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "depthwise avx512");
+    let conv = Conv { stride: vec![3, 3], ..conv };
+    assert_eq!(ConvPlan::new(Isa::Avx512, &conv, Seat::Input).describe(), "depthwise avx512 in 9 phases");
 }
 
 #[test]

@@ -111,8 +111,13 @@ impl Case {
         let bound = gather_bound(channels, &self.a, &self.kernel);
         for isa in Isa::all_present() {
             let plain = self.run(isa, self.n, &Epilogue::default());
-            let full = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes });
-            let bounded = self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25) });
+            let full =
+                self.run(isa, self.n, &Epilogue { bias: Some(&self.bias), relu: Relu::Yes, ..Epilogue::default() });
+            let bounded = self.run(
+                isa,
+                self.n,
+                &Epilogue { bias: Some(&self.bias), relu: Relu::UpTo(0.25), ..Epilogue::default() },
+            );
             for (i, &(sum, ..)) in expected.iter().enumerate() {
                 let case = || format!("{} {:?} {:?} element {i}", isa.name(), self.solve, self.conv);
                 assert!((f64::from(plain[i]) - sum).abs() <= bound, "{}: {} for {sum}", case(), plain[i]);
@@ -134,7 +139,7 @@ impl Case {
         let (plan, packed) = self.plan(isa, true);
         let mut scratch = vec![f32::NAN; plan.scratch_len()];
         let (mut got, mut at) = (vec![7.0; values.len()], vec![255; index.len()]);
-        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::Yes };
+        let epilogue = Epilogue { bias: Some(&self.bias), relu: Relu::Yes, ..Epilogue::default() };
         plan.run_pooled(self.n, &self.a, &packed, &mut got, &mut at, &epilogue, &mut scratch);
         assert_eq!(at, index, "{} {:?}", plan.describe(), self.conv);
         assert_eq!(bits(&got), bits(&values), "{} {:?}", plan.describe(), self.conv);
@@ -243,7 +248,7 @@ fn pooling_decides_ties_and_nan_as_defined() {
     case.bias.iter_mut().for_each(|v| *v = v.round());
     case.a[7] = f32::NAN;
     for isa in Isa::all_present() {
-        let y = case.run(isa, case.n, &Epilogue { bias: Some(&case.bias), relu: Relu::Yes });
+        let y = case.run(isa, case.n, &Epilogue { bias: Some(&case.bias), relu: Relu::Yes, ..Epilogue::default() });
         assert!(y.iter().any(|v| v.is_nan()) && y.contains(&1.0), "both are there to be decided");
         case.check_pooled(isa, &y);
     }

@@ -24,11 +24,7 @@ impl ConvPlan {
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
         let (g, packed) = (&self.geometry, b);
         if self.solve == Seat::Kernel {
-            assert!(
-                epilogue.bias.is_none() && epilogue.relu == Relu::No,
-                "a kernel gradient takes no epilogue: {:?}",
-                self.conv
-            );
+            assert!(epilogue.is_none(), "a kernel gradient takes no epilogue: {:?}", self.conv);
         }
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
         match &self.method {
@@ -37,29 +33,28 @@ impl ConvPlan {
             Method::Depthwise(depthwise) => return depthwise.run(n, a, packed, out, epilogue),
             Method::DepthwiseWeights(weights) => return weights.run(n, a, b, out),
         }
-        self.check(n, a, packed, epilogue, scratch);
+        self.check(n, a, packed, scratch);
+        epilogue.check(g.groups * g.result_channels, out.len());
         assert_eq!(out.len(), n * g.result_len(), "result of {:?}", self.conv);
         if g.is_pointwise() {
             self.rows(n, a, packed, out, epilogue);
             return;
         }
         self.with_halo(n, a, scratch, |first, source, stride, count, _| {
-            let out = &mut out[first * g.result_len()..][..count * g.result_len()];
+            let start = first * g.result_len();
+            let untouched = self.gathers.iter().flat_map(|gather| &gather.regions).filter(|r| r.runs.is_empty());
+            self.untouched(untouched, start, &mut out[start..start + count * g.result_len()], epilogue);
             for gather in &self.gathers {
-                for region in gather.regions.iter().filter(|r| r.runs.is_empty()) {
-                    self.untouched(region, out, epilogue);
-                }
                 self.each_block(gather, packed, epilogue, |block, group, part| {
                     let (from, to) = (group * g.source_channels, group * g.result_channels + block.first);
                     for i in 0..count {
                         let source = source[i * stride..].as_ptr();
-                        let result = out[i * g.result_len()..].as_mut_ptr();
+                        let sink = Store::new(out.as_mut_ptr(), epilogue, start + i * g.result_len() + to);
                         for region in gather.regions.iter().filter(|r| !r.runs.is_empty()) {
                             let positions = Positions::Table(&region.positions);
                             // SAFETY: the regions' offsets lie inside one sample of source and result, whose lengths
                             // were asserted; `part` holds the block's weights.
                             unsafe {
-                                let sink = Store { result: result.add(to) };
                                 let part = part.sweep(region, source.add(from), positions, sink);
                                 sweep(block.isa, block.mr, block.nv, part);
                             }
@@ -71,14 +66,11 @@ impl ConvPlan {
     }
 
     /// Asserts the lengths that every run shares.
-    pub(super) fn check(&self, n: usize, a: &[f32], packed: &[f32], epilogue: &Epilogue, scratch: &[f32]) {
+    pub(super) fn check(&self, n: usize, a: &[f32], packed: &[f32], scratch: &[f32]) {
         let g = &self.geometry;
         assert_eq!(a.len(), n * g.halo.sample_len(), "source of {:?}", self.conv);
         assert_eq!(packed.len(), self.packed, "packed weights of {:?}", self.conv);
         assert!(scratch.len() >= self.scratch_len(), "scratch: {} of {}", scratch.len(), self.scratch_len());
-        if let Some(bias) = epilogue.bias {
-            assert_eq!(bias.len(), g.groups * g.result_channels, "bias of {:?}", self.conv);
-        }
     }
 
     /// Calls `body(first sample, source, floats between its samples, samples, rest of scratch)` for rounds of samples
@@ -145,12 +137,11 @@ impl ConvPlan {
         for first in (0..rows).step_by(round) {
             let count = round.min(rows - first);
             let a = &a[first * source..][..count * source];
-            let out = &mut out[first * result..][..count * result];
             let gather = &self.gathers[0];
             self.each_block(gather, packed, epilogue, |block, _, part| {
                 let positions = Positions::Rows { count, source, result };
-                let sink = Store { result: out[block.first..].as_mut_ptr() };
-                // SAFETY: `count` rows of both matrices were just sliced; `part` holds the block's weights.
+                let sink = Store::new(out.as_mut_ptr(), epilogue, first * result + block.first);
+                // SAFETY: `count` rows of both matrices, whose lengths were asserted; `part` holds the block's weights.
                 unsafe {
                     let part = part.sweep(&gather.regions[0], a.as_ptr(), positions, sink);
                     sweep(block.isa, block.mr, block.nv, part);
@@ -159,21 +150,46 @@ impl ConvPlan {
         }
     }
 
-    /// Positions that no tap reaches: the epilogue of zero.
-    fn untouched(&self, region: &Region, out: &mut [f32], epilogue: &Epilogue) {
+    /// Positions that no tap reaches, in the samples from element `start` of the result on: the epilogue of zero.
+    fn untouched<'a>(
+        &self,
+        regions: impl Iterator<Item = &'a Region>,
+        start: usize,
+        out: &mut [f32],
+        epilogue: &Epilogue,
+    ) {
         let channels = self.geometry.groups * self.geometry.result_channels;
-        for sample in out.chunks_exact_mut(self.geometry.result_len()) {
-            for [_, at] in &region.positions {
-                let result = &mut sample[*at as usize..][..channels];
-                match epilogue.bias {
-                    None => result.fill(0.0),
-                    Some(bias) => result.copy_from_slice(bias),
-                }
-                if epilogue.relu != Relu::No {
-                    result.iter_mut().filter(|v| **v < 0.0).for_each(|v| *v = 0.0);
-                }
-                if let Relu::UpTo(most) = epilogue.relu {
-                    result.iter_mut().filter(|v| **v > most).for_each(|v| *v = most);
+        let mut regions = regions.peekable();
+        if regions.peek().is_some() && epilogue.is_none() {
+            // All at once is faster than one by one, even if most are written again.
+            out.fill(0.0);
+            return;
+        }
+        let len = self.geometry.result_len();
+        for region in regions {
+            for (i, sample) in out.chunks_exact_mut(len).enumerate() {
+                for [_, at] in &region.positions {
+                    let at = *at as usize;
+                    let result = &mut sample[at..at + channels];
+                    let from = start + i * len + at;
+                    match epilogue.bias {
+                        None => result.fill(0.0),
+                        Some(bias) => result.copy_from_slice(bias),
+                    }
+                    if let Some(added) = epilogue.added {
+                        result.iter_mut().zip(&added[from..]).for_each(|(v, a)| *v += a);
+                    }
+                    if epilogue.relu != Relu::No {
+                        result.iter_mut().filter(|v| **v < 0.0).for_each(|v| *v = 0.0);
+                    }
+                    if let Relu::UpTo(most) = epilogue.relu {
+                        result.iter_mut().filter(|v| **v > most).for_each(|v| *v = most);
+                    }
+                    if let Some(gate) = epilogue.gate {
+                        let open = |v: f32| v > 0.0 && gate.below.is_none_or(|below| v < below);
+                        let values = result.iter_mut().zip(&gate.values[from..]);
+                        values.filter(|(_, g)| !open(**g)).for_each(|(v, _)| *v = 0.0);
+                    }
                 }
             }
         }

@@ -217,6 +217,12 @@ impl Halo {
         self.low != [0; 3] || self.size != self.sample
     }
 
+    /// Floats before a row of the sample, from its haloed position on the first two axes, if it is not in the border.
+    pub(crate) fn row(&self, at: [usize; 2]) -> Option<usize> {
+        let inside = |a: usize| at[a].checked_sub(self.low[a]).filter(|i| *i < self.sample[a]);
+        Some((inside(0)? * self.sample[1] + inside(1)?) * self.sample[2] * self.channels)
+    }
+
     /// Floats in one sample without border.
     pub(crate) fn sample_len(&self) -> usize {
         self.sample.iter().product::<usize>() * self.channels

@@ -34,13 +34,52 @@ pub enum Relu {
     UpTo(f32),
 }
 
-/// What happens to a result element before it is stored: `relu(sum + bias)`.
+/// What happens to a result element before it is stored: `gate(relu(sum + bias + added))`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Epilogue<'a> {
     /// One value per result channel.
     pub bias: Option<&'a [f32]>,
+    /// One value per result.
+    pub added: Option<&'a [f32]>,
     /// Whether the result is bounded.
     pub relu: Relu,
+    /// Which results stay.
+    pub gate: Option<Gate<'a>>,
+}
+
+/// Results stay where a value of their own is above zero, and become zero elsewhere: the gradient of a ReLU.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a> {
+    /// One value per result.
+    pub values: &'a [f32],
+    /// Values from this on are closed too.
+    pub below: Option<f32>,
+}
+
+impl Epilogue<'_> {
+    /// # Panics
+    /// If there are not `channels` biases, or not one value for each of `results` results.
+    pub(super) fn check(&self, channels: usize, results: usize) {
+        if let Some(bias) = self.bias {
+            assert_eq!(bias.len(), channels, "bias of an epilogue");
+        }
+        if let Some(added) = self.added {
+            assert_eq!(added.len(), results, "addends of an epilogue");
+        }
+        if let Some(gate) = self.gate {
+            assert_eq!(gate.values.len(), results, "gate of an epilogue");
+        }
+    }
+
+    /// Whether results are stored as they are.
+    pub(super) fn is_none(&self) -> bool {
+        self.bias.is_none() && self.added.is_none() && self.relu == Relu::No && self.gate.is_none()
+    }
+
+    /// Whether each result meets values of its own.
+    pub(super) fn is_elementwise(&self) -> bool {
+        self.added.is_some() || self.gate.is_some()
+    }
 }
 
 /// How to compute one convolution, for any seat, on one instruction set. Planned once, run for any number of samples.
@@ -119,7 +158,7 @@ impl ConvPlan {
         let method = match (solve, each_channel) {
             (Seat::Kernel, true) => Method::DepthwiseWeights(depthwise::Gradient::new(isa, &geometry)),
             (Seat::Kernel, false) => Method::Weights(Weights::new(isa, &geometry)),
-            (_, true) => Method::Depthwise(Depthwise::new(isa, &geometry)),
+            (_, true) => Method::Depthwise(Depthwise::new(isa, conv, &geometry)),
             (_, false) => Method::Tiles,
         };
         if !matches!(method, Method::Tiles) {

@@ -244,7 +244,9 @@ impl ConvPlan {
     ) {
         let g = &self.geometry;
         let pool = self.pool.as_ref().expect("a plan made by ConvPlan::pooled");
-        self.check(n, x, packed, epilogue, scratch);
+        self.check(n, x, packed, scratch);
+        assert!(!epilogue.is_elementwise(), "before it is pooled, a result meets biases alone: {:?}", self.conv);
+        epilogue.check(g.groups * g.result_channels, 0);
         assert_eq!(values.len(), n * pool.len, "pooled result of {:?}", self.conv);
         assert_eq!(index.len(), n * pool.len, "positions of the pooled result of {:?}", self.conv);
         if let (Method::Depthwise(depthwise), Form::Sample(window, len)) = (&self.method, &pool.form) {
@@ -286,7 +288,7 @@ impl ConvPlan {
                             scratch.copy_within(band.moved.clone(), 0);
                             self.each_block(gather, packed, epilogue, |block, group, part| {
                                 let channel = group * g.result_channels + block.first;
-                                let sink = Store { result: scratch[channel..].as_mut_ptr() };
+                                let sink = Store::plain(scratch[channel..].as_mut_ptr());
                                 let source = source[i * stride + group * g.source_channels..].as_ptr();
                                 let part = part.sweep(region, source, Positions::Table(&band.positions), sink);
                                 // SAFETY: as above, the result being the band, which scratch holds by its length.

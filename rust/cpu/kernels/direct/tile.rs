@@ -4,8 +4,8 @@
 //! of every result element runs in one fixed order, whatever the tile, so results do not depend on how positions are
 //! cut into tiles.
 
-use super::Relu;
 use super::gather::Run;
+use super::{Epilogue, Relu};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 
 /// What a tile does with its sums.
@@ -28,11 +28,75 @@ pub(in crate::kernels) trait Sink: Copy {
     );
 }
 
-/// Writes every position's channels to a tensor.
+/// Writes every position's channels to a tensor, after what an epilogue does with each of them.
 #[derive(Clone, Copy)]
 pub(in crate::kernels) struct Store {
     /// First element of the result.
-    pub(in crate::kernels) result: *mut f32,
+    result: *mut f32,
+    /// Null, or the addend of the first element.
+    added: *const f32,
+    /// Null, or the value that decides whether the first element stays.
+    gate: *const f32,
+    /// Values from this on are closed; NaN if all above zero are open.
+    below: f32,
+}
+
+impl Store {
+    /// Writes from `result` on.
+    pub(in crate::kernels) fn plain(result: *mut f32) -> Self {
+        Self { result, added: std::ptr::null(), gate: std::ptr::null(), below: f32::NAN }
+    }
+
+    /// Writes from element `at` of `result` on, and reads the epilogue's values from there.
+    pub(in crate::kernels) fn new(result: *mut f32, epilogue: &Epilogue, at: usize) -> Self {
+        let from = |values: &[f32]| values.as_ptr().wrapping_add(at);
+        Self {
+            result: result.wrapping_add(at),
+            added: epilogue.added.map_or(std::ptr::null(), from),
+            gate: epilogue.gate.map_or(std::ptr::null(), |g| from(g.values)),
+            below: epilogue.gate.and_then(|g| g.below).unwrap_or(f32::NAN),
+        }
+    }
+}
+
+/// `f(sum, value)` for each sum, with the values of its position at `p`.
+///
+/// # Safety
+/// `channels` values are readable at each offset from `p`.
+#[inline(always)]
+unsafe fn meet<S: Simd, const MR: usize, const NV: usize>(
+    s: S,
+    sums: &mut [[S::F; NV]; MR],
+    p: *const f32,
+    at: &[usize; MR],
+    channels: usize,
+    f: impl Fn(S::F, S::F) -> S::F,
+) {
+    let last = (NV - 1) * S::LANES;
+    for i in 0..MR {
+        for j in 0..NV - 1 {
+            // SAFETY: by contract; all vectors but the last are whole.
+            sums[i][j] = f(sums[i][j], unsafe { s.load(p.add(at[i] + j * S::LANES)) });
+        }
+    }
+    if channels == NV * S::LANES {
+        for i in 0..MR {
+            // SAFETY: by contract.
+            sums[i][NV - 1] = f(sums[i][NV - 1], unsafe { s.load(p.add(at[i] + last)) });
+        }
+    } else {
+        for i in 0..MR {
+            // SAFETY: by contract.
+            sums[i][NV - 1] = f(sums[i][NV - 1], unsafe { s.load_partial(p.add(at[i] + last), channels - last) });
+        }
+    }
+}
+
+/// `x` where `value` is above zero and below the bound, zero elsewhere and where `value` is NaN.
+#[inline(always)]
+pub(in crate::kernels) fn gated<S: Simd>(s: S, x: S::F, value: S::F, below: S::F) -> S::F {
+    let zero = s.splat(0.0);
+    s.select(s.lt(zero, value), s.select(s.le(below, value), zero, x), zero)
 }
 
 /// Where positions read and write, as offsets in floats.
@@ -251,8 +315,12 @@ impl Sink for Store {
         channels: usize,
         relu: Relu,
     ) {
-        // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers. Of a NaN and a
-        // bound the second operand stays, which is the NaN.
+        // Loops with small bodies, which the compiler unrolls: the sums then never leave the registers.
+        if !self.added.is_null() {
+            // SAFETY: an addend for each element of the result.
+            unsafe { meet(s, &mut sums, self.added, &at, channels, |sum, v| s.add(sum, v)) };
+        }
+        // Of a NaN and a bound the second operand stays, which is the NaN.
         if relu != Relu::No {
             for i in 0..MR {
                 for j in 0..NV {
@@ -266,6 +334,11 @@ impl Sink for Store {
                     sums[i][j] = s.min(s.splat(most), sums[i][j]);
                 }
             }
+        }
+        if !self.gate.is_null() {
+            let below = s.splat(self.below);
+            // SAFETY: a value for each element of the result.
+            unsafe { meet(s, &mut sums, self.gate, &at, channels, |sum, v| gated(s, sum, v, below)) };
         }
         for i in 0..MR {
             // SAFETY: in range by contract.

@@ -1,14 +1,17 @@
 //! Elementwise work: a block interpreter of [`Expr`].
 //!
-//! Blocks of a few hundred elements stay in L1; every step of the compiled expression is one vector loop over a block,
-//! so what interpretation costs is paid once per block. Inputs of the result's own order and the results themselves
-//! are read and written in place. What depends on scalars alone is computed once per run, and what repeats with a
-//! short period (a bias, batch norm's scale) once per run on a tile of whole periods.
+//! Blocks of up to a thousand elements stay in L1; a step of the compiled expression is one vector loop over a block, so
+//! what interpretation costs is paid once per block. A step is one function of many instructions, or a *chain* of
+//! functions of few: between those, values stay in registers ([`chain`]). Inputs of the result's own order and the results
+//! themselves are read and written in place. What depends on scalars alone is computed once per run, and what repeats with
+//! a short period (a bias, batch norm's scale) once per run on a tile of whole periods.
 //!
-//! Every operation is rounded on its own, products too, so fusing expressions changes no bit.
+//! Every operation is rounded on its own, products too, so neither fusing expressions nor the choice of chains changes a
+//! bit.
 
 #![allow(clippy::cast_ptr_alignment, reason = "inputs and outputs are aligned to their types by contract")]
 
+mod chain;
 mod pattern;
 mod program;
 mod step;
@@ -17,6 +20,7 @@ pub use pattern::Operand;
 
 use crate::kernels::element::{Word, with_element, word_of};
 use crate::simd::{Isa, Kernel, Simd, dispatch};
+use chain::{Code, LONGEST, Operation};
 use oxiconv_ir::{Arithmetic, DType, Expr};
 use pattern::Kind;
 use program::{Load, Place, Program, Step};
@@ -90,7 +94,11 @@ impl MapKernel {
         // 24 KiB of a 32 KiB L1 cache for everything a block touches.
         let slots = program.periodics + program.registers + program.direct + outputs.len();
         let target = (6144 / slots).clamp(128, 1024);
-        let block = program.period * (target / program.period).max(1);
+        // Whole groups of vectors, where whole periods can be.
+        let group = chain::GROUP * isa.lanes();
+        let unit = program.period * (group >> program.period.trailing_zeros().min(group.ilog2()));
+        let unit = if unit <= target { unit } else { program.period };
+        let block = unit * (target / unit).max(1);
         Self { isa, arithmetic, program, row, block, by_row }
     }
 
@@ -202,7 +210,7 @@ impl MapKernel {
                 && !inputs
                     .iter()
                     .zip(&p.last_read)
-                    .any(|(&input, &last)| std::ptr::eq(input, origin) && last.is_some_and(|last| last > plan.step));
+                    .any(|(&input, &last)| std::ptr::eq(input, origin) && last.is_some_and(|last| last > plan.written));
         }
         // A short series needs only as many periods as it reaches into, from any phase.
         let tile = self.block.min((p.period - 1 + series.reach).next_multiple_of(p.period));
@@ -212,7 +220,8 @@ impl MapKernel {
 
     /// Floats from one block slot to the next.
     fn stride(&self) -> usize {
-        self.block.next_multiple_of(VECTOR) * self.width()
+        // Two lines apart from a multiple of the page: what is loaded at a distance of pages from a store in flight waits.
+        self.block.next_multiple_of(VECTOR) * self.width() + 2 * VECTOR
     }
 
     /// Floats of a uniform slot, which has [`VECTOR`] words.
@@ -325,15 +334,35 @@ impl Run<'_> {
                 }
             }
             for step in steps {
-                let args = step.args.map(|a| Source::new(self.place::<W>(a, block), matches!(a, Place::Uniform(_))));
-                // SAFETY: operands and destination are slots of the scratch memory, which hold a block each (a vector
+                // SAFETY: operands and destinations are slots of the scratch memory, which hold a block each (a vector
                 // each where uniform), or memory of inputs and outputs at this block's elements.
                 unsafe {
-                    let to = self.place::<W>(step.to, block);
-                    match W::DTYPE {
-                        DType::I32 => step::run_integer::<i32>(step.function, args, to, block.len),
-                        DType::I64 => step::run_integer::<i64>(step.function, args, to, block.len),
-                        _ => step::run_f32(s, step.function, args, to, block.len),
+                    match step {
+                        Step::Apply { function, args, to } => {
+                            let source = [
+                                self.source::<W>(args[0], block, stage),
+                                self.source::<W>(args[1], block, stage),
+                                self.source::<W>(args[2], block, stage),
+                            ];
+                            let to = self.place::<W>(*to, block);
+                            match W::DTYPE {
+                                DType::I32 => step::run_integer::<i32>(*function, source, to, block.len),
+                                DType::I64 => step::run_integer::<i64>(*function, source, to, block.len),
+                                _ => step::run_f32(s, *function, source, to, block.len),
+                            }
+                        }
+                        Step::Chain(operations) => {
+                            let nothing = Source::new(std::ptr::null(), true);
+                            let mut chain = [Operation { code: Code::Load, y: nothing, z: nothing }; LONGEST];
+                            for (i, operation) in operations.iter().enumerate() {
+                                chain[i].code = operation.code;
+                                chain[i].y = self.source::<W>(operation.y, block, stage);
+                                if matches!(operation.code, Code::Choose | Code::Keep | Code::Replace) {
+                                    chain[i].z = self.source::<W>(operation.z, block, stage);
+                                }
+                            }
+                            chain::run(s, &chain[..operations.len()], block.len);
+                        }
                     }
                 }
             }
@@ -346,6 +375,12 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    /// An operand in this block. Where uniform values are made, all lanes of theirs are.
+    #[inline(always)]
+    fn source<W: Word>(&self, place: Place, block: Block, stage: usize) -> Source {
+        Source::new(self.place::<W>(place, block), stage > 0 && matches!(place, Place::Uniform(_)))
     }
 
     /// The first word of a place in this block.

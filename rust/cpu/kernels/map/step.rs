@@ -1,4 +1,4 @@
-//! One function applied to one block.
+//! One function applied to one block: of integers, or of many instructions.
 
 use super::program::Function;
 use crate::math;
@@ -21,118 +21,57 @@ impl Source {
 
     /// The float for position `i`.
     #[inline(always)]
-    fn at(self, i: usize) -> *const f32 {
+    pub(super) fn at(self, i: usize) -> *const f32 {
         self.first.wrapping_add(i & self.mask)
+    }
+
+    /// The first float of the `u`-th vector from position `i` on.
+    #[inline(always)]
+    pub(super) fn vector<S: Simd>(self, i: usize, u: usize) -> *const f32 {
+        self.at(i).wrapping_add(u * (S::LANES & self.mask))
     }
 }
 
-/// The loop over a block: `$y` computed from a vector of each operand, `$unroll` vectors at a time, all of their loads
-/// before their stores. A macro, because a closure of any size would become a function of its own, without the
-/// instruction set.
-macro_rules! sweep {
-    ($s:ident, $to:ident, $n:ident, $unroll:literal, $($x:ident = $arg:expr),+ => $y:expr) => {{
-        let mut i = 0;
-        while i + $unroll * S::LANES <= $n {
-            let mut out = [$s.splat(0.0); $unroll];
-            for u in 0..$unroll {
-                $(let $x = $s.load($arg.at(i + u * S::LANES));)+
-                out[u] = $y;
-            }
-            for u in 0..$unroll {
-                $s.store($to.add(i + u * S::LANES), out[u]);
-            }
-            i += $unroll * S::LANES;
-        }
-        while $unroll > 1 && i + S::LANES <= $n {
-            $(let $x = $s.load($arg.at(i));)+
-            $s.store($to.add(i), $y);
-            i += S::LANES;
-        }
-        if i < $n {
-            $(let $x = $s.load_partial($arg.at(i), $n - i);)+
-            $s.store_partial($to.add(i), $y, $n - i);
-        }
-    }};
-}
-
-/// Applies a function of `f32`.
+/// Applies a function of `f32` that has no place in a chain, for the instructions it takes.
 ///
 /// # Safety
 /// Operands hold `n` floats (a vector if uniform), `to` holds `n`; `to` is apart from each operand or the same.
 #[inline(always)]
-pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, [a, b, c]: [Source; 3], to: *mut f32, n: usize) {
-    // Few operations: unrolled, so that the loop does not count. Many: code size matters more.
-    macro_rules! light {
-        (|$x:ident| $y:expr) => {
-            sweep!(s, to, n, 4, $x = a => $y)
-        };
-        (|$x:ident, $y:ident| $z:expr) => {
-            sweep!(s, to, n, 4, $x = a, $y = b => $z)
-        };
+pub(super) unsafe fn run_f32<S: Simd>(s: S, function: Function, [a, b, _]: [Source; 3], to: *mut f32, n: usize) {
+    // A macro, because a closure of any size would become a function of its own, without the instruction set.
+    macro_rules! sweep {
+        ($f:ident($($x:ident = $arg:ident),+)) => {{
+            let mut i = 0;
+            while i + S::LANES <= n {
+                $(let $x = s.load($arg.at(i));)+
+                s.store(to.add(i), math::$f(s, $($x),+));
+                i += S::LANES;
+            }
+            if i < n {
+                $(let $x = s.load_partial($arg.at(i), n - i);)+
+                s.store_partial(to.add(i), math::$f(s, $($x),+), n - i);
+            }
+        }};
     }
-    macro_rules! heavy {
-        ($f:ident(x)) => {
-            sweep!(s, to, n, 1, x = a => math::$f(s, x))
-        };
-        ($f:ident(x, y)) => {
-            sweep!(s, to, n, 1, x = a, y = b => math::$f(s, x, y))
-        };
-    }
-    let (zero, one, sign) = (s.splat(0.0), s.splat(1.0), s.splat(-0.0));
-    let truth = |m: S::M| s.select(m, one, zero);
-    let falsehood = |m: S::M| s.select(m, zero, one);
     // SAFETY: positions stay below `n`, and at 0 for uniform operands.
     unsafe {
         match function {
-            Function::Copy => light!(|x| x),
-            Function::Unary(f) => match f {
-                Unary::Neg => light!(|x| s.xor(x, sign)),
-                Unary::Abs => light!(|x| s.abs(x)),
-                // Zeros and NaN are their own sign.
-                Unary::Sign => light!(|x| {
-                    let y = s.select(s.lt(zero, x), one, x);
-                    s.select(s.lt(x, zero), s.splat(-1.0), y)
-                }),
-                Unary::Floor => light!(|x| s.floor(x)),
-                Unary::Ceil => light!(|x| s.ceil(x)),
-                Unary::Round => light!(|x| s.round(x)),
-                Unary::Sqrt => light!(|x| s.sqrt(x)),
-                Unary::Rsqrt => light!(|x| math::rsqrt(s, x)),
-                Unary::Exp => heavy!(exp(x)),
-                Unary::Expm1 => heavy!(expm1(x)),
-                Unary::Log => heavy!(log(x)),
-                Unary::Log1p => heavy!(log1p(x)),
-                Unary::Sin => heavy!(sin(x)),
-                Unary::Cos => heavy!(cos(x)),
-                Unary::Tan => heavy!(tan(x)),
-                Unary::Tanh => heavy!(tanh(x)),
-                Unary::Sigmoid => heavy!(sigmoid(x)),
-                Unary::Erf => heavy!(erf(x)),
-                Unary::Not => light!(|x| truth(s.eq(x, zero))),
-                Unary::IsNan => light!(|x| falsehood(s.eq(x, x))),
-                Unary::Bf16 => light!(|x| s.bf16(x)),
-            },
-            Function::Binary(f) => match f {
-                Binary::Add => light!(|x, y| s.add(x, y)),
-                Binary::Sub => light!(|x, y| s.sub(x, y)),
-                Binary::Mul => light!(|x, y| s.mul(x, y)),
-                Binary::Div => light!(|x, y| s.div(x, y)),
-                Binary::Pow => heavy!(pow(x, y)),
-                // The instruction gives `y` where either is NaN: right unless only `x` is.
-                Binary::Min => light!(|x, y| s.select(s.eq(x, x), s.min(x, y), x)),
-                Binary::Max => light!(|x, y| s.select(s.eq(x, x), s.max(x, y), x)),
-                Binary::Mod => heavy!(rem(x, y)),
-                Binary::Atan2 => heavy!(atan2(x, y)),
-                Binary::Eq => light!(|x, y| truth(s.eq(x, y))),
-                Binary::Ne => light!(|x, y| falsehood(s.eq(x, y))),
-                Binary::Lt => light!(|x, y| truth(s.lt(x, y))),
-                Binary::Le => light!(|x, y| truth(s.le(x, y))),
-                Binary::Gt => light!(|x, y| truth(s.lt(y, x))),
-                Binary::Ge => light!(|x, y| truth(s.le(y, x))),
-                Binary::And => light!(|x, y| s.select(s.eq(x, zero), zero, falsehood(s.eq(y, zero)))),
-                Binary::Or => light!(|x, y| s.select(s.eq(x, zero), falsehood(s.eq(y, zero)), one)),
-            },
-            Function::Select => sweep!(s, to, n, 4, q = a, x = b, y = c => s.select(s.eq(q, zero), y, x)),
+            Function::Unary(Unary::Exp) => sweep!(exp(x = a)),
+            Function::Unary(Unary::Expm1) => sweep!(expm1(x = a)),
+            Function::Unary(Unary::Log) => sweep!(log(x = a)),
+            Function::Unary(Unary::Log1p) => sweep!(log1p(x = a)),
+            Function::Unary(Unary::Sin) => sweep!(sin(x = a)),
+            Function::Unary(Unary::Cos) => sweep!(cos(x = a)),
+            Function::Unary(Unary::Tan) => sweep!(tan(x = a)),
+            Function::Unary(Unary::Tanh) => sweep!(tanh(x = a)),
+            Function::Unary(Unary::Sigmoid) => sweep!(sigmoid(x = a)),
+            Function::Unary(Unary::Erf) => sweep!(erf(x = a)),
+            Function::Binary(Binary::Pow) => sweep!(pow(x = a, y = b)),
+            Function::Binary(Binary::Mod) => sweep!(rem(x = a, y = b)),
+            Function::Binary(Binary::Atan2) => sweep!(atan2(x = a, y = b)),
+            Function::Copy | Function::Unary(_) | Function::Binary(_) | Function::Select => {
+                unreachable!("{function:?} is part of a chain")
+            }
         }
     }
 }

@@ -315,6 +315,76 @@ fn long_runs_cross_blocks_and_periods() {
     }
 }
 
+/// Every function behind another and before one, of what that computed, of a block, a tile and a scalar, on either side: on
+/// groups of vectors, single ones and parts.
+#[test]
+fn chains_apply_every_function_to_every_operand() {
+    let operands = [
+        Operand::dense(DType::F32, 2),
+        Operand::dense(DType::F32, 2),
+        Operand { dtype: DType::F32, repeat: vec![true, false] },
+        Operand::scalar(DType::F32, 2),
+    ];
+    let mut exprs = Vec::new();
+    let mut add = |f: &dyn Fn(&mut ExprBuilder, [u32; 4], u32) -> u32| {
+        exprs.push(Expr::build(4, |b| {
+            let inputs = std::array::from_fn(|i| b.input(i));
+            let held = b.add(inputs[0], inputs[1]);
+            let middle = f(b, inputs, held);
+            b.binary(Binary::Sub, middle, inputs[2])
+        }));
+    };
+    for f in UNARY.into_iter().chain([Unary::Bf16]) {
+        add(&|b, _, held| b.unary(f, held));
+    }
+    for f in BINARY {
+        for i in 0..4 {
+            add(&|b, inputs, held| b.binary(f, held, inputs[i]));
+            add(&|b, inputs, held| b.binary(f, inputs[i], held));
+        }
+        add(&|b, _, held| b.binary(f, held, held));
+        // Two sums: one is held while the other waits.
+        add(&|b, inputs, held| {
+            let other = b.binary(Binary::Sub, inputs[1], inputs[3]);
+            b.binary(f, held, other)
+        });
+    }
+    for i in 0..4 {
+        let j = (i + 1) % 4;
+        add(&|b, inputs, held| b.select(held, inputs[i], inputs[j]));
+        add(&|b, inputs, held| b.select(inputs[i], held, inputs[j]));
+        add(&|b, inputs, held| b.select(inputs[i], inputs[j], held));
+        add(&|b, inputs, held| b.select(held, held, inputs[i]));
+    }
+    for (k, expr) in exprs.iter().enumerate() {
+        let dims = [[3, 67], [11, 91], [70, 24]][k % 3];
+        check(expr, &operands, &[DType::F32], &dims, dims[0], k as u64);
+    }
+}
+
+/// A chain longer than any, of values that are results as well and read again later.
+#[test]
+fn chains_end_and_fork() {
+    let operands = [Operand::dense(DType::F32, 2), Operand { dtype: DType::F32, repeat: vec![true, false] }];
+    let mut b = ExprBuilder::new(2);
+    let (x, y, half) = (b.input(0), b.input(1), b.constant(0.5));
+    let (mut sum, mut outs) = (x, vec![]);
+    for step in 0..40 {
+        let halved = b.mul(sum, half);
+        sum = b.add(halved, y);
+        if step % 13 == 0 {
+            outs.push(sum);
+            let forked = b.mul(sum, x);
+            sum = b.sub(forked, sum);
+        }
+    }
+    outs.push(sum);
+    let expr = b.finish(&outs);
+    for (rows, channels) in [(9, 129), (300, 7)] {
+        check(&expr, &operands, &vec![DType::F32; outs.len()], &[rows, channels], rows, 3);
+    }
+}
+
 /// Adam's update, each result written over its own input, and a swap, which no order of writing in place gets right.
 #[test]
 fn results_over_inputs() {

@@ -4,9 +4,9 @@
 use super::WinogradPlan;
 use super::product::{Left, Right, height, product};
 use super::transform::{POINTS, Patch, SPAN, TILE, Target, place, result_tile, spread};
+use crate::kernels::direct::Epilogue;
 use crate::kernels::direct::pooled::MaxOfFour;
 use crate::kernels::direct::tile::{Sink, Store};
-use crate::kernels::direct::{Epilogue, Relu};
 use crate::simd::{Kernel, Simd, dispatch};
 use oxiconv_ir::Seat;
 
@@ -20,14 +20,12 @@ impl WinogradPlan {
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
         assert!(!self.pools, "a pooling plan runs with run_pooled");
         if self.solve == Seat::Kernel {
-            assert!(
-                epilogue.bias.is_none() && epilogue.relu == Relu::No,
-                "a kernel gradient takes no epilogue: {self:?}"
-            );
+            assert!(epilogue.is_none(), "a kernel gradient takes no epilogue: {self:?}");
             return self.kernel_gradient(n, a, b, out, scratch);
         }
         assert_eq!(out.len(), n * self.out_len(), "result of {self:?}");
-        self.enter(n, a, b, Store { result: out.as_mut_ptr() }, epilogue, scratch);
+        epilogue.check(self.channels.1, out.len());
+        self.enter(n, a, b, Store::new(out.as_mut_ptr(), epilogue, 0), epilogue, scratch);
     }
 
     /// Computes `n` samples and pools them: the maxima, and which of its window's four positions each is.
@@ -46,6 +44,7 @@ impl WinogradPlan {
     ) {
         assert!(self.pools, "a plan without pooling runs with run");
         assert_eq!([values.len(), index.len()], [n * self.out_len(); 2], "maxima of {self:?}");
+        assert!(!epilogue.is_elementwise(), "before it is pooled, a result meets biases alone: {self:?}");
         let sink = MaxOfFour { values: values.as_mut_ptr(), index: index.as_mut_ptr() };
         self.enter(n, x, packed, sink, epilogue, scratch);
     }
