@@ -67,8 +67,6 @@ fn walk(expr: &Expr, arithmetic: Arithmetic, inputs: &[f64], outputs: &[DType]) 
         let cut = |(x, to): (i64, &DType)| match to {
             DType::I32 => f64::from(x as i32),
             DType::U8 => f64::from(x as u8),
-        DType::I8 if integer => f64::from(x as i64 as i8),
-        DType::I8 => f64::from(x as i8),
             _ => x as f64,
         };
         return expr.eval_integer(&words).unwrap().into_iter().zip(outputs).map(cut).collect();
@@ -99,6 +97,8 @@ fn convert(x: f64, integer: bool, to: DType) -> f64 {
         DType::I32 => f64::from(x as i32),
         DType::U8 if integer => f64::from(x as i64 as u8),
         DType::U8 => f64::from(x as u8),
+        DType::I8 if integer => f64::from(x as i64 as i8),
+        DType::I8 => f64::from(x as i8),
         DType::Bool => f64::from(x != 0.0),
     }
 }
