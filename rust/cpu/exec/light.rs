@@ -77,7 +77,7 @@ impl Kernel for Map {
     }
 }
 
-/// A reduction of an expression.
+/// Reductions of expressions.
 pub(super) struct Reduce {
     kernel: ReduceKernel,
     text: String,
@@ -85,7 +85,7 @@ pub(super) struct Reduce {
     rows: usize,
     /// Whether that axis vanishes: pieces then make terms of the result.
     vanishes: bool,
-    /// Bytes per row of each operand, and of the result; 0 where rows share it.
+    /// Bytes per row of each operand, and of a result; 0 where rows share it.
     input_row: Vec<usize>,
     output_row: usize,
 }
@@ -139,10 +139,13 @@ impl Kernel for Reduce {
         for (to, (from, row)) in inputs.iter_mut().zip(call.inputs.iter().zip(&self.input_row)) {
             *to = from.wrapping_add(rows.start * row);
         }
-        let (inputs, output) =
-            (&inputs[..call.inputs.len()], call.outputs[0].wrapping_add(rows.start * self.output_row));
+        let mut outputs = [std::ptr::null_mut::<u8>(); super::MAX_OPERANDS];
+        for (to, from) in outputs.iter_mut().zip(call.outputs) {
+            *to = from.wrapping_add(rows.start * self.output_row);
+        }
+        let (inputs, outputs) = (&inputs[..call.inputs.len()], &outputs[..call.outputs.len()]);
         // SAFETY: forwarded; pieces have disjoint rows, or terms of their own.
-        unsafe { self.kernel.run(rows.len(), inputs, output, call.scratch) };
+        unsafe { self.kernel.run(rows.len(), inputs, outputs, call.scratch) };
         Ok(())
     }
 

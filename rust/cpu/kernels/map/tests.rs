@@ -25,6 +25,7 @@ impl Data {
                 DType::I64 => bytes.extend((v as i64).to_ne_bytes()),
                 DType::I32 => bytes.extend((v as i32).to_ne_bytes()),
                 DType::U8 => bytes.push(v as u8),
+                DType::I8 => bytes.extend((v as i8).to_ne_bytes()),
                 DType::Bool => bytes.push(u8::from(v != 0.0)),
             }
         }
@@ -41,6 +42,7 @@ impl Data {
             DType::I64 => i64::from_ne_bytes(self.bytes[8 * i..8 * i + 8].try_into().unwrap()) as f64,
             DType::I32 => i32::from_ne_bytes(word()) as f64,
             DType::U8 | DType::Bool => self.bytes[i] as f64,
+            DType::I8 => f64::from(self.bytes[i] as i8),
         }
     }
 
@@ -95,6 +97,8 @@ fn convert(x: f64, integer: bool, to: DType) -> f64 {
         DType::I32 => f64::from(x as i32),
         DType::U8 if integer => f64::from(x as i64 as u8),
         DType::U8 => f64::from(x as u8),
+        DType::I8 if integer => f64::from(x as i64 as i8),
+        DType::I8 => f64::from(x as i8),
         DType::Bool => f64::from(x != 0.0),
     }
 }
