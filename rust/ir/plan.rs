@@ -32,9 +32,9 @@ pub struct Request {
 /// weights and tiles. A constant, because the cut of the batch decides the order of sums.
 const SHARD_BYTES: usize = 768 << 10;
 /// Most tasks a batch is cut into: enough for 16 workers, few enough that their partial sums stay small.
-const MAX_TASKS: usize = 16;
+pub(crate) const MAX_TASKS: usize = 16;
 /// Samples per task that a batch is cut down to while they fit the cache: kernels need some rows.
-const MIN_TASK: usize = 4;
+pub(crate) const MIN_TASK: usize = 4;
 /// Samples per shard up to which reading kernels again, for each shard, may cost as much as activations that leave the
 /// cache and return. A recursion reads its kernel at each step, and then a few more samples at a time are better than
 /// activations that fit.

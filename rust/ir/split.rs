@@ -13,10 +13,14 @@
 //! `rows` is 1 until a reshape merges further axes into axis 0.
 
 use crate::graph::{Graph, NodeId};
+use crate::plan::{MAX_TASKS, MIN_TASK};
 use crate::{Batch, Form, Op, Seat, Type};
 
 /// Multiply-adds from which a product of complete tensors is shared: about 20 µs of work, more than a barrier costs.
 const HEAVY: usize = 1 << 20;
+
+/// How many times larger than its operands the terms of a matrix's gradient may be.
+const OPERANDS: usize = 4;
 
 /// How a node meets the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +102,19 @@ impl Split {
             let types: Vec<_> = node.args.iter().map(|a| graph.node(*a).ty.clone()).collect();
             self.class[id.index()] = match node.op.batch(self.samples, &flags, &types) {
                 Batch::Each if node.ty.dims.first().is_some_and(|d| d % self.samples == 0) => Class::Shard,
+                Batch::Sum if self.is_outer_product(&node.op, &types, &node.ty) => Class::Whole,
                 Batch::Sum => Class::Sum,
                 Batch::Each | Batch::Whole => Class::Whole,
             };
         }
+    }
+
+    /// Whether terms of a matrix's gradient would cost more than its operands: each task's term has all of the matrix, of
+    /// a few rows. The operands then better go through memory, once, and the matrix is made row by row.
+    fn is_outer_product(&self, op: &Op, types: &[Type], made: &Type) -> bool {
+        let Op::Product { form: Form::MatMul, solve: Seat::Kernel } = op else { return false };
+        let terms = (self.samples / MIN_TASK).clamp(1, MAX_TASKS) * made.len();
+        made.rank() == 2 && terms > OPERANDS * types.iter().map(Type::len).sum::<usize>()
     }
 
     /// Whether a product of complete tensors is worth sharing among workers, and can be: which of its arguments are read

@@ -56,6 +56,9 @@ struct Other {
 /// Floats of results that an expression reads again: half of an L1 cache.
 const IN_FLIGHT: usize = 4 << 10;
 
+/// Rows of a matrix's gradient in a piece: some tiles.
+const LEAST_ROWS: usize = 32;
+
 /// Which kernel computes a convolution.
 #[derive(Clone, Copy)]
 pub(super) enum Choice<'a> {
@@ -122,14 +125,19 @@ impl Product {
         Some(Self { plan, solve, is_matmul: *form == Form::MatMul, stack, entry, entries, kernel_len, channels, tail })
     }
 
-    /// In how many pieces it can work: entries of axis 0 on their own.
+    /// In how many pieces it can work: entries of axis 0 on their own, or rows of a matrix's gradient.
     pub(super) fn pieces(&self) -> usize {
-        self.entries
+        if self.by_rows() { (self.entry[0] / LEAST_ROWS).max(1) } else { self.entries }
     }
 
     /// Whether pieces make terms of the result.
     pub(super) fn sums(&self) -> bool {
-        self.solve == Seat::Kernel && self.stack.is_none()
+        self.solve == Seat::Kernel && self.stack.is_none() && !self.is_matmul
+    }
+
+    /// Whether pieces make rows of the result, each from all entries: the gradient of a matrix.
+    fn by_rows(&self) -> bool {
+        self.solve == Seat::Kernel && self.stack.is_none() && self.is_matmul
     }
 
     /// Positions of the result for which it is worth reading the kernel.
@@ -279,9 +287,10 @@ unsafe fn slice<'a>(p: *const u8, from: usize, len: usize) -> &'a [f32] {
 
 impl Kernel for Product {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
-        let rows = call.piece(call.rows(self.entries));
+        let entries = call.rows(self.entries);
+        let rows = if self.by_rows() { 0..entries } else { call.piece(entries) };
         let (first, n) = (rows.start, rows.len());
-        let Call { inputs, outputs, packed, scratch, .. } = call;
+        let Call { inputs, outputs, packed, scratch, piece, .. } = call;
         let (mut given, mut made) = ([std::ptr::null(); super::MAX_OPERANDS], [std::ptr::null_mut(); 2]);
         given[..inputs.len()].copy_from_slice(inputs);
         made[..outputs.len()].copy_from_slice(outputs);
@@ -296,15 +305,19 @@ impl Kernel for Product {
             return Ok(());
         }
         if self.solve == Seat::Kernel {
-            // SAFETY: the operands have `n` entries, the result is complete.
-            let (x, y, k) = unsafe {
-                (
-                    slice(inputs[0], 0, n * self.entry[0]),
-                    slice(inputs[1], 0, n * self.entry[1]),
-                    std::slice::from_raw_parts_mut(out, self.kernel_len),
-                )
-            };
-            self.plan.run(n, x, y, k, &Epilogue::default(), scratch);
+            // SAFETY: the operands have `n` entries, the result is complete, or its rows are this piece's.
+            unsafe {
+                let (x, y) = (slice(inputs[0], 0, n * self.entry[0]), slice(inputs[1], 0, n * self.entry[1]));
+                match &self.plan {
+                    Convolution::Direct(plan) if piece.1 > 1 && self.by_rows() => {
+                        plan.run_piece(n, x, y, out, scratch, piece);
+                    }
+                    plan => {
+                        let k = std::slice::from_raw_parts_mut(out, self.kernel_len);
+                        plan.run(n, x, y, k, &Epilogue::default(), scratch);
+                    }
+                }
+            }
             return Ok(());
         }
         let batched = batched(self.solve);

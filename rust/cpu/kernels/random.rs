@@ -31,7 +31,7 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     counter
 }
 
-/// Blocks made together: loops over them are vectorized by the compiler, shorter ones would be unrolled instead.
+/// Blocks made together: a loop over them is vectorized by the compiler, a shorter one would be unrolled instead.
 const BLOCKS: usize = 64;
 
 /// Elements `first..first + out.len()` of the stream of `state` = (seed, counter).
@@ -84,11 +84,12 @@ impl Kernel for Fill<'_> {
                 }
             }
             let mut stream = [0.0; 4 * BLOCKS];
-            for b in 0..BLOCKS {
-                stream[4 * b] = values[0][b];
-                stream[4 * b + 1] = values[1][b];
-                stream[4 * b + 2] = values[2][b];
-                stream[4 * b + 3] = values[3][b];
+            for i in (0..BLOCKS).step_by(S::LANES) {
+                // SAFETY: whole vectors of the arrays, and four of them in the stream.
+                unsafe {
+                    let words = [0, 1, 2, 3].map(|w: usize| s.load(values[w][i..].as_ptr()));
+                    s.store_interleaved4(stream[4 * i..].as_mut_ptr(), words);
+                }
             }
             let skip = (element % 4) as usize;
             let n = (stream.len() - skip).min(self.out.len() - done);
@@ -100,22 +101,28 @@ impl Kernel for Fill<'_> {
 
 /// The words of blocks `first..first + BLOCKS`: word `w` of block `b` is `[w][b]`. The stream's position is in the low
 /// words of the counter, the state's counter in the third.
+///
+/// Words are the lower halves of 64 bits, as vectors multiply them; what products leave in the upper halves is never
+/// read.
 #[inline(always)]
 fn blocks(first: u64, state: [i32; 2]) -> [[u32; BLOCKS]; 4] {
-    let [mut c0, mut c1] = [[0; BLOCKS]; 2];
-    let [mut c2, mut c3] = [[state[1] as u32; BLOCKS], [0; BLOCKS]];
+    let low = |x: u64| x & u64::from(u32::MAX);
+    let mut words = [[0; BLOCKS]; 4];
     for b in 0..BLOCKS {
         let at = first + b as u64;
-        (c0[b], c1[b]) = (at as u32, (at >> 32) as u32);
-    }
-    let mut key = [state[0] as u32, 0];
-    for _ in 0..10 {
-        for b in 0..BLOCKS {
-            [c0[b], c1[b], c2[b], c3[b]] = round([c0[b], c1[b], c2[b], c3[b]], key);
+        let mut c = [at, at >> 32, u64::from(state[1] as u32), 0];
+        let mut key = [state[0] as u32, 0];
+        for _ in 0..10 {
+            let x = u64::from(MULTIPLIERS[0]) * low(c[0]);
+            let y = u64::from(MULTIPLIERS[1]) * low(c[2]);
+            c = [(y >> 32) ^ c[1] ^ u64::from(key[0]), y, (x >> 32) ^ c[3] ^ u64::from(key[1]), x];
+            key = next_key(key);
         }
-        key = next_key(key);
+        for w in 0..4 {
+            words[w][b] = c[w] as u32;
+        }
     }
-    [c0, c1, c2, c3]
+    words
 }
 
 /// The step of the upper 24 bits of a word, as a fraction.

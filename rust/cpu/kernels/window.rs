@@ -2,6 +2,11 @@
 
 #![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
 
+mod bytes;
+mod tiling;
+
+pub use bytes::max_pool_bytes;
+
 use crate::math::MAX_LANES;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
@@ -123,17 +128,19 @@ impl<F: FnOnce()> Kernel for Each<F> {
 pub fn sum(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, x.len(), y.len());
-    dispatch(isa.holding(c), Sums { walk: &walk, c, x, y });
+    if walk.tiles() {
+        dispatch(isa.holding(c), tiling::Sums { walk: &walk, c, x, y });
+    } else {
+        dispatch(isa.holding(c), Sums { walk: &walk, c, x, y });
+    }
 }
 
 /// Each value added to all positions of its window.
 pub fn spread(isa: Isa, w: &Window, c: usize, n: usize, g: &[f32], y: &mut [f32]) {
     let walk = Walk::new(w);
     check(&walk, c, n, y.len(), g.len());
-    if (0..3)
-        .all(|a| walk.low[a] == 0 && walk.stride[a] == walk.size[a] && walk.input[a] == walk.output[a] * walk.size[a])
-    {
-        dispatch(isa.holding(c), Copies { walk: &walk, c, g, y });
+    if walk.tiles() {
+        dispatch(isa.holding(c), tiling::Copies { walk: &walk, c, g, y });
         return;
     }
     for (y, g) in y.chunks_exact_mut((walk.inputs() * c).max(1)).zip(g.chunks_exact((walk.outputs() * c).max(1))) {
@@ -206,38 +213,6 @@ impl Kernel for Sums<'_> {
                         store(s, &mut y[to + ch..], sum);
                     }
                     to += c;
-                }
-            }
-        }
-    }
-}
-
-/// Copies to all positions of windows that tile their input: position by position, a vector of channels at a time.
-struct Copies<'a> {
-    walk: &'a Walk,
-    c: usize,
-    g: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Kernel for Copies<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
-        let Self { walk, c, g, y } = self;
-        let ([in0, in1, _], [_, out1, out2], [size0, size1, size2]) = (walk.input, walk.output, walk.size);
-        let mut to = 0;
-        for sample in 0..y.len() / (walk.inputs() * c).max(1) {
-            let g = &g[sample * walk.outputs() * c..];
-            for (i0, i1) in (0..in0).flat_map(|i0| (0..in1).map(move |i1| (i0, i1))) {
-                let row = (i0 / size0 * out1 + i1 / size1) * out2;
-                for window in row..row + out2 {
-                    for _ in 0..size2 {
-                        for ch in (0..c).step_by(S::LANES) {
-                            store(s, &mut y[to + ch..], load(s, &g[window * c + ch..]));
-                        }
-                        to += c;
-                    }
                 }
             }
         }
@@ -336,7 +311,15 @@ impl<I: Index> Kernel for Maxima<'_, I> {
 ///
 /// # Safety
 /// `index` has one [`Window::index_dtype`] per element of `y`.
-pub unsafe fn take(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: *const u8, y: &mut [f32]) {
+pub unsafe fn take<T: Copy + Default>(
+    isa: Isa,
+    w: &Window,
+    c: usize,
+    n: usize,
+    x: &[T],
+    index: *const u8,
+    y: &mut [T],
+) {
     // SAFETY: by contract.
     unsafe {
         match w.index_dtype() {
@@ -346,7 +329,7 @@ pub unsafe fn take(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: *
     }
 }
 
-fn taken<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: &[I], y: &mut [f32]) {
+fn taken<T: Copy + Default, I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[T], index: &[I], y: &mut [T]) {
     let walk = Walk::new(w);
     check(&walk, c, n, x.len(), y.len());
     let outputs = (walk.outputs() * c).max(1);
@@ -356,7 +339,7 @@ fn taken<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: &
             Each(
                 #[inline(always)]
                 || {
-                    y.fill(0.0);
+                    y.fill(T::default());
                     walk.visit(
                         #[inline(always)]
                         |o, i, k| {
@@ -417,12 +400,7 @@ fn check(walk: &Walk, c: usize, n: usize, inputs: usize, outputs: usize) {
 }
 
 /// Sample by sample: before and after pooling.
-fn samples<'a>(
-    walk: &Walk,
-    c: usize,
-    x: &'a [f32],
-    y: &'a mut [f32],
-) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
+fn samples<'a, T>(walk: &Walk, c: usize, x: &'a [T], y: &'a mut [T]) -> impl Iterator<Item = (&'a [T], &'a mut [T])> {
     x.chunks_exact((walk.inputs() * c).max(1)).zip(y.chunks_exact_mut((walk.outputs() * c).max(1)))
 }
 

@@ -122,6 +122,105 @@ fn strides_kernels_and_paddings_in_both_directions() {
     }
 }
 
+/// Rows of one vector and several, whole and overlapping, of every number of channels; strides, dilations and paddings;
+/// one axis to three; the bits of tiles, which pool.
+#[test]
+fn few_channels_across_positions() {
+    for channels in 1..=8 {
+        for (height, width) in [(3, 16), (5, 17), (2, 28), (4, 9), (3, 33)] {
+            for (kernel, stride, dilation, pad) in [(5, 1, 1, 2), (3, 1, 1, 1), (2, 2, 1, 0), (3, 1, 2, 2)] {
+                let conv = Conv {
+                    input: vec![height * stride + pad, width],
+                    kernel: vec![kernel, 3],
+                    stride: vec![stride, 1],
+                    dilation: vec![dilation, dilation],
+                    low: vec![pad, dilation],
+                    high: vec![pad, dilation],
+                    cin: 1,
+                    cout: channels,
+                    groups: 1,
+                    precision: Precision::Fast,
+                };
+                for isa in Isa::all_present() {
+                    let plan = ConvPlan::new(isa, &conv, Seat::Output).describe();
+                    let lanes = if isa == Isa::Avx512 { 8 } else { isa.lanes() };
+                    assert_eq!(plan.contains("across"), channels < 8 && width >= lanes, "{plan}: {conv:?}");
+                }
+                Case::new(&conv, Seat::Output, 2).check();
+                check_pooled(&Case::new(&conv, Seat::Output, 2), &window2(&conv, 2, 2, 0));
+            }
+        }
+        Case::new(&Conv { cin: channels, cout: 1, ..square(18, 3, 1, 1, 1, 1) }, Seat::Input, 2).check();
+        let line = Conv {
+            input: vec![40],
+            kernel: vec![7],
+            stride: vec![1],
+            dilation: vec![1],
+            low: vec![3],
+            high: vec![3],
+            ..square(1, 1, 1, 0, 1, channels)
+        };
+        Case::new(&line, Seat::Output, 3).check();
+        let three = |v: usize| vec![v; 3];
+        let block = Conv {
+            input: vec![3, 4, 20],
+            kernel: three(3),
+            stride: vec![2, 1, 1],
+            dilation: three(1),
+            low: three(1),
+            high: three(1),
+            ..line
+        };
+        Case::new(&block, Seat::Output, 2).check();
+    }
+}
+
+/// Windows that overlap in every way: at strides, dilations and paddings of the last axis, over several bands of rows, from
+/// one axis to three, behind a pool.
+#[test]
+fn few_channels_in_overlapping_windows() {
+    let check = |axes: &[[usize; 6]], [few, many]: [usize; 2]| {
+        let pick = |i: usize| axes.iter().map(|a| a[i]).collect::<Vec<_>>();
+        let conv = |cin, cout| Conv {
+            input: pick(0),
+            kernel: pick(1),
+            stride: pick(2),
+            dilation: pick(3),
+            low: pick(4),
+            high: pick(5),
+            cin,
+            cout,
+            groups: 1,
+            precision: Precision::Fast,
+        };
+        for (conv, solve) in [(conv(few, many), Seat::Input), (conv(many, few), Seat::Output)] {
+            for isa in Isa::all_present().into_iter().filter(|isa| isa.lanes() >= 8) {
+                let plan = ConvPlan::new(isa, &conv, solve).describe();
+                // With more channels that depends on the sizes; forward never at a stride.
+                let forward = solve == Seat::Output && axes[axes.len() - 1][2] == 1;
+                if few <= 3 {
+                    assert_eq!(plan.contains("overlapping"), solve == Seat::Input || forward, "{plan}: {conv:?}");
+                }
+            }
+            Case::new(&conv, solve, 2).check();
+            if axes.len() == 2 && solve == Seat::Output {
+                check_pooled(&Case::new(&conv, solve, 2), &window2(&conv, 2, 2, 0));
+            }
+        }
+    };
+    // Size, kernel, stride, dilation, padding before and after.
+    for channels in [[1, 20], [2, 17], [3, 33], [6, 16], [7, 40]] {
+        check(&[[14, 5, 1, 1, 0, 0], [14, 5, 1, 1, 0, 0]], channels);
+        check(&[[9, 5, 1, 1, 2, 2], [11, 5, 1, 1, 4, 1]], channels);
+        check(&[[40, 4, 2, 1, 1, 1], [50, 7, 1, 1, 3, 3]], channels);
+        check(&[[7, 3, 3, 2, 0, 1], [21, 5, 1, 2, 4, 3]], channels);
+        check(&[[37, 6, 1, 1, 2, 2]], channels);
+        check(&[[4, 2, 1, 1, 1, 0], [3, 3, 2, 1, 1, 1], [19, 5, 1, 1, 2, 0]], channels);
+    }
+    // Columns and rows that no tap reaches.
+    check(&[[9, 3, 4, 1, 0, 2], [17, 4, 5, 1, 0, 3]], [3, 64]);
+}
+
 #[test]
 fn depthwise_and_other_groups_in_both_directions() {
     // One channel in and out per group (from 8 groups on: vectors across groups), and several.

@@ -165,6 +165,28 @@ fn a_training_step_is_one_pass_over_the_shards_and_one_update() -> Result<()> {
     Ok(())
 }
 
+/// A matrix's gradient of few rows is made in one piece from all samples: terms of every task would be as large, and many.
+#[test]
+fn outer_products_are_whole() -> Result<()> {
+    for (batch, whole) in [(8, true), (32, true), (512, false)] {
+        let mut g = Graph::new();
+        let (x, w) = (g.arg(0, Type::f32([batch, 64]))?, g.arg(1, Type::f32([64, 48]))?);
+        let y = g.emit(Op::Product { form: Form::MatMul, solve: Seat::Output }, &[x, w])?;
+        let square = g.mul(&y, &y)?;
+        let loss = g.emit(Op::Sum(vec![0, 1]), &[square])?;
+        let results = vec![g.grad(loss, &[w])?[0].expect("the weight matters")];
+        let request = Request { results, batched: vec![true, false], updates: vec![], fixed: vec![] };
+        let program = plan(&g, &request, &Everything)?;
+        check(&program);
+        let stages = program
+            .stages
+            .iter()
+            .filter(|stage| stage.steps.iter().any(|s| matches!(s.kind, Kind::Product { solve: Seat::Kernel, .. })));
+        assert_eq!(stages.map(|s| !s.sharded).collect::<Vec<_>>(), [whole], "{program}");
+    }
+    Ok(())
+}
+
 #[test]
 fn the_cut_depends_on_the_batch_and_covers_it() -> Result<()> {
     for batch in [1, 2, 3, 7, 16, 33, 96, 128, 1000] {

@@ -22,13 +22,27 @@ impl ConvPlan {
     /// # Panics
     /// If a length is not that of the plan, the plan pools, or a kernel gradient is given an epilogue.
     pub fn run(&self, n: usize, a: &[f32], b: &[f32], out: &mut [f32], epilogue: &Epilogue, scratch: &mut [f32]) {
-        let (g, packed) = (&self.geometry, b);
         if self.solve == Seat::Kernel {
             assert!(epilogue.is_none(), "a kernel gradient takes no epilogue: {:?}", self.conv);
         }
         assert!(self.pool.is_none(), "a pooling plan runs with run_pooled");
+        self.compute(n, a, b, out, epilogue, scratch);
+    }
+
+    /// The same, before any pool.
+    pub(super) fn compute(
+        &self,
+        n: usize,
+        a: &[f32],
+        b: &[f32],
+        out: &mut [f32],
+        epilogue: &Epilogue,
+        scratch: &mut [f32],
+    ) {
+        let (g, packed) = (&self.geometry, b);
         match &self.method {
             Method::Tiles => {}
+            Method::Overlap(overlap) => return overlap.run(n, a, packed, out, epilogue, scratch),
             Method::Weights(weights) => return weights.run(n, a, b, out, scratch),
             Method::Depthwise(depthwise) => return depthwise.run(n, a, packed, out, epilogue),
             Method::DepthwiseWeights(weights) => return weights.run(n, a, b, out),
@@ -42,6 +56,18 @@ impl ConvPlan {
         }
         self.with_halo(n, a, scratch, |first, source, stride, count, _| {
             let start = first * g.result_len();
+            // Tiles have the same bits, and epilogues of values for each result.
+            if let Some(across) = self.across.as_ref().filter(|_| !epilogue.is_elementwise()) {
+                self.each_block(&self.gathers[0], packed, epilogue, |block, _, part| {
+                    for i in 0..count {
+                        let (source, out) = (source[i * stride..].as_ptr(), &mut out[start + i * g.result_len()..]);
+                        // SAFETY: segments and runs lie inside one sample, whose length was asserted; `part` holds the
+                        // weights of the only block.
+                        unsafe { across.run(&self.gathers[0].regions[0], source, &part, block.width(), out) };
+                    }
+                });
+                return;
+            }
             let untouched = self.gathers.iter().flat_map(|gather| &gather.regions).filter(|r| r.runs.is_empty());
             self.untouched(untouched, start, &mut out[start..start + count * g.result_len()], epilogue);
             for gather in &self.gathers {
@@ -63,6 +89,28 @@ impl ConvPlan {
                 });
             }
         });
+    }
+
+    /// Overwrites one of `pieces` of a kernel gradient's result, some rows of it: what [`ConvPlan::run`] does in one
+    /// piece, with the same bits.
+    ///
+    /// # Safety
+    /// `out` is valid for the result; nobody else uses the piece's rows meanwhile.
+    ///
+    /// # Panics
+    /// If there is no sample, a length is not that of the plan, or the plan is for another seat or of single channels.
+    pub unsafe fn run_piece(
+        &self,
+        n: usize,
+        x: &[f32],
+        dy: &[f32],
+        out: *mut f32,
+        scratch: &mut [f32],
+        piece: (usize, usize),
+    ) {
+        let Method::Weights(weights) = &self.method else { panic!("a kernel gradient by rows: {:?}", self.conv) };
+        // SAFETY: by contract.
+        unsafe { weights.run_piece(n, x, dy, out, scratch, piece) }
     }
 
     /// Asserts the lengths that every run shares.
@@ -205,6 +253,11 @@ pub(super) struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
+    /// Weights, bias and bounds.
+    pub(super) fn parts(&self) -> (&'a [f32], Option<&'a [f32]>, Relu) {
+        (self.weights, self.bias, self.relu)
+    }
+
     /// The sweep of this block over `positions`, with the runs of `region`.
     pub(super) fn sweep<K: Sink>(
         &self,

@@ -113,17 +113,26 @@ impl Gather {
     }
 }
 
-/// Estimated FMA slots that `gathers` take with `blocks`. A tile costs at least what the latency of its sums takes
+/// Estimated FMA slots that `regions` take with a block. A tile costs at least what the latency of its sums takes
 /// ([`LATENCY`]), a region its calls.
-pub(super) fn cost(gathers: &[Gather], blocks: &[Block]) -> usize {
-    let regions = || gathers.iter().flat_map(|g| &g.regions).filter(|r| !r.runs.is_empty());
-    let tiles = |count: usize, block: &Block| {
+fn slots<'a>(regions: impl Iterator<Item = &'a Region>, block: &Block) -> usize {
+    let slots = |mr: usize| (mr * block.nv).max(LATENCY);
+    let tiles = |count: usize| {
         let (whole, rest) = (count / block.mr, count % block.mr);
-        let slots = |mr: usize| (mr * block.nv).max(LATENCY);
         whole * slots(block.mr) + if rest > 0 { slots(finish(block.mr, block.nv, rest, 1)) } else { 0 }
     };
-    let one = |r: &Region, b: &Block| tiles(r.positions.len(), b) * r.runs.len() * r.run + CALLS;
-    blocks.iter().map(|b| regions().map(|r| one(r, b)).sum::<usize>()).sum()
+    let one = |r: &Region| tiles(r.positions.len()) * r.runs.len() * r.run + CALLS;
+    regions.filter(|r| !r.runs.is_empty()).map(one).sum()
+}
+
+/// Estimated FMA slots that `gathers` take with `blocks`.
+pub(super) fn cost(gathers: &[Gather], blocks: &[Block]) -> usize {
+    blocks.iter().map(|b| slots(gathers.iter().flat_map(|g| &g.regions), b)).sum()
+}
+
+/// The same in lanes, for comparison of blocks of different widths.
+pub(super) fn lanes<'a>(regions: impl Iterator<Item = &'a Region> + Clone, blocks: &[Block]) -> usize {
+    blocks.iter().map(|b| slots(regions.clone(), b) * b.isa.lanes()).sum()
 }
 
 /// Per axis and position, the range of `Tap::at` that lies inside the sample, as narrow as the taps make it: equal

@@ -2,10 +2,12 @@
 //! Forward and backward data are the same gather ([`geometry`]), matrix products its pointwise case. The kernel
 //! gradient sums over positions instead ([`weights`]).
 
+mod across;
 mod cover;
 mod forward;
 mod gather;
 pub(crate) mod geometry;
+mod overlap;
 mod pack;
 pub(super) mod pooled;
 mod sparse;
@@ -14,8 +16,10 @@ mod weights;
 
 use crate::kernels::depthwise::{self, Depthwise};
 use crate::simd::Isa;
+use across::Across;
 use gather::Gather;
 use geometry::{Geometry, Pass};
+use overlap::Overlap;
 use oxiconv_ir::{Conv, Precision, Seat, Window};
 use pack::Block;
 use pooled::Pool;
@@ -96,6 +100,8 @@ pub struct ConvPlan {
     gathers: Vec<Gather>,
     /// Whether samples are copied into their halo.
     bordered: bool,
+    /// In place of tiles, with their weights, where an epilogue allows it.
+    across: Option<Across>,
     pool: Option<Pool>,
     packed: usize,
     method: Method,
@@ -106,6 +112,8 @@ pub struct ConvPlan {
 enum Method {
     /// Tiles over its blocks and gathers, of which other methods have none.
     Tiles,
+    /// Forward and backward data towards few channels.
+    Overlap(Overlap),
     /// The kernel gradient.
     Weights(Weights),
     /// Groups of one channel: forward and backward data, and the kernel gradient.
@@ -161,32 +169,41 @@ impl ConvPlan {
             (_, true) => Method::Depthwise(Depthwise::new(isa, conv, &geometry)),
             (_, false) => Method::Tiles,
         };
+        let method = match method {
+            Method::Tiles => overlap(isa, conv, solve, &geometry).map_or(Method::Tiles, Method::Overlap),
+            other => other,
+        };
         if !matches!(method, Method::Tiles) {
-            let packed = if let Method::Depthwise(d) = &method { d.packed_len() } else { 0 };
+            let packed = match &method {
+                Method::Depthwise(depthwise) => depthwise.packed_len(),
+                Method::Overlap(overlap) => overlap.packed_len(),
+                _ => 0,
+            };
             let pool = window.map(|w| Pool::after(&geometry, w));
             let (conv, blocks, gathers) = (conv.clone(), Vec::new(), Vec::new());
-            return Self { isa, conv, solve, geometry, blocks, gathers, bordered: false, pool, packed, method };
+            return Self {
+                isa,
+                conv,
+                solve,
+                geometry,
+                blocks,
+                gathers,
+                bordered: false,
+                across: None,
+                pool,
+                packed,
+                method,
+            };
         }
         let pool = window.map(|w| Pool::new(isa, &geometry, w));
-        let unit = pool.as_ref().map_or(1, Pool::unit);
-        let own_positions = pool.is_none() && !geometry.is_pointwise();
-        let with_blocks = |gather: &dyn Fn(&Pass) -> Gather| {
-            let gathers: Vec<_> = geometry.passes.iter().map(gather).collect();
-            // Tile heights suit the largest region; of matrix rows there are many, how many is not known yet.
-            let largest = gathers.iter().flat_map(|g| &g.regions).map(|r| r.positions.len()).max().unwrap_or(0);
-            let blocks = pack::blocks(isa, geometry.result_channels, largest, unit);
-            (gather::cost(&gathers, &blocks), gathers, blocks)
-        };
-        let (cost, mut gathers, mut blocks) = with_blocks(&|pass| Gather::whole(&geometry, pass, own_positions));
-        let mut bordered = geometry.halo.is_copied();
-        if bordered && pool.is_none() {
-            let split = with_blocks(&|pass| Gather::split(&geometry, pass));
-            if split.0 < cost {
-                (gathers, blocks, bordered) = (split.1, split.2, false);
-            }
+        let (mut gathers, blocks, mut bordered) = tiles(isa, &geometry, pool.as_ref());
+        let across = if pool.is_none() { Across::new(isa, &geometry) } else { None };
+        if across.is_some() {
+            gathers = geometry.passes.iter().map(|pass| Gather::whole(&geometry, pass, true)).collect();
+            bordered = geometry.halo.is_copied();
         }
         let packed = gathers.iter_mut().fold(0, |end, gather| gather.place(&geometry, &blocks, end));
-        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, pool, packed, method }
+        Self { isa, conv: conv.clone(), solve, geometry, blocks, gathers, bordered, across, pool, packed, method }
     }
 
     /// Floats in the packed weights; none for the kernel gradient.
@@ -207,6 +224,9 @@ impl ConvPlan {
         if let Method::Depthwise(depthwise) = &self.method {
             depthwise.pack(kernel, packed);
         }
+        if let Method::Overlap(overlap) = &self.method {
+            overlap.pack(kernel, packed);
+        }
         for gather in &self.gathers {
             let part = &mut packed[gather.packed..gather.packed + conv.groups * gather.group_len];
             pack::pack(conv, self.solve, &self.blocks, &gather.taps, kernel, part);
@@ -217,6 +237,9 @@ impl ConvPlan {
     pub fn packs_like(&self, other: &Self) -> bool {
         let widths = |plan: &Self| plan.blocks.iter().map(|b| (b.isa, b.nv, b.first, b.channels)).collect::<Vec<_>>();
         let taps = |plan: &Self| plan.gathers.iter().map(|g| (g.packed, g.taps.clone())).collect::<Vec<_>>();
+        if let (Method::Overlap(a), Method::Overlap(b)) = (&self.method, &other.method) {
+            return a.packs_like(b);
+        }
         std::mem::discriminant(&self.method) == std::mem::discriminant(&other.method)
             && self.solve == other.solve
             && self.packed == other.packed
@@ -226,10 +249,12 @@ impl ConvPlan {
 
     /// Floats of scratch that one call needs, for any number of samples.
     pub fn scratch_len(&self) -> usize {
-        if let Method::Weights(weights) = &self.method {
-            return weights.scratch_len();
+        let pool = self.pool.as_ref().map_or(0, Pool::scratch_len);
+        match &self.method {
+            Method::Weights(weights) => weights.scratch_len(),
+            Method::Overlap(overlap) => overlap.scratch_len() + pool,
+            Method::Tiles | Method::Depthwise(_) | Method::DepthwiseWeights(_) => self.halo_len() + pool,
         }
-        self.halo_len() + self.pool.as_ref().map_or(0, Pool::scratch_len)
     }
 
     fn halo_len(&self) -> usize {
@@ -240,9 +265,13 @@ impl ConvPlan {
     pub fn describe(&self) -> String {
         match &self.method {
             Method::Tiles => {}
+            Method::Overlap(overlap) => return overlap.describe(),
             Method::Weights(weights) => return weights.describe(),
             Method::Depthwise(depthwise) => return depthwise.describe(),
             Method::DepthwiseWeights(weights) => return weights.describe(),
+        }
+        if let Some(across) = &self.across {
+            return format!("direct, across positions, {}", across.isa().name());
         }
         let mut tiles: Vec<_> = self.blocks.iter().map(|b| format!("{}x{}", b.mr, b.nv)).collect();
         tiles.dedup();
@@ -258,4 +287,38 @@ impl ConvPlan {
         };
         format!("{form} {} {}{phases}", tiles.join("+"), self.isa.name())
     }
+}
+
+/// The passes of tiles, their blocks, and whether samples are copied into their halo.
+fn tiles(isa: Isa, geometry: &Geometry, pool: Option<&Pool>) -> (Vec<Gather>, Vec<Block>, bool) {
+    let unit = pool.map_or(1, Pool::unit);
+    let own_positions = pool.is_none() && !geometry.is_pointwise();
+    let with_blocks = |gather: &dyn Fn(&Pass) -> Gather| {
+        let gathers: Vec<_> = geometry.passes.iter().map(gather).collect();
+        // Tile heights suit the largest region; of matrix rows there are many, how many is not known yet.
+        let largest = gathers.iter().flat_map(|g| &g.regions).map(|r| r.positions.len()).max().unwrap_or(0);
+        let blocks = pack::blocks(isa, geometry.result_channels, largest, unit);
+        (gather::cost(&gathers, &blocks), gathers, blocks)
+    };
+    let whole = with_blocks(&|pass| Gather::whole(geometry, pass, own_positions));
+    let bordered = geometry.halo.is_copied();
+    if bordered && pool.is_none() {
+        let split = with_blocks(&|pass| Gather::split(geometry, pass));
+        if split.0 < whole.0 {
+            return (split.1, split.2, false);
+        }
+    }
+    (whole.1, whole.2, bordered)
+}
+
+/// Overlapping windows, where they take a fifth less than tiles of so few channels that vectors stay partly empty.
+/// Whether there is a pool behind does not matter: its maxima are those of the same values.
+fn overlap(isa: Isa, conv: &Conv, solve: Seat, geometry: &Geometry) -> Option<Overlap> {
+    if geometry.result_channels >= isa.lanes() || geometry.is_pointwise() || Across::new(isa, geometry).is_some() {
+        return None;
+    }
+    let overlap = Overlap::new(isa, conv, solve)?;
+    let (gathers, blocks, _) = tiles(isa, geometry, None);
+    let tiles = gather::lanes(gathers.iter().flat_map(|g| &g.regions), &blocks);
+    (overlap.cost() * 5 < tiles * 4).then_some(overlap)
 }

@@ -101,18 +101,29 @@ pub(super) fn pack(conv: &Conv, solve: Seat, blocks: &[Block], taps: &[usize], k
                         row[block.channels..].fill(0.0);
                     }
                 } else {
-                    for row in rows.chunks_exact_mut(width) {
-                        row[block.channels..].fill(0.0);
-                    }
-                    for i in 0..block.channels {
-                        let from = (block.first + i) * conv.cout + group * cout;
-                        for (o, value) in tap[from..from + cout].iter().enumerate() {
-                            rows[o * width + i] = *value;
-                        }
-                    }
+                    transpose(&tap[block.first * conv.cout + group * cout..], conv.cout, block.channels, rows, width);
                 }
             }
         }
+    }
+}
+
+/// The first `channels` rows of `matrix`, which start `stride` apart, as columns of `rows`, whose other columns become
+/// zero.
+fn transpose(matrix: &[f32], stride: usize, channels: usize, rows: &mut [f32], width: usize) {
+    let whole = channels / 4 * 4;
+    // Four columns at a time: a row's are written together.
+    for at in (0..whole).step_by(4) {
+        let [a, b, c, d] = [0, 1, 2, 3].map(|i| matrix[(at + i) * stride..].iter());
+        for ((((row, a), b), c), d) in rows.chunks_exact_mut(width).zip(a).zip(b).zip(c).zip(d) {
+            row[at..at + 4].copy_from_slice(&[*a, *b, *c, *d]);
+        }
+    }
+    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+        for c in whole..channels {
+            row[c] = matrix[c * stride + i];
+        }
+        row[channels..].fill(0.0);
     }
 }
 

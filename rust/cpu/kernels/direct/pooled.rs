@@ -7,7 +7,7 @@
 use super::gather::narrow;
 use super::geometry::Geometry;
 use super::tile::{Positions, Sink, Store, load_channels, store_channels, sweep};
-use super::{ConvPlan, Epilogue, Method, Relu};
+use super::{ConvPlan, Epilogue, Relu};
 use crate::kernels::window;
 use crate::simd::{Isa, Kernel, Simd, dispatch, prefetch};
 use oxiconv_ir::Window;
@@ -249,15 +249,13 @@ impl ConvPlan {
         epilogue.check(g.groups * g.result_channels, 0);
         assert_eq!(values.len(), n * pool.len, "pooled result of {:?}", self.conv);
         assert_eq!(index.len(), n * pool.len, "positions of the pooled result of {:?}", self.conv);
-        if let (Method::Depthwise(depthwise), Form::Sample(window, len)) = (&self.method, &pool.form) {
-            let channels = self.conv.cout;
+        if let Form::Sample(window, len) = &pool.form {
+            let (sample, scratch) = scratch.split_at_mut(*len);
             let samples = x.chunks_exact(g.halo.sample_len()).zip(values.chunks_exact_mut(pool.len));
             for ((x, values), index) in samples.zip(index.chunks_exact_mut(pool.len)) {
-                depthwise.run(1, x, packed, &mut scratch[..*len], epilogue);
+                self.compute(1, x, packed, sample, epilogue, scratch);
                 // SAFETY: one byte per value; a window has at most 256 positions.
-                unsafe {
-                    window::max_pool(self.isa, window, channels, 1, &scratch[..*len], values, index.as_mut_ptr());
-                }
+                unsafe { window::max_pool(self.isa, window, self.conv.cout, 1, sample, values, index.as_mut_ptr()) };
             }
             return;
         }
@@ -280,7 +278,7 @@ impl ConvPlan {
                         unsafe { sweep(block.isa, block.mr, block.nv, part) };
                     }
                 }),
-                Form::Sample(..) => unreachable!("tiles pool in registers or by bands"),
+                Form::Sample(..) => unreachable!("done above"),
                 Form::Bands { bands, columns, width, number, .. } => {
                     let channels = g.groups * g.result_channels;
                     for i in 0..count {

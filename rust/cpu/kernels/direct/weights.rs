@@ -149,18 +149,43 @@ impl Weights {
     /// # Panics
     /// If a slice is shorter than its tensor.
     pub(super) fn run(&self, n: usize, x: &[f32], y: &[f32], out: &mut [f32], scratch: &mut [f32]) {
+        assert_eq!(out.len(), self.out_len(), "result of a kernel gradient");
+        if n == 0 {
+            out.fill(0.0);
+        } else {
+            // SAFETY: the result is complete and borrowed.
+            unsafe { self.run_piece(n, x, y, out.as_mut_ptr(), scratch, (0, 1)) }
+        }
+    }
+
+    /// Floats of the result.
+    fn out_len(&self) -> usize {
+        self.lines.len() * self.line_len * self.groups * self.cout
+    }
+
+    /// Overwrites the rows of `out` that are this piece's, of so many: each has some of the tiles.
+    ///
+    /// # Safety
+    /// `out` is valid for the result; nobody else uses the piece's rows meanwhile.
+    ///
+    /// # Panics
+    /// If there is no sample, or a slice is shorter than its tensor.
+    pub(super) unsafe fn run_piece(
+        &self,
+        n: usize,
+        x: &[f32],
+        y: &[f32],
+        out: *mut f32,
+        scratch: &mut [f32],
+        (piece, pieces): (usize, usize),
+    ) {
         let (sample_len, halo_len) = (self.halo.sample_len(), self.halo.len());
         let channels = self.groups * self.cout;
         let y_len = self.rows.len() * self.pixels * channels;
-        let out_len = self.lines.len() * self.line_len * channels;
+        assert!(n > 0, "a piece of a sum over no samples");
         assert_eq!(x.len(), n * sample_len, "x of a kernel gradient");
         assert_eq!(y.len(), n * y_len, "dy of a kernel gradient");
-        assert_eq!(out.len(), out_len, "result of a kernel gradient");
         assert!(scratch.len() >= self.scratch_len(), "scratch: {} of {}", scratch.len(), self.scratch_len());
-        if n == 0 {
-            out.fill(0.0);
-            return;
-        }
 
         let copied = self.halo.is_copied();
         let (copies, panels) = scratch.split_at_mut(self.copies_len());
@@ -221,16 +246,18 @@ impl Weights {
                         tiles: &[],
                         blocks: columns.blocks,
                         channels: self.cout - first,
-                        out: out[group * self.cout + first..].as_mut_ptr(),
+                        out: out.wrapping_add(group * self.cout + first),
                         out_row: channels,
                         add: i > 0,
                     };
                     for pass in &columns.passes {
                         let shape = tile::Shape { lines: pass.lines, c: pass.c, nv: columns.nv };
-                        let job = Job { tiles: &pass.tiles, ..job };
+                        let tiles = pass.tiles.len() * piece / pieces..pass.tiles.len() * (piece + 1) / pieces;
+                        let job = Job { tiles: &pass.tiles[tiles], ..job };
                         // SAFETY: lines and rows come from the geometry, whose taps stay within the halo for every
                         // output pixel; bands partition samples, rows and pixels; blocks of the unpacked gradient
-                        // are whole vectors, and panels were sized for this band. The lengths were asserted above.
+                        // are whole vectors, and panels were sized for this band. The lengths were asserted above, that
+                        // of the result and its use by nobody else are the caller's contract: tiles are disjoint.
                         unsafe { tile::enter(self.isa, shape, &job) }
                     }
                 }

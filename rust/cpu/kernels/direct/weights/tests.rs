@@ -260,3 +260,28 @@ fn tiles_partition_the_rows() {
         }
     }
 }
+
+/// Pieces of a matrix's gradient write all of it, each its rows, with the bits of the whole.
+#[test]
+fn pieces_are_rows() {
+    for (rows, k, n) in [(5, 40, 10), (32, 400, 120), (7, 33, 17), (3, 2, 5)] {
+        let (x, y) = (values(rows * k, 1), values(rows * n, 2));
+        for isa in Isa::all_present() {
+            let plan = ConvPlan::matmul(isa, k, n, Seat::Kernel);
+            let mut scratch = vec![f32::NAN; plan.scratch_len()];
+            let mut whole = vec![f32::NAN; k * n];
+            plan.run(rows, &x, &y, &mut whole, &Epilogue::default(), &mut scratch);
+            for pieces in [1, 2, 3, 16] {
+                let mut out = vec![f32::NAN; k * n];
+                for piece in 0..pieces {
+                    let before = out.clone();
+                    // SAFETY: the result is this test's own.
+                    unsafe { plan.run_piece(rows, &x, &y, out.as_mut_ptr(), &mut scratch, (piece, pieces)) };
+                    let written = |i: &usize| out[*i].to_bits() != before[*i].to_bits();
+                    assert!((0..k * n).filter(written).all(|i| before[i].is_nan()), "rows of two pieces");
+                }
+                assert!(out.iter().zip(&whole).all(|(a, b)| a.to_bits() == b.to_bits()), "{} {pieces}", isa.name());
+            }
+        }
+    }
+}
