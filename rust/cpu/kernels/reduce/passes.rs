@@ -42,6 +42,8 @@ struct Centre {
 #[derive(Debug, Clone)]
 pub(super) struct Passes {
     passes: Vec<Pass>,
+    /// Per input: whether it is bfloat16.
+    half: Vec<bool>,
     columns: usize,
 }
 
@@ -61,10 +63,10 @@ impl Role {
         let last = axes.iter().copied().filter(real).max().unwrap_or(0);
         let mut outer = (0..last).filter(|a| real(a) && !axes.contains(a));
         let each = outer.clone().next().is_some_and(|a| !repeat(a));
-        if input.dtype != DType::F32 {
-            Self::Other
-        } else if (0..dims.len()).filter(real).all(|a| !repeat(a)) {
+        if matches!(input.dtype, DType::F32 | DType::Bf16) && (0..dims.len()).filter(real).all(|a| !repeat(a)) {
             Self::Dense
+        } else if input.dtype != DType::F32 {
+            Self::Other
         } else if axes.iter().copied().filter(real).all(repeat)
             && (last + 1..dims.len()).filter(real).all(|a| !repeat(a))
             && outer.all(|a| repeat(a) != each)
@@ -118,7 +120,8 @@ impl Passes {
                 _ => None,
             });
         }
-        Some(Self { passes, columns })
+        let half = inputs.iter().map(|i| i.dtype == DType::Bf16).collect();
+        Some(Self { passes, half, columns })
     }
 
     /// Floats of memory for what rows share.
@@ -156,7 +159,10 @@ impl Passes {
     ) {
         let wide = ReduceKernel::wide(self.columns);
         for (pass, tile) in self.passes.iter().zip(memory.chunks_exact(wide.max(1))) {
-            let dense = |i: usize| Plain(inputs[i].cast::<f32>().wrapping_add(start + part.first));
+            let dense = |i: usize| {
+                let (half, at) = (self.half[i], start + part.first);
+                Plain { first: inputs[i].wrapping_add(at * if half { 2 } else { 4 }), half }
+            };
             let centred = |i: usize| Centred { x: dense(i), centre: tile.as_ptr().wrapping_add(part.first) };
             let gated = |gate: usize, x: usize| Gated { gate: dense(gate), x: dense(x) };
             let to = Target { isa, part, alone: pass.alone.map(|k| sums[k]) };

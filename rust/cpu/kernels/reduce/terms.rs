@@ -19,8 +19,12 @@ pub(super) trait Times: Copy {
     unsafe fn times<S: Simd>(self, s: S, value: S::F, element: usize, column: usize, n: usize) -> S::F;
 }
 
+/// An input: float32, or bfloat16 if `half`. That is the same for all vectors of a pass, so that a branch costs little.
 #[derive(Clone, Copy)]
-pub(super) struct Plain(pub(super) *const f32);
+pub(super) struct Plain {
+    pub(super) first: *const u8,
+    pub(super) half: bool,
+}
 
 #[derive(Clone, Copy)]
 pub(super) struct Centred {
@@ -50,7 +54,13 @@ impl Values for Plain {
     #[inline(always)]
     unsafe fn get<S: Simd>(self, s: S, element: usize, _: usize, n: usize) -> S::F {
         // SAFETY: by contract.
-        unsafe { load(s, self.0.add(element), n) }
+        unsafe {
+            if !self.half {
+                return load(s, self.first.cast::<f32>().add(element), n);
+            }
+            let p = self.first.cast::<u16>().add(element);
+            if n == S::LANES { s.load_bf16(p) } else { s.load_bf16_partial(p, n) }
+        }
     }
 }
 

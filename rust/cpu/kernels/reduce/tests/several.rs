@@ -1,6 +1,7 @@
 //! Several sums in one read: the bits of each alone, computed beforehand on the plainest instruction set.
 
 use super::*;
+use half::bf16;
 
 /// Sums that normalizations take, and some that have no loop of their own, of three dense inputs and one that the axes
 /// that vanish share.
@@ -50,7 +51,9 @@ fn families() -> Vec<Expr> {
 }
 
 /// `each`: whether outer axes that stay have values of their own in the shared input.
-fn check_several(dims: &[usize], n: usize, axes: &[usize], each: bool) {
+///
+/// `half`: which of the dense inputs are bfloat16.
+fn check_several(dims: &[usize], n: usize, axes: &[usize], each: bool, half: [bool; 3]) {
     let mut real = dims.to_vec();
     real[0] = n;
     let total: usize = real.iter().product();
@@ -58,9 +61,15 @@ fn check_several(dims: &[usize], n: usize, axes: &[usize], each: bool) {
     let repeat: Vec<bool> = (0..dims.len()).map(|a| axes.contains(&a) || (!each && a < last)).collect();
     let shared: usize = real.iter().zip(&repeat).filter(|(_, r)| !**r).map(|(d, _)| d).product();
     let arrays = [noise(total, 3), noise(total, 5), noise(total, 7), noise(shared, 9)];
-    let ins: Vec<*const u8> = arrays.iter().map(|a| a.as_ptr().cast()).collect();
+    let narrow: [Vec<bf16>; 3] = std::array::from_fn(|i| arrays[i].iter().map(|x| bf16::from_f32(*x)).collect());
+    let mut ins: Vec<*const u8> = arrays.iter().map(|a| a.as_ptr().cast()).collect();
     let mut operands = vec![Operand::dense(DType::F32, dims.len()); 3];
+    for i in (0..3).filter(|i| half[*i]) {
+        ins[i] = narrow[i].as_ptr().cast();
+        operands[i].dtype = DType::Bf16;
+    }
     operands.push(Operand { dtype: DType::F32, repeat });
+    let float = [Operand::dense(DType::F32, dims.len())];
     for (f, family) in families().iter().enumerate() {
         let k = family.outs().len();
         let map = MapKernel::new(Isa::Scalar, family, &operands, &[DType::F32; 4][..k], dims);
@@ -68,8 +77,7 @@ fn check_several(dims: &[usize], n: usize, axes: &[usize], each: bool) {
         let to: Vec<*mut u8> = values.iter_mut().map(|v| v.as_mut_ptr().cast()).collect();
         // SAFETY: the arrays have the extents of the operands and the results.
         unsafe { map.run(n, &ins, &to, &mut vec![0.0; map.scratch_len()]) };
-        let plain =
-            ReduceKernel::new(Isa::Scalar, Reduction::Sum, &Expr::input(1, 0), &operands[..1], dims, axes, DType::F32);
+        let plain = ReduceKernel::new(Isa::Scalar, Reduction::Sum, &Expr::input(1, 0), &float, dims, axes, DType::F32);
         let len = (0..dims.len()).filter(|a| !axes.contains(a)).map(|a| real[a]).product();
         let mut wanted: Vec<Vec<f32>> = Vec::new();
         for v in &values {
@@ -104,10 +112,11 @@ proptest! {
         axes in prop::collection::vec((prop::sample::select(vec![0usize, 1, 2, 3, 5, 17, 33]), any::<bool>()), 1..5),
         n in 0usize..6,
         each in any::<bool>(),
+        half in any::<[bool; 3]>(),
     ) {
         let dims: Vec<usize> = axes.iter().enumerate().map(|(a, d)| if a == 0 { d.0.max(n) } else { d.0 }).collect();
         let reduced: Vec<usize> = (0..dims.len()).filter(|&a| axes[a].1).collect();
-        check_several(&dims, n, &reduced, each);
+        check_several(&dims, n, &reduced, each, half);
     }
 }
 
@@ -126,7 +135,9 @@ fn images() {
     ] {
         for axes in [vec![1, 2], vec![0, 1, 2], vec![0], vec![2], vec![1, 2, 3]] {
             for each in [false, true] {
-                check_several(&dims, n, &axes, each);
+                for half in [[false; 3], [true; 3], [true, false, true]] {
+                    check_several(&dims, n, &axes, each, half);
+                }
             }
         }
     }
@@ -137,12 +148,18 @@ fn images() {
 fn normalizations_have_loops() {
     for axes in [vec![1, 2], vec![0, 1, 2]] {
         for (f, family) in families().iter().enumerate() {
-            let mut operands = vec![Operand::dense(DType::F32, 4); 3];
-            let repeat = (0..4).map(|a| axes.contains(&a)).collect();
-            operands.push(Operand { dtype: DType::F32, repeat });
-            let kernel =
-                ReduceKernel::new(Isa::active(), Reduction::Sum, family, &operands, &[8, 6, 5, 10], &axes, DType::F32);
-            assert_eq!(matches!(kernel.source, Source::Passes(_)), f + 1 < families().len(), "family {f}");
+            for dtype in [DType::F32, DType::Bf16] {
+                let mut operands = vec![Operand::dense(dtype, 4); 3];
+                let repeat = (0..4).map(|a| axes.contains(&a)).collect();
+                operands.push(Operand { dtype: DType::F32, repeat });
+                let (isa, dims) = (Isa::active(), [8, 6, 5, 10]);
+                let kernel = ReduceKernel::new(isa, Reduction::Sum, family, &operands, &dims, &axes, DType::F32);
+                assert_eq!(matches!(kernel.source, Source::Passes(_)), f + 1 < families().len(), "family {f}");
+            }
         }
+        let half = [Operand::dense(DType::Bf16, 4)];
+        let (isa, dims) = (Isa::active(), [8, 6, 5, 10]);
+        let kernel = ReduceKernel::new(isa, Reduction::Sum, &Expr::input(1, 0), &half, &dims, &axes, DType::F32);
+        assert!(matches!(kernel.source, Source::Passes(_)));
     }
 }
