@@ -24,6 +24,7 @@ impl Data {
                 DType::Bf16 => bytes.extend(bf16::from_f64(v).to_ne_bytes()),
                 DType::I64 => bytes.extend((v as i64).to_ne_bytes()),
                 DType::I32 => bytes.extend((v as i32).to_ne_bytes()),
+                DType::I8 => bytes.push(v as i8 as u8),
                 DType::U8 => bytes.push(v as u8),
                 DType::Bool => bytes.push(u8::from(v != 0.0)),
             }
@@ -40,6 +41,7 @@ impl Data {
             DType::Bf16 => bf16::from_ne_bytes(half()).to_f64(),
             DType::I64 => i64::from_ne_bytes(self.bytes[8 * i..8 * i + 8].try_into().unwrap()) as f64,
             DType::I32 => i32::from_ne_bytes(word()) as f64,
+            DType::I8 => f64::from(self.bytes[i] as i8),
             DType::U8 | DType::Bool => self.bytes[i] as f64,
         }
     }
@@ -64,6 +66,7 @@ fn walk(expr: &Expr, arithmetic: Arithmetic, inputs: &[f64], outputs: &[DType]) 
         // Narrow results are cut here: a float64 has no longer the low bits of a large integer.
         let cut = |(x, to): (i64, &DType)| match to {
             DType::I32 => f64::from(x as i32),
+            DType::I8 => f64::from(x as i8),
             DType::U8 => f64::from(x as u8),
             _ => x as f64,
         };
@@ -93,6 +96,8 @@ fn convert(x: f64, integer: bool, to: DType) -> f64 {
         DType::I64 => x as i64 as f64,
         DType::I32 if integer => f64::from(x as i64 as i32),
         DType::I32 => f64::from(x as i32),
+        DType::I8 if integer => f64::from(x as i64 as i8),
+        DType::I8 => f64::from(x as i8),
         DType::U8 if integer => f64::from(x as i64 as u8),
         DType::U8 => f64::from(x as u8),
         DType::Bool => f64::from(x != 0.0),
@@ -228,7 +233,7 @@ fn expression(arity: usize, results: usize, integral: bool, choices: &[(u8, u8, 
 
 fn dtype() -> impl Strategy<Value = DType> {
     use DType as D;
-    prop::sample::select(vec![D::F32, D::F32, D::F16, D::Bf16, D::I64, D::I32, D::U8, D::Bool])
+    prop::sample::select(vec![D::F32, D::F32, D::F16, D::Bf16, D::I64, D::I32, D::I8, D::U8, D::Bool])
 }
 
 proptest! {
