@@ -1,10 +1,10 @@
 //! Speed of the convolution kernels, layer by layer, as a share of what the machine's multiply-adds reach in the same
 //! run. Prints a Markdown table.
 //!
-//! `cargo bench --bench kernels [-- FILTER..] [--smoke]`: a row runs if its layer, pass and instruction set, as
+//! `cargo bench --bench kernels [-- FILTER..] [--smoke] [--stream]`: a row runs if its layer, pass and instruction set, as
 //! printed, contain all filters. `--smoke` runs each once on one sample. Times are minima over repetitions, on one
-//! thread, with the data in cache. Winograd and sparse passes count
-//! the operations of the dense convolution.
+//! thread, with the data in cache; with `--stream`, which the Winograd passes have, as in a training step: sources just
+//! written, results to memory beyond the caches. Winograd and sparse passes count the operations of the dense convolution.
 #![allow(clippy::print_stdout, reason = "a benchmark prints")]
 
 use oxiconv_cpu::kernels::convolution::Convolution;
@@ -256,6 +256,67 @@ fn measure(layer: &Layer, pass: Pass, winograd: bool, isa: Isa, n: usize, smoke:
     }
 }
 
+/// Seconds for `batch` samples as a training step computes them, `n` at a time: sources have just been written, and
+/// results go to memory that is in no cache. None if there is no such plan.
+fn stream(
+    layer: &Layer,
+    pass: Pass,
+    winograd: bool,
+    isa: Isa,
+    n: usize,
+    batch: usize,
+    smoke: bool,
+) -> Option<(f64, String)> {
+    if !winograd {
+        return None;
+    }
+    let conv = &layer.conv;
+    let len = |seat, n| conv.dims(seat, n).iter().product::<usize>();
+    let solve = match pass {
+        Pass::Output => Seat::Output,
+        Pass::Input => Seat::Input,
+        Pass::Kernel => Seat::Kernel,
+        Pass::Pooled | Pass::Sparse(..) => return None,
+    };
+    let plan = Convolution::Winograd(WinogradPlan::new(isa, conv, solve, None)?);
+    let [from, to] = match solve {
+        Seat::Input => [Seat::Output, Seat::Input],
+        _ => [Seat::Input, Seat::Output],
+    }
+    .map(|seat| len(seat, 1));
+    let (kernel, fresh) = (values(len(Seat::Kernel, 1), 2), [values(n * from, 1), values(n * to, 3)]);
+    let mut packed = Aligned::new(plan.packed_len(), 0.0);
+    if solve != Seat::Kernel {
+        plan.pack(&kernel, &mut packed);
+    }
+    let (mut a, mut b) = (Aligned::new(n * from, 0.0), Aligned::new(n * to, 0.0));
+    // More than any cache.
+    let mut far = Aligned::new(if smoke { batch * to } else { (batch * to).max(16 << 20) }, 0.0);
+    let (mut gradient, mut scratch) = (Aligned::new(kernel.len(), 0.0), Aligned::new(plan.scratch_len(), 0.0));
+    let (start, mut best, mut calls, mut at) = (Instant::now(), f64::INFINITY, 0, 0);
+    while calls == 0 || (!smoke && (calls < 5 || start.elapsed() < 5 * BUDGET)) {
+        let mut seconds = 0.0;
+        for _ in (0..batch).step_by(n) {
+            a.copy_from_slice(&fresh[0]);
+            if solve == Seat::Kernel {
+                b.copy_from_slice(&fresh[1]);
+            }
+            at = if at + n * to > far.len() { 0 } else { at };
+            let start = Instant::now();
+            if solve == Seat::Kernel {
+                plan.run(n, &a, &b, &mut gradient, &Epilogue::default(), &mut scratch);
+            } else {
+                plan.run(n, &a, &packed, &mut far[at..at + n * to], &Epilogue::default(), &mut scratch);
+            }
+            seconds += start.elapsed().as_secs_f64();
+            at += n * to;
+        }
+        best = best.min(seconds);
+        calls += 1;
+    }
+    Some((best, plan.describe()))
+}
+
 fn main() {
     // Cargo passes `--bench`; any other flag is for test harnesses.
     let (flags, filters): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|a| a.starts_with("--"));
@@ -289,8 +350,14 @@ fn main() {
                 let len = |seat| layer.conv.dims(seat, 1).iter().product::<usize>();
                 let bytes = (len(Seat::Input) + len(Seat::Output)) * size_of::<f32>();
                 let n = if smoke { 1 } else { (MACS / macs).min(BYTES / bytes).clamp(1, 64) };
-                if let Some((seconds, plan)) = measure(&layer, pass, winograd, *isa, n, smoke) {
-                    let speed = 2.0 * (macs * n) as f64 / seconds / 1e9;
+                let (samples, measured) = if flags.iter().any(|f| f == "--stream") {
+                    let batch = 32usize.next_multiple_of(n);
+                    (batch, stream(&layer, pass, winograd, *isa, n, batch, smoke))
+                } else {
+                    (n, measure(&layer, pass, winograd, *isa, n, smoke))
+                };
+                if let Some((seconds, plan)) = measured {
+                    let speed = 2.0 * (macs * samples) as f64 / seconds / 1e9;
                     println!("{row} {speed:.1} | {:.0} % | {plan} |", 100.0 * speed / peak);
                 }
             }

@@ -151,6 +151,24 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn reduce_max(self, a: Self::F) -> f32;
 }
 
+/// Asks for the cache lines of `len` values from `p`, which will be read or written soon. A hint, of no other effect: nothing
+/// where the instruction set has no word for it.
+#[inline(always)]
+pub(crate) fn prefetch<T>(p: *const T, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        const LINE: usize = 64;
+        let skew = p.addr() % LINE;
+        for line in (0..skew + len * size_of::<T>()).step_by(LINE) {
+            // SAFETY: part of every x86-64 processor; no address is invalid for it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(p.wrapping_byte_sub(skew).wrapping_byte_add(line).cast()) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (p, len);
+}
+
 /// Work that is generic over the instruction set. `run` must be `#[inline(always)]`, as must all it calls with `S`.
 pub trait Kernel {
     /// What the work returns.

@@ -4,7 +4,7 @@ mod definition;
 
 use definition::{Case, len, pool, products, reference, square, values, window2};
 use oxiconv_cpu::kernels::convolution::Convolution;
-use oxiconv_cpu::kernels::direct::{Epilogue, Relu};
+use oxiconv_cpu::kernels::direct::{Epilogue, Gate, Relu};
 use oxiconv_cpu::kernels::winograd::WinogradPlan;
 use oxiconv_cpu::simd::Isa;
 use oxiconv_ir::{Conv, Precision, Seat};
@@ -99,8 +99,13 @@ impl Case {
         for first in (0..self.n).step_by(step) {
             let count = step.min(self.n - first);
             let a = &self.a[first * from..(first + count) * from];
-            let out = &mut out[first * to..(first + count) * to];
-            plan.run(count, a, &packed, out, epilogue, &mut scratch);
+            let range = first * to..(first + count) * to;
+            let part = Epilogue {
+                added: epilogue.added.map(|added| &added[range.clone()]),
+                gate: epilogue.gate.map(|g| Gate { values: &g.values[range.clone()], ..g }),
+                ..*epilogue
+            };
+            plan.run(count, a, &packed, &mut out[range], &part, &mut scratch);
         }
         out
     }
@@ -127,8 +132,32 @@ impl Case {
             }
             let split = self.run(isa, 1, &Epilogue::default());
             assert_eq!(bits(&plain), bits(&split), "{} {:?}: bits of split batches", isa.name(), self.conv);
+            self.check_elementwise(isa);
             if self.solve == Seat::Output && self.conv.output().iter().all(|s| *s > 1) {
                 self.check_pooled(isa, &full);
+            }
+        }
+    }
+
+    /// What results meet in registers has the bits of the same work on a result in memory.
+    fn check_elementwise(&self, isa: Isa) {
+        let epilogue = Epilogue { bias: Some(&self.bias), ..Epilogue::default() };
+        let biased = self.run(isa, self.n, &epilogue);
+        let (added, mut gates) = (values(biased.len(), 8), values(biased.len(), 9));
+        // Neither is open.
+        gates.iter_mut().step_by(7).for_each(|g| *g = 0.0);
+        gates.iter_mut().step_by(11).for_each(|g| *g = f32::NAN);
+        let gate = Some(Gate { values: &gates, below: None });
+        for (added, gate) in [(Some(&added), None), (None, gate), (Some(&added), gate)] {
+            for relu in [Relu::No, Relu::Yes] {
+                let expected = biased.iter().enumerate().map(|(i, y)| {
+                    let sum = added.map_or(*y, |added| y + added[i]);
+                    let opens = gate.is_none_or(|gate| gate.values[i] > 0.0);
+                    if opens && !(relu == Relu::Yes && sum <= 0.0) { sum } else { 0.0 }
+                });
+                let epilogue = Epilogue { added: added.map(|v| &v[..]), relu, gate, ..epilogue };
+                let got = self.run(isa, 1, &epilogue);
+                assert_eq!(bits(&got), bits(&expected.collect::<Vec<_>>()), "{} {:?}", isa.name(), self.conv);
             }
         }
     }

@@ -9,7 +9,7 @@ use super::geometry::Geometry;
 use super::tile::{Positions, Sink, Store, load_channels, store_channels, sweep};
 use super::{ConvPlan, Epilogue, Method, Relu};
 use crate::kernels::window;
-use crate::simd::{Isa, Kernel, Simd, dispatch};
+use crate::simd::{Isa, Kernel, Simd, dispatch, prefetch};
 use oxiconv_ir::Window;
 use std::ops::Range;
 
@@ -356,6 +356,12 @@ pub(in crate::kernels) struct MaxOfFour {
 
 impl Sink for MaxOfFour {
     const UNIT: usize = UNIT;
+
+    #[inline(always)]
+    fn expect(self, at: usize, len: usize) {
+        prefetch(self.values.wrapping_add(at), len);
+        prefetch(self.index.wrapping_add(at), len);
+    }
 
     #[inline(always)]
     unsafe fn put<S: Simd, const MR: usize, const NV: usize>(

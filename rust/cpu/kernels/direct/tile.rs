@@ -6,7 +6,7 @@
 
 use super::gather::Run;
 use super::{Epilogue, Relu};
-use crate::simd::{Isa, Kernel, Simd, dispatch};
+use crate::simd::{Isa, Kernel, Simd, dispatch, prefetch};
 
 /// What a tile does with its sums.
 pub(in crate::kernels) trait Sink: Copy {
@@ -26,6 +26,10 @@ pub(in crate::kernels) trait Sink: Copy {
         channels: usize,
         relu: Relu,
     );
+
+    /// Asks for the cache lines that results of `len` elements from `at` take, some time before they are put.
+    #[inline(always)]
+    fn expect(self, _at: usize, _len: usize) {}
 }
 
 /// Writes every position's channels to a tensor, after what an epilogue does with each of them.
@@ -305,6 +309,16 @@ pub(in crate::kernels) unsafe fn store_channels<S: Simd>(s: S, p: *mut f32, x: S
 
 impl Sink for Store {
     const UNIT: usize = 1;
+
+    #[inline(always)]
+    fn expect(self, at: usize, len: usize) {
+        prefetch(self.result.wrapping_add(at), len);
+        for values in [self.added, self.gate] {
+            if !values.is_null() {
+                prefetch(values.wrapping_add(at), len);
+            }
+        }
+    }
 
     #[inline(always)]
     unsafe fn put<S: Simd, const MR: usize, const NV: usize>(

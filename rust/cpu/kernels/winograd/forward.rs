@@ -3,7 +3,7 @@
 
 use super::WinogradPlan;
 use super::product::{Left, Right, height, product};
-use super::transform::{POINTS, Patch, SPAN, TILE, Target, place, result_tile, spread};
+use super::transform::{POINTS, Patch, SPAN, TILE, Target, result_tile, spread};
 use crate::kernels::direct::Epilogue;
 use crate::kernels::direct::pooled::MaxOfFour;
 use crate::kernels::direct::tile::{Sink, Store};
@@ -86,14 +86,18 @@ impl<K: Sink> Kernel for Job<'_, K> {
         let (points, sums) = (points.as_mut_ptr(), sums.as_mut_ptr());
         let ((depth, channels), rows, point) = (plan.channels, plan.padded(), plan.point());
         for (first, here) in plan.blocks(n) {
-            for t in 0..here {
-                let (sample, at) = plan.tile(first + t);
+            for (t, (sample, at)) in plan.tiles(first, here).enumerate() {
                 let sample = source.wrapping_add(sample * plan.source_len());
                 let patch = Patch::<SPAN>::new(sample, plan.source, depth, at, plan.low, zeros.as_ptr());
                 // SAFETY: the sample has the plan's sizes; a tile's row at each point lies in the scratch.
                 unsafe { spread(s, &patch, depth, points.add(t * rows.0), point.0) };
             }
+            // Results go to memory that was last touched long ago: its lines arrive while the products are computed.
+            let mut expected = plan.tiles(first, here).flat_map(|tile| (0..TILE).map(move |row| (tile, row)));
             for p in 0..POINTS {
+                for (tile, row) in expected.by_ref().take((here * TILE).div_ceil(POINTS)) {
+                    plan.expect(sink, tile, row);
+                }
                 // SAFETY: `here` rows, up to the height of a register tile, at each point of the scratch; the packed
                 // kernel has a matrix for each point.
                 unsafe {
@@ -101,9 +105,10 @@ impl<K: Sink> Kernel for Job<'_, K> {
                     multiply(s, here, depth, points.add(p * point.0), rows.0, kernel, sums.add(p * point.1), rows.1);
                 }
             }
-            for t in 0..here {
-                let (sample, at) = plan.tile(first + t);
-                let target = plan.target(sample, at);
+            for (t, tile) in plan.tiles(first, here).enumerate() {
+                let (first, left) = plan.place::<K>(tile);
+                let step = [plan.result[1] / K::SHRINK * channels, channels];
+                let target = Target::new(first, step, left, K::SHRINK);
                 // SAFETY: the tile's sums were just written; offsets that exist lie in the result.
                 unsafe {
                     let from = sums.add(t * rows.1);
@@ -114,23 +119,31 @@ impl<K: Sink> Kernel for Job<'_, K> {
     }
 }
 
+/// What tiles need to know of where their results go.
+trait Shrinks: Sink {
+    /// Positions of the convolution's result along an axis that make one of the sink's.
+    const SHRINK: usize = if Self::UNIT == 1 { 1 } else { 2 };
+}
+
+impl<K: Sink> Shrinks for K {}
+
 impl WinogradPlan {
-    /// Where the results of a tile go.
+    /// Offset of the first result of a tile, and how many results there are from it along each axis.
     #[inline(always)]
-    fn target(&self, sample: usize, at: [usize; 2]) -> Target {
-        let shrink = if self.pools { 2 } else { 1 };
-        let size = [self.result[0] / shrink, self.result[1] / shrink];
-        let mut target = Target { at: [0; 16], exists: [false; 16], whole: true };
-        for r in 0..TILE {
-            for k in 0..TILE {
-                let (row, column) = ((at[0] + r) / shrink, (at[1] + k) / shrink);
-                let exists = row < size[0] && column < size[1];
-                target.at[place(r, k)] = ((sample * size[0] + row) * size[1] + column) * self.channels.1;
-                target.exists[place(r, k)] = exists;
-                target.whole &= exists;
-            }
+    fn place<K: Sink>(&self, (sample, at): (usize, [usize; 2])) -> (usize, [usize; 2]) {
+        let (size, at) = (self.result.map(|r| r / K::SHRINK), at.map(|a| a / K::SHRINK));
+        let first = ((sample * size[0] + at[0]) * size[1] + at[1]) * self.channels.1;
+        (first, [size[0].saturating_sub(at[0]), size[1].saturating_sub(at[1])])
+    }
+
+    /// Asks for the memory of a row of a tile's results.
+    #[inline(always)]
+    fn expect<K: Sink>(&self, sink: K, tile: (usize, [usize; 2]), row: usize) {
+        let (first, [rows, columns]) = self.place::<K>(tile);
+        if row < rows.min(TILE / K::SHRINK) {
+            let at = first + row * (self.result[1] / K::SHRINK) * self.channels.1;
+            sink.expect(at, columns.min(TILE / K::SHRINK) * self.channels.1);
         }
-        target
     }
 }
 

@@ -10,7 +10,7 @@ mod weights;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{Conv, Seat, Window};
 use product::HEIGHT;
-use transform::{POINTS, TILE, kernel_points};
+use transform::{POINTS, SPAN, TILE, kernel_points};
 
 /// Floats of transformed tiles, before and after the products, that a block should take: 256 KiB, half of the smallest
 /// L2 among current cores. Three times as much where a block reads a kernel from beyond the L2, or sums up a gradient of
@@ -85,8 +85,9 @@ impl WinogradPlan {
         let mut plan = Self { isa, solve, source, result, channels, low, pools, needed, tiles, block: HEIGHT };
         let (from, to) = plan.padded();
         let budget = if solve == Seat::Kernel || POINTS * from * to > RESIDENT { 3 * BLOCK } else { BLOCK };
-        let (least, most) = if solve == Seat::Kernel { (16, 64) } else { (8, 32) };
-        plan.block = (budget / (POINTS * (from + to))).clamp(least, most) / HEIGHT * HEIGHT;
+        let height = plan.height();
+        let (least, most) = if solve == Seat::Kernel { (16, 64) } else { (height, 32) };
+        plan.block = (budget / (POINTS * (from + to))).clamp(least, most) / height * height;
         Some(plan)
     }
 
@@ -117,6 +118,14 @@ impl WinogradPlan {
         if resident { TILE * TILE } else { 6 * TILE * TILE }
     }
 
+    /// What blocks are a multiple of: the rows of the register tile, for which AVX2 has half of the registers.
+    fn height(&self) -> usize {
+        match (self.solve, self.isa) {
+            (Seat::Output | Seat::Input, Isa::Avx2 | Isa::Scalar) => 6,
+            _ => HEIGHT,
+        }
+    }
+
     /// Channels of source and result up to whole vectors: floats per tile and point.
     fn padded(&self) -> (usize, usize) {
         let whole = |c: usize| c.next_multiple_of(self.isa.lanes());
@@ -140,24 +149,34 @@ impl WinogradPlan {
         self.result[0] / shrink * (self.result[1] / shrink) * self.channels.1
     }
 
-    /// Zeros that stand for rows of padding.
+    /// Zeros that stand for a row of padding in a patch, up to whole cache lines.
     fn zeros_len(&self) -> usize {
-        self.padded().0.max(self.padded().1)
+        (SPAN * self.channels.0.max(self.channels.1)).next_multiple_of(16)
     }
 
-    /// Blocks of all tiles of `n` samples, as equal as can be: the first tile of each, and how many.
+    /// Blocks of all tiles of `n` samples, as equal as whole register tiles can be: the first tile of each, and how many.
     fn blocks(&self, n: usize) -> impl Iterator<Item = (usize, usize)> + use<> {
         let count = n * self.tiles[0] * self.tiles[1];
-        let block = count.div_ceil(count.div_ceil(self.block).max(1)).max(1);
+        let block = count.div_ceil(count.div_ceil(self.block).max(1)).max(1).next_multiple_of(self.height());
         (0..count).step_by(block).map(move |first| (first, block.min(count - first)))
     }
 
-    /// Sample of a tile, and its first result.
-    #[inline(always)]
-    fn tile(&self, number: usize) -> (usize, [usize; 2]) {
+    /// Sample and first result of `count` tiles from the `first`.
+    fn tiles(&self, first: usize, count: usize) -> impl Iterator<Item = (usize, [usize; 2])> + use<> {
         let [rows, columns] = self.tiles;
-        let (row, column) = (number / columns, number % columns);
-        (row / rows, [row % rows * TILE, column * TILE])
+        let (mut column, mut row, mut sample) = (first % columns, first / columns % rows, first / columns / rows);
+        // Counted rather than divided: with few channels, quotients would take as long as a transform.
+        (0..count).map(move |_| {
+            let tile = (sample, [row * TILE, column * TILE]);
+            column += 1;
+            if column == columns {
+                (column, row) = (0, row + 1);
+            }
+            if row == rows {
+                (row, sample) = (0, sample + 1);
+            }
+            tile
+        })
     }
 
     /// Floats in the packed kernel; none for its gradient.

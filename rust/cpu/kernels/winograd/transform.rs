@@ -132,16 +132,16 @@ pub(super) fn kernel_points<S: Simd>(s: S, g: [S::F; 9]) -> [S::F; POINTS] {
 /// `N` rows of `N` positions of a sample, some of them in the padding.
 #[derive(Clone, Copy)]
 pub(super) struct Patch<const N: usize> {
-    /// Where each row would start, and floats to its next position: 0 in a row of padding, which reads zeros.
-    rows: [(*const f32, usize); N],
+    /// Where each row would start: of a row of padding, zeros.
+    rows: [*const f32; N],
     /// Columns inside the sample.
     from: usize,
     to: usize,
 }
 
 impl<const N: usize> Patch<N> {
-    /// The patch whose first position is `at - low` of a sample of `size` positions by `channels`. `zeros` has as many
-    /// zeros.
+    /// The patch whose first position is `at - low` of a sample of `size` positions by `channels`. `zeros` has those of
+    /// `N` positions.
     #[inline(always)]
     pub(super) fn new(
         sample: *const f32,
@@ -151,13 +151,13 @@ impl<const N: usize> Patch<N> {
         low: [usize; 2],
         zeros: *const f32,
     ) -> Self {
-        let mut rows = [(zeros, 0); N];
+        // Before the first row or column an address may lie before the sample; it is not read there.
+        let first = (at[0].wrapping_sub(low[0]).wrapping_mul(size[1])).wrapping_add(at[1]).wrapping_sub(low[1]);
+        let first = sample.wrapping_add(first.wrapping_mul(channels));
+        let mut rows = [zeros; N];
         for r in 0..N {
-            let row = (at[0] + r).wrapping_sub(low[0]);
-            if row < size[0] {
-                // Before the first column the address may lie before the sample; it is not read there.
-                let first = (row * size[1] + at[1]).wrapping_sub(low[1]);
-                rows[r] = (sample.wrapping_add(first.wrapping_mul(channels)), channels);
+            if (at[0] + r).wrapping_sub(low[0]) < size[0] {
+                rows[r] = first.wrapping_add(r * size[1] * channels);
             }
         }
         let from = low[1].saturating_sub(at[1]).min(N);
@@ -165,19 +165,25 @@ impl<const N: usize> Patch<N> {
         Self { rows, from, to }
     }
 
-    /// Column `k` of the channels from `c`, lanes beyond `channels` zero.
+    /// Column `k` of the channels from `c`, lanes beyond `channels` zero. `INSIDE` are patches without columns of padding.
     ///
     /// # Safety
     /// The patch's sample and zeros are readable.
     #[inline(always)]
-    unsafe fn column<S: Simd, const WHOLE: bool>(&self, s: S, k: usize, c: usize, channels: usize) -> [S::F; N] {
+    unsafe fn column<S: Simd, const WHOLE: bool, const INSIDE: bool>(
+        &self,
+        s: S,
+        k: usize,
+        c: usize,
+        channels: usize,
+    ) -> [S::F; N] {
         let mut column = [s.splat(0.0); N];
-        if (self.from..self.to).contains(&k) {
+        if INSIDE || (self.from..self.to).contains(&k) {
+            let at = k * channels + c;
             for r in 0..N {
-                let (row, step) = self.rows[r];
-                let p = row.wrapping_add(k * step);
+                let p = self.rows[r].wrapping_add(at);
                 // SAFETY: the column is inside the sample, and the row is, or reads zeros.
-                column[r] = unsafe { if WHOLE { s.load(p.add(c)) } else { s.load_partial(p.add(c), channels - c) } };
+                column[r] = unsafe { if WHOLE { s.load(p) } else { s.load_partial(p, channels - c) } };
             }
         }
         column
@@ -198,20 +204,31 @@ pub(super) unsafe fn spread<S: Simd, const N: usize>(
     point: usize,
 ) {
     let whole = channels / S::LANES * S::LANES;
-    for c in (0..whole).step_by(S::LANES) {
-        // SAFETY: by contract.
-        unsafe { spread_vector::<S, N, true>(s, patch, c, channels, to.add(c), point) };
-    }
-    if whole < channels {
-        // SAFETY: by contract.
-        unsafe { spread_vector::<S, N, false>(s, patch, whole, channels, to.add(whole), point) };
+    // SAFETY: by contract.
+    unsafe {
+        if patch.from == 0 && patch.to == N {
+            let mut c = 0;
+            while c < whole {
+                spread_vector::<S, N, true, true>(s, patch, c, channels, to.add(c), point);
+                c += S::LANES;
+            }
+        } else {
+            let mut c = 0;
+            while c < whole {
+                spread_vector::<S, N, true, false>(s, patch, c, channels, to.add(c), point);
+                c += S::LANES;
+            }
+        }
+        if whole < channels {
+            spread_vector::<S, N, false, false>(s, patch, whole, channels, to.add(whole), point);
+        }
     }
 }
 
 /// # Safety
 /// As for [`spread`], for the vector of channels from `c`.
 #[inline(always)]
-unsafe fn spread_vector<S: Simd, const N: usize, const WHOLE: bool>(
+unsafe fn spread_vector<S: Simd, const N: usize, const WHOLE: bool, const INSIDE: bool>(
     s: S,
     patch: &Patch<N>,
     c: usize,
@@ -222,7 +239,7 @@ unsafe fn spread_vector<S: Simd, const N: usize, const WHOLE: bool>(
     let mut half = [[s.splat(0.0); N]; SPAN];
     for k in 0..N {
         // SAFETY: by contract.
-        let column = along::<S, N>(s, unsafe { patch.column::<S, WHOLE>(s, k, c, channels) });
+        let column = along::<S, N>(s, unsafe { patch.column::<S, WHOLE, INSIDE>(s, k, c, channels) });
         for r in 0..SPAN {
             half[r][k] = column[r];
         }
@@ -274,10 +291,27 @@ pub(super) unsafe fn kernel_taps<S: Simd>(s: S, from: *const f32, point: usize) 
 /// Where the results of a tile go: offsets of its positions in the order of [`place`], and which of them exist.
 #[derive(Clone, Copy)]
 pub(super) struct Target {
-    pub(super) at: [usize; TILE * TILE],
-    pub(super) exists: [bool; TILE * TILE],
+    at: [usize; TILE * TILE],
+    exists: [bool; TILE * TILE],
     /// Whether all exist.
-    pub(super) whole: bool,
+    whole: bool,
+}
+
+impl Target {
+    /// Results in steps of `step` from offset `first`, of which `left` exist along each axis. With `shrink` 2, the four of
+    /// a window go to one.
+    #[inline(always)]
+    pub(super) fn new(first: usize, step: [usize; 2], left: [usize; 2], shrink: usize) -> Self {
+        let mut target = Self { at: [first; 16], exists: [true; 16], whole: left.iter().all(|l| *l >= TILE / shrink) };
+        for r in 0..TILE {
+            for k in 0..TILE {
+                let (row, column) = (r / shrink, k / shrink);
+                target.at[place(r, k)] += row * step[0] + column * step[1];
+                target.exists[place(r, k)] = row < left[0] && column < left[1];
+            }
+        }
+        target
+    }
 }
 
 /// Number of a tile's position: the four of each 2x2 window follow each other.

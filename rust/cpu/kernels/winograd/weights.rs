@@ -54,8 +54,7 @@ impl Kernel for Job<'_> {
         let ((cin, cout), rows, point) = (plan.channels, plan.padded(), plan.point());
         let (points, gradients, sums) = (points.as_mut_ptr(), gradients.as_mut_ptr(), sums.as_mut_ptr());
         for (first, here) in plan.blocks(n) {
-            for t in 0..here {
-                let (sample, at) = plan.tile(first + t);
+            for (t, (sample, at)) in plan.tiles(first, here).enumerate() {
                 let x = x[sample * plan.source_len()..].as_ptr();
                 let dy = dy[sample * plan.out_len()..].as_ptr();
                 let source = Patch::<SPAN>::new(x, plan.source, cin, at, plan.low, zeros.as_ptr());
