@@ -16,7 +16,7 @@ fn array(ty: Type, seed: u32) -> Array {
         match ty.dtype {
             DType::F32 | DType::F16 | DType::Bf16 => step / 8.0 - 2.0,
             DType::I32 | DType::I64 => step - 16.0,
-            DType::U8 => step,
+            DType::I8 | DType::U8 => step,
             DType::Bool => f64::from(u8::from(step > 15.0)),
         }
     });
@@ -31,6 +31,7 @@ fn tensor(a: &Array) -> Tensor {
         DType::Bf16 => a.data.iter().flat_map(|&x| bf16::from_f64(x).to_ne_bytes()).collect(),
         DType::I64 => a.data.iter().flat_map(|&x| (x as i64).to_ne_bytes()).collect(),
         DType::I32 => a.data.iter().flat_map(|&x| (x as i32).to_ne_bytes()).collect(),
+        DType::I8 => a.data.iter().map(|&x| x as i8 as u8).collect(),
         DType::U8 | DType::Bool => a.data.iter().map(|&x| x as u8).collect(),
     };
     Tensor::from_bytes(a.ty.clone(), &bytes).unwrap()
@@ -43,6 +44,7 @@ fn values(t: &Tensor) -> Vec<f64> {
         DType::Bf16 => t.bytes().as_chunks().0.iter().map(|&b| bf16::from_ne_bytes(b).to_f64()).collect(),
         DType::I64 => t.bytes().as_chunks().0.iter().map(|&b| i64::from_ne_bytes(b) as f64).collect(),
         DType::I32 => t.to_i32().unwrap().into_iter().map(f64::from).collect(),
+        DType::I8 => t.bytes().iter().map(|&b| f64::from(b as i8)).collect(),
         DType::U8 | DType::Bool => t.bytes().iter().map(|&b| f64::from(b)).collect(),
     }
 }

@@ -143,6 +143,27 @@ def test_moved_elements_stay_bytes() -> None:
     assert made[-1] == "float32"
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("sign", ["uint8", "int8"])
+def test_maxima_are_those_of_the_bytes(sign: str, padding: str) -> None:
+    """Rounding keeps the order: before or after pooling, the same bits."""
+    i = keras.Input((11, 9, 4))
+    pooled = layers.MaxPooling2D(3, 2, padding=padding)(i)
+    first = layers.Conv2D(6, 3, name="first")
+    x = _noise(5, 11, 9, 4)
+    x = np.abs(x) if sign == "uint8" else x
+    model = keras.Model(i, first(pooled))
+    model.quantize("int8", x)
+    assert first.quantization_config is not None
+    assert first.quantization_config["input"] == sign
+    expected = model.predict(x, verbose=0)
+    values = keras.Model(i, pooled).predict(x, verbose=0)
+    j = keras.Input(values.shape[1:])
+    np.testing.assert_array_equal(keras.Model(j, first(j)).predict(values, verbose=0), expected)
+    np.testing.assert_allclose(model(x), expected, rtol=1e-6, atol=1e-6)
+    assert f"{sign}{list(values.shape)} in" in str(model._prediction_steps())
+
+
 def test_calibration_is_deterministic() -> None:
     x = _noise(30, 12, 12, 3)
     one, other = _residual(), _residual()
@@ -235,7 +256,7 @@ def test_filters_choose_layers() -> None:
         ({"calibration_data": 3}, "got int"),
     ],
 )
-def test_errors_change_nothing(arguments: dict[str, object], message: str) -> None:
+def test_errors_change_nothing(arguments: dict[str, Any], message: str) -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(5)])
     before = model.get_weights()
     with pytest.raises((ValueError, TypeError), match=message):

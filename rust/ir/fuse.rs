@@ -1,5 +1,8 @@
 //! From nodes to fused steps: `Map∘Map`, `Map→Sum`, `Product→Map→Window`, several `Map`s over the same inputs in one
-//! pass, and gradients read through a max-pool. Fusing adds no op: a step is an op with expressions around it.
+//! pass, sums of the same values in one pass, and gradients read through a max-pool. Fusing adds no op: a step is an op
+//! with expressions around it.
+
+mod merge;
 
 use crate::expr::Arithmetic;
 use crate::graph::{Graph, NodeId};
@@ -47,7 +50,7 @@ pub struct Fused {
     /// Whether its results are terms of a sum over the batch.
     pub term: bool,
     /// See [`Step`](crate::program::Step).
-    pub temp: Option<usize>,
+    pub temps: Vec<usize>,
     /// The operand of which the target reads a packed copy alone.
     pub packed: Option<usize>,
     /// Steps of equal time run in ascending order.
@@ -58,6 +61,8 @@ pub struct Fused {
 const MAX_NODES: usize = 64;
 /// Most inputs of a fused expression (a GPU binds one buffer for each).
 const MAX_INPUTS: usize = 12;
+/// Most sums of one step: beyond it there is little left to share.
+pub const MAX_SUMS: usize = 4;
 /// An expression this small is computed again rather than stored for several readers.
 const CHEAP_NODES: usize = 5;
 
@@ -84,6 +89,7 @@ pub fn fuse(graph: &Graph, split: &Split, roots: &[NodeId], target: &dyn Target)
     fuser.pools(&mut steps);
     let mut steps: Vec<Fused> = steps.into_iter().flatten().collect();
     fuser.merge_maps(&mut steps);
+    fuser.merge_sums(&mut steps);
     for s in &mut steps {
         let operands: Vec<&Type> = s.reads.iter().map(|r| &r.ty).collect();
         s.packed = target.packs(&s.kind, &operands);
@@ -144,7 +150,7 @@ impl Fuser<'_> {
                     makes: vec![id],
                     time: self.split.time[id.index()],
                     term: self.class(id) == Class::Sum,
-                    temp: None,
+                    temps: vec![],
                     packed: None,
                     order: id.index(),
                 });
@@ -377,62 +383,6 @@ impl Fuser<'_> {
             steps[id.index()] = Some(step);
         }
     }
-
-    /// Whole-stage maps of equal dims that share an input and that no step reads (the results of an optimizer) become
-    /// one map with several results.
-    fn merge_maps(&self, steps: &mut Vec<Fused>) {
-        let mut read = vec![false; self.graph.nodes().len()];
-        for r in steps.iter().flat_map(|s| &s.reads) {
-            read[r.node.index()] = true;
-        }
-        let mergeable = |s: &Fused| {
-            matches!(s.kind, Kind::Map { .. })
-                && self.class(s.makes[0]) == Class::Whole
-                && s.makes.iter().all(|n| !read[n.index()] && self.ty(*n).dtype == DType::F32)
-        };
-        let mut merged: Vec<Fused> = Vec::new();
-        for step in steps.drain(..) {
-            let partner = if mergeable(&step) {
-                merged.iter_mut().find(|m| mergeable(m) && m.time == step.time && share_input(m, &step))
-            } else {
-                None
-            };
-            match partner {
-                Some(m) => merge(m, &step),
-                None => merged.push(step),
-            }
-        }
-        *steps = merged;
-    }
-}
-
-fn share_input(a: &Fused, b: &Fused) -> bool {
-    let (Kind::Map { dims: da, .. }, Kind::Map { dims: db, .. }) = (&a.kind, &b.kind) else { return false };
-    let same = |x: &Read, y: &Read| x.node == y.node && x.ty == y.ty && x.repeat == y.repeat;
-    da == db && a.reads.iter().any(|x| x.repeat.is_empty() && b.reads.iter().any(|y| same(x, y)))
-}
-
-fn merge(into: &mut Fused, other: &Fused) {
-    let (Kind::Map { expr: a, dims }, Kind::Map { expr: b, .. }) = (&into.kind, &other.kind) else { return };
-    let mut reads = into.reads.clone();
-    let to: Vec<usize> = other
-        .reads
-        .iter()
-        .map(|r| {
-            let same = |x: &Read| x.node == r.node && x.ty == r.ty && x.repeat == r.repeat;
-            reads.iter().position(same).unwrap_or_else(|| {
-                reads.push(r.clone());
-                reads.len() - 1
-            })
-        })
-        .collect();
-    let n = reads.len();
-    let own: Vec<usize> = (0..into.reads.len()).collect();
-    let expr = Expr::merge(n, &[&a.remap_inputs(n, &own), &b.remap_inputs(n, &to)]);
-    into.kind = Kind::Map { expr, dims: dims.clone() };
-    into.reads = reads;
-    into.makes.extend(&other.makes);
-    into.order = into.order.max(other.order);
 }
 
 /// Whether a sharded op reads only the shard's samples of argument `i`.

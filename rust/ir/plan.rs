@@ -379,7 +379,7 @@ impl<'a> Planner<'a> {
                 self.values[v].place = Place::Scratch(offset);
             }
             for (step, &offset) in terms.iter().map(|&p| self.made[p].1).zip(offsets.iter().skip(here.len())) {
-                self.stages[stage][step].temp = Some(offset);
+                self.stages[stage][step].temps.push(offset);
             }
             total = total.max(bytes);
         }
@@ -434,7 +434,7 @@ impl<'a> Planner<'a> {
                     inputs: vec![self.whole(partial)],
                     outputs: vec![whole],
                     term: false,
-                    temp: None,
+                    temps: vec![],
                 });
             let mut steps: Vec<Step> = combines.collect();
             steps.extend(fused.into_iter().map(|f| self.step(f)));
@@ -445,7 +445,7 @@ impl<'a> Planner<'a> {
             inputs: vec![self.whole(from)],
             outputs: vec![to],
             term: false,
-            temp: None,
+            temps: vec![],
         });
         stages.push(Stage { sharded: false, shard: 1, steps: copies.collect() });
         stages.retain(|s| !s.steps.is_empty());
@@ -465,6 +465,6 @@ impl<'a> Planner<'a> {
             .collect();
         let partial = |v: ValueId| self.partials.iter().find(|(whole, _)| *whole == v).map_or(v, |(_, p)| *p);
         let outputs = fused.makes.iter().map(|n| partial(value(*n))).collect();
-        Step { kind: fused.kind, inputs, outputs, term: fused.term, temp: fused.temp }
+        Step { kind: fused.kind, inputs, outputs, term: fused.term, temps: fused.temps }
     }
 }

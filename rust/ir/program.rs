@@ -74,11 +74,11 @@ pub enum Kind {
         /// Its index space, for the full batch.
         dims: Vec<usize>,
     },
-    /// Sum or maximum of an expression over axes of its index space.
+    /// Sums or maxima of expressions over axes of their index space; one result per output.
     Reduce {
         /// Sum, or maximum.
         max: bool,
-        /// The expression over the operands, one result.
+        /// The expressions over the operands.
         expr: Expr,
         /// Its index space, for the full batch.
         dims: Vec<usize>,
@@ -127,8 +127,8 @@ pub struct Step {
     pub outputs: Vec<ValueId>,
     /// In a sharded stage: the outputs are terms of a sum over the batch.
     pub term: bool,
-    /// Scratch offset at which a term waits to be added to those of the task's earlier shards.
-    pub temp: Option<usize>,
+    /// Scratch offsets, one per output, at which terms wait to be added to those of the task's earlier shards.
+    pub temps: Vec<usize>,
 }
 
 /// Steps that run together.

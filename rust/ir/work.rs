@@ -36,7 +36,7 @@ impl Program {
         let made = &self.values[step.outputs[0]].ty;
         match &step.kind {
             Kind::Map { expr, dims } => operations(expr) * dims.iter().product::<usize>(),
-            Kind::Reduce { expr, dims, .. } => (operations(expr) + 1) * dims.iter().product::<usize>(),
+            Kind::Reduce { expr, dims, .. } => (operations(expr) + expr.outs().len()) * dims.iter().product::<usize>(),
             Kind::Product { form, solve, epilogue, window } => {
                 let product = form.infer(*solve, [read(0), read(1)]).expect("a planned product has the types it needs");
                 let tail = epilogue.as_ref().map_or(0, |e| operations(&e.expr)) * product.len();

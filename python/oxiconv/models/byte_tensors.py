@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from oxiconv import masks, ops, tree
+from oxiconv.layers.pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
 from oxiconv.layers.quantizable import Quantizable, bytes_of, from_bytes
 from oxiconv.layers.reshaping import (
     Cropping1D,
@@ -25,6 +26,9 @@ _MOVING_LAYERS = (
     Cropping2D,
     Cropping3D,
     Flatten,
+    MaxPooling1D,
+    MaxPooling2D,
+    MaxPooling3D,
     Permute,
     Reshape,
     ZeroPadding1D,
@@ -38,7 +42,8 @@ class ByteTensors:
     """Which tensors of a graph are rounded to bytes, and for which layer.
 
     A tensor that a quantized layer reads is rounded once, for all who read it: it is then stored in bytes alone, and a
-    residual connection reads the bytes too. What only moves elements, and adds zeros, is done on the bytes.
+    residual connection reads the bytes too. What only moves elements, adds zeros, or takes the largest, is done
+    on the bytes: rounding keeps the order of values.
 
     Args:
         nodes: those of the graph, in order.
@@ -88,7 +93,7 @@ class ByteTensors:
 
 
 def _moves(node: Node) -> bool:
-    """Whether the operation moves elements of one tensor, and adds zeros, at most."""
+    """Whether the operation moves elements of one tensor, adds zeros, and takes the largest, at most."""
     operation = node.operation
     if len(node.inputs) != 1 or not isinstance(node.outputs, KerasTensor):
         return False

@@ -57,7 +57,7 @@ def max_pool(
     data_format = data_format_of(data_format, "max_pool")
     x = to_last(convert(inputs), data_format)
     windows = _windows(x, pool_size, strides, padding, "max_pool")
-    if not is_float(x.dtype):
+    if not is_float(x.dtype) and x.dtype not in ("uint8", "int8"):
         size, stride, low, _ = windows
         for a, n in enumerate(x.shape[1:-1]):
             count = -(-n // stride[a]) if padding == "same" else (n - size[a]) // stride[a] + 1

@@ -114,7 +114,7 @@ fn reduce(isa: Isa, reduction: Reduction, expr: &Expr, dims: &[usize], axes: &[u
     let mut scratch = vec![0.0; kernel.scratch_len()];
     let (ins, pointer) = ([x.as_ptr().cast()], out.as_mut_ptr().cast());
     // SAFETY: the arrays have room for input and result.
-    let rate = best(total, || unsafe { kernel.run(dims[0], &ins, pointer, &mut scratch) });
+    let rate = best(total, || unsafe { kernel.run(dims[0], &ins, &[pointer], &mut scratch) });
     println!("{:8} {reduction:?} {expr} {dims:?} over {axes:?}: {rate:.2} elements/ns", isa.name());
 }
 

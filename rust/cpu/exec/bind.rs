@@ -1,7 +1,7 @@
 //! Which kernel runs a step: written rules on kinds and shapes.
 
 use super::bands::Banded;
-use super::combine::Combine;
+use super::combine::{Combine, MAX_TERMS};
 use super::heavy::{Choice, Product, Sparse};
 use super::light;
 use super::quantized::Quantized;
@@ -31,8 +31,8 @@ pub(super) struct Bound {
     pub(super) late: bool,
     /// In a whole stage: how many pieces the step is cut into, each run by whichever worker is free.
     pub(super) pieces: usize,
-    /// Where each piece makes a term of a sum.
-    pub(super) sum: Option<Sum>,
+    /// Where each piece makes terms of sums: one per output, or none.
+    pub(super) sums: Vec<Sum>,
     /// Roughly what it takes on one core.
     pub(super) nanoseconds: usize,
 }
@@ -89,7 +89,7 @@ const PIECE: usize = 16 << 10;
 /// Multiply-adds in the time that an element of a term costs, which is written, read and added.
 const TERM: usize = 64;
 /// Most pieces: as many as a batch has tasks.
-const MAX_PIECES: usize = 16;
+const MAX_PIECES: usize = MAX_TERMS;
 
 /// What decides how a kernel is packed: the value under its type, and the product that reads it.
 type PackedBy = (ValueId, Type, Form, Seat, Option<Window>);
@@ -108,10 +108,10 @@ impl Packed {
     }
 
     /// Memory for `terms` terms of a sum.
-    fn sum(&mut self, ty: &Type, terms: usize) -> Sum {
+    fn sum(&mut self, isa: Isa, ty: &Type, terms: usize) -> Sum {
         let (at, stride) = (self.len, ty.bytes().next_multiple_of(ALIGN) / size_of::<f32>());
         self.len += terms * stride;
-        Sum { at, stride, combine: Combine { ty: ty.clone(), tasks: terms }, pieces: pieces(ty.len()) }
+        Sum { at, stride, combine: Combine { isa, ty: ty.clone(), tasks: terms }, pieces: pieces(ty.len()) }
     }
 
     /// Where `len` floats of the step's packed kernel are, and whether the step is the first to need them.
@@ -202,7 +202,7 @@ pub(super) fn bind(
                 Box::new(product)
             }
         }
-        Kind::Combine => Box::new(Combine { ty: outs[0].clone(), tasks: program.sharding.tasks() }),
+        Kind::Combine => Box::new(Combine { isa, ty: outs[0].clone(), tasks: program.sharding.tasks() }),
         Kind::Map { expr, dims } => {
             let operands: Vec<Operand> = step.inputs.iter().map(|o| operand(o, dims.len())).collect();
             Box::new(light::Map::new(isa, expr, &operands, &outs, dims))
@@ -244,14 +244,14 @@ pub(super) fn bind(
         }
         _ => 1,
     };
-    let sum = (sums && pieces > 1).then(|| packed.sum(&outs[0], pieces));
+    let sums = outs.iter().filter(|_| sums && pieces > 1).map(|ty| packed.sum(isa, ty, pieces)).collect();
     let inputs = step.inputs.iter().map(|o| Slot::new(program, o.value, o.sliced)).collect();
     let outputs = step.outputs.iter().map(|&o| Slot::new(program, o, !step.term)).collect();
     let late = kernel
         .packed_operand()
         .is_some_and(|operand| stage.steps.iter().any(|s| s.outputs.contains(&step.inputs[operand].value)));
     let scratch = kernel.scratch_len();
-    Bound { index, scratch, kernel, inputs, outputs, packed: range, packs, late, pieces, sum, nanoseconds }
+    Bound { index, scratch, kernel, inputs, outputs, packed: range, packs, late, pieces, sums, nanoseconds }
 }
 
 /// What sorting an element costs, compared with a map: 10 to 40 nanoseconds, with the length of the rows.

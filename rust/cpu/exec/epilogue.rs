@@ -56,20 +56,19 @@ impl Simple {
 
     /// For people.
     pub(super) fn describe(&self) -> String {
-        let mut text = String::new();
-        for (name, is) in [(" + bias", self.bias.is_some()), (" + sum", self.added.is_some())] {
-            text += if is { name } else { "" };
-        }
-        match self.relu {
-            Relu::No => {}
-            Relu::Yes => text += " + relu",
-            Relu::UpTo(most) => text += &format!(" + relu up to {most}"),
-        }
-        match self.gate {
-            None => text,
-            Some(Gate { below: None, .. }) => text + " + gate",
-            Some(Gate { below: Some(below), .. }) => text + &format!(" + gate up to {below}"),
-        }
+        let bias = if self.bias.is_some() { " + bias" } else { "" };
+        let added = if self.added.is_some() { " + sum" } else { "" };
+        let relu = match self.relu {
+            Relu::No => String::new(),
+            Relu::Yes => " + relu".to_owned(),
+            Relu::UpTo(most) => format!(" + relu up to {most}"),
+        };
+        let gate = match self.gate {
+            None => String::new(),
+            Some(Gate { below: None, .. }) => " + gate".to_owned(),
+            Some(Gate { below: Some(below), .. }) => format!(" + gate up to {below}"),
+        };
+        format!("{bias}{added}{relu}{gate}")
     }
 }
 
@@ -160,7 +159,7 @@ impl Reader<'_> {
         }
         let (input, operand) = self.other(id)?;
         let per_channel = operand.repeat.split_last().is_some_and(|(last, rest)| !last && rest.iter().all(|r| *r));
-        let place = if per_channel && !operand.repeat[..operand.repeat.len() - 1].is_empty() {
+        let place = if per_channel && operand.repeat.len() > 1 {
             &mut found.bias
         } else if !operand.repeat.contains(&true) {
             &mut found.added

@@ -77,7 +77,7 @@ impl Kernel for Map {
     }
 }
 
-/// A reduction of an expression.
+/// Reductions of expressions.
 pub(super) struct Reduce {
     kernel: ReduceKernel,
     text: String,
@@ -85,7 +85,7 @@ pub(super) struct Reduce {
     rows: usize,
     /// Whether that axis vanishes: pieces then make terms of the result.
     vanishes: bool,
-    /// Bytes per row of each operand, and of the result; 0 where rows share it.
+    /// Bytes per row of each operand, and of a result; 0 where rows share it.
     input_row: Vec<usize>,
     output_row: usize,
 }
@@ -139,10 +139,13 @@ impl Kernel for Reduce {
         for (to, (from, row)) in inputs.iter_mut().zip(call.inputs.iter().zip(&self.input_row)) {
             *to = from.wrapping_add(rows.start * row);
         }
-        let (inputs, output) =
-            (&inputs[..call.inputs.len()], call.outputs[0].wrapping_add(rows.start * self.output_row));
+        let mut outputs = [std::ptr::null_mut::<u8>(); super::MAX_OPERANDS];
+        for (to, from) in outputs.iter_mut().zip(call.outputs) {
+            *to = from.wrapping_add(rows.start * self.output_row);
+        }
+        let (inputs, outputs) = (&inputs[..call.inputs.len()], &outputs[..call.outputs.len()]);
         // SAFETY: forwarded; pieces have disjoint rows, or terms of their own.
-        unsafe { self.kernel.run(rows.len(), inputs, output, call.scratch) };
+        unsafe { self.kernel.run(rows.len(), inputs, outputs, call.scratch) };
         Ok(())
     }
 
@@ -182,6 +185,7 @@ pub(super) struct MaxPool {
     isa: Isa,
     window: Window,
     channels: usize,
+    dtype: DType,
     samples: usize,
     /// Elements per sample, before and after pooling.
     inside: usize,
@@ -192,7 +196,7 @@ impl MaxPool {
     pub(super) fn new(isa: Isa, window: &Window, x: &Type) -> Self {
         let channels = x.dims[x.rank() - 1];
         let (inside, outside) = elements(window, channels);
-        Self { isa, window: window.clone(), channels, samples: x.dims[0], inside, outside }
+        Self { isa, window: window.clone(), channels, dtype: x.dtype, samples: x.dims[0], inside, outside }
     }
 }
 
@@ -201,9 +205,14 @@ impl Kernel for MaxPool {
         let n = call.rows(self.samples);
         // SAFETY: `n` samples of both.
         unsafe {
-            let x = read(call.inputs[0], n * self.inside);
-            let values = write(call.outputs[0], n * self.outside);
-            window::max_pool(self.isa, &self.window, self.channels, n, x, values, call.outputs[1]);
+            let (x, y, index) = (call.inputs[0], call.outputs[0], call.outputs[1]);
+            let (isa, w, c, inside, outside) =
+                (self.isa, &self.window, self.channels, n * self.inside, n * self.outside);
+            match self.dtype {
+                DType::U8 => window::max_pool_bytes(isa, w, c, n, read::<u8>(x, inside), write(y, outside), index),
+                DType::I8 => window::max_pool_bytes(isa, w, c, n, read::<i8>(x, inside), write(y, outside), index),
+                _ => window::max_pool(isa, w, c, n, read(x, inside), write(y, outside), index),
+            }
         }
         Ok(())
     }
@@ -234,7 +243,8 @@ pub(super) fn bind_op(isa: Isa, op: &Op, types: &[Type], out: &Type) -> Box<dyn 
         Op::WindowSum(w) | Op::WindowSpread(w) | Op::WindowArgMax(w) | Op::WindowTake(w) | Op::WindowPut(w) => {
             let (channels, samples) = (types[0].dims[types[0].rank() - 1], types[0].dims[0]);
             let (inside, outside) = elements(w, channels);
-            Box::new(Pool { isa, op: op.clone(), window: w.clone(), channels, samples, inside, outside })
+            let (window, dtype) = (w.clone(), types[0].dtype);
+            Box::new(Pool { isa, op: op.clone(), window, channels, dtype, samples, inside, outside })
         }
         Op::Arg { .. }
         | Op::Cast(_)
@@ -405,6 +415,7 @@ struct Pool {
     op: Op,
     window: Window,
     channels: usize,
+    dtype: DType,
     samples: usize,
     /// Elements per sample, before and after pooling.
     inside: usize,
@@ -421,15 +432,46 @@ impl Kernel for Pool {
             match &self.op {
                 Op::WindowSum(_) => window::sum(isa, w, c, n, read(a, inside), write(out, outside)),
                 Op::WindowSpread(_) => window::spread(isa, w, c, n, read(a, outside), write(out, inside)),
-                Op::WindowTake(_) => window::take(isa, w, c, n, read(a, inside), call.inputs[1], write(out, outside)),
+                // Bytes are copied, whether they have a sign or not.
+                Op::WindowTake(_) if self.dtype != DType::F32 => {
+                    window::take::<u8>(isa, w, c, n, read(a, inside), call.inputs[1], write(out, outside));
+                }
+                Op::WindowTake(_) => {
+                    window::take::<f32>(isa, w, c, n, read(a, inside), call.inputs[1], write(out, outside));
+                }
                 Op::WindowPut(_) => window::put(isa, w, c, n, read(a, outside), call.inputs[1], write(out, inside)),
                 Op::WindowArgMax(_) => {
                     // The maxima themselves are not wanted: scratch for one sample's is enough.
                     let (inside, outside) = (self.inside, self.outside);
                     for i in 0..n {
-                        let x = read(a.add(i * inside * 4), inside);
+                        let x = a.add(i * inside * self.dtype.size());
                         let index = out.add(i * outside * w.index_dtype().size());
-                        window::max_pool(isa, w, c, 1, x, &mut call.scratch[..outside], index);
+                        let best = call.scratch.as_mut_ptr().cast::<u8>();
+                        match self.dtype {
+                            DType::U8 => {
+                                window::max_pool_bytes(
+                                    isa,
+                                    w,
+                                    c,
+                                    1,
+                                    read::<u8>(x, inside),
+                                    write(best, outside),
+                                    index,
+                                );
+                            }
+                            DType::I8 => {
+                                window::max_pool_bytes(
+                                    isa,
+                                    w,
+                                    c,
+                                    1,
+                                    read::<i8>(x, inside),
+                                    write(best, outside),
+                                    index,
+                                );
+                            }
+                            _ => window::max_pool(isa, w, c, 1, read(x, inside), write(best, outside), index),
+                        }
                     }
                 }
                 op => unreachable!("{} is no pooling op", op.name()),

@@ -65,9 +65,19 @@ impl Quantized {
         Self { plan, entries, source, result, size: out.dtype.size(), kernel_len: kernel.len(), tail, others }
     }
 
-    /// In how many pieces it can work: entries of axis 0 on their own.
+    /// In how many pieces it can work.
     pub(super) fn pieces(&self) -> usize {
-        self.entries
+        self.entries * self.parts()
+    }
+
+    /// Parts of an entry of axis 0 that can be computed on their own. An expression sees whole entries.
+    fn parts(&self) -> usize {
+        if matches!(self.tail, Tail::Map(_)) { 1 } else { self.rows() }
+    }
+
+    /// Rows of the plan in an entry, which of a stack of matrices has several samples.
+    fn rows(&self) -> usize {
+        self.source / self.plan.source_len().max(1) * self.plan.rows()
     }
 
     /// Entries whose sums an expression reads together.
@@ -87,34 +97,29 @@ impl Quantized {
 
 impl Kernel for Quantized {
     unsafe fn run(&self, call: Call<'_>) -> Result<()> {
-        let rows = call.piece(call.rows(self.entries));
-        let (first, n) = (rows.start, rows.len());
+        let entries = call.rows(self.entries);
+        let part = call.piece(entries * self.parts());
         let Call { inputs, outputs, packed, scratch, .. } = call;
-        let mut others = [std::ptr::null::<u8>(); MAX_OPERANDS];
-        for (i, bytes) in self.others.iter().enumerate() {
-            others[i] = inputs[i + 2].wrapping_add(first * bytes);
-        }
-        let x = inputs[0].wrapping_add(first * self.source);
-        let out = outputs[0].wrapping_add(first * self.result * self.size);
+        let (x, others, out) = (inputs[0], &inputs[2..], outputs[0]);
         let packed = bytemuck::cast_slice(packed);
         let [sums, map_scratch, _] = self.scratch_parts();
         let (sums, scratch) = scratch.split_at_mut(sums);
         let (map_scratch, scratch) = scratch.split_at_mut(map_scratch);
         let scratch = bytemuck::cast_slice_mut(scratch);
-        // SAFETY: `n` entries of the source, the result and the operands that have entries; shared ones are whole.
+        // SAFETY: rows or entries of the source, the result and the operands that have entries; shared ones are whole.
         unsafe {
             match &self.tail {
-                Tail::Sums => self.plan.run(self.samples(n), x, packed, Finish::Sums(out.cast()), scratch),
+                Tail::Sums => self.plan.run(part, x, packed, Finish::Sums(out.cast()), scratch),
                 Tail::Requantize(pattern) => {
-                    let requantize = pattern.resolve(&others, out);
-                    self.plan.run(self.samples(n), x, packed, Finish::Requantize(&requantize), scratch);
+                    let requantize = pattern.resolve(others, out);
+                    self.plan.run(part, x, packed, Finish::Requantize(&requantize), scratch);
                 }
                 Tail::Map(map) => {
-                    for i in (0..n).step_by(self.together()) {
-                        let count = self.together().min(n - i);
+                    for i in part.clone().step_by(self.together()) {
+                        let count = self.together().min(part.end - i);
                         let place = sums.as_mut_ptr();
-                        let x = x.add(i * self.source);
-                        self.plan.run(self.samples(count), x, packed, Finish::Sums(place.cast()), scratch);
+                        let rows = 0..count * self.rows();
+                        self.plan.run(rows, x.add(i * self.source), packed, Finish::Sums(place.cast()), scratch);
                         let mut operands = [std::ptr::null::<u8>(); MAX_OPERANDS];
                         operands[0] = place.cast();
                         for (k, bytes) in self.others.iter().enumerate() {
@@ -155,13 +160,6 @@ impl Kernel for Quantized {
             Tail::Map(_) => " + expression",
         };
         self.plan.describe() + tail
-    }
-}
-
-impl Quantized {
-    /// Samples of the plan in `n` entries: an entry of a stack of rows has several.
-    fn samples(&self, n: usize) -> usize {
-        n * self.source / self.plan.source_len().max(1)
     }
 }
 

@@ -156,10 +156,10 @@ impl Run<'_> {
                 self.note(unsafe { self.step(step, bound, Where { worker, piece: (piece, pieces), ..Where::WHOLE }) });
             }),
         }
-        if let Some(sum) = &bound.sum {
+        for (k, sum) in bound.sums.iter().enumerate() {
             Pool::global().run_with(threads, sum.pieces, &|piece, _| {
                 // SAFETY: forwarded; pieces write disjoint parts.
-                self.note(unsafe { self.add_up(bound, sum, (piece, sum.pieces)) });
+                self.note(unsafe { self.add_up(sum, &bound.outputs[k], (piece, sum.pieces)) });
             });
         }
         Ok(())
@@ -200,14 +200,17 @@ impl Run<'_> {
             *p = m.at(slot, place);
         }
         let scratch = m.scratch(place.worker);
-        // The first shard of a task writes its term, the others add theirs.
+        // The first shard of a task writes its terms, the others add theirs.
         let adds = step.term && place.first != place.task * m.program.sharding.task;
-        let term = outputs[0];
+        let terms = outputs;
         if adds {
-            outputs[0] = scratch.wrapping_add(step.temp.expect("planned for tasks of several shards"));
+            assert_eq!(step.temps.len(), step.outputs.len(), "planned for tasks of several shards");
+            for (p, temp) in outputs.iter_mut().zip(&step.temps) {
+                *p = scratch.wrapping_add(*temp);
+            }
         }
-        if let Some(sum) = &bound.sum {
-            outputs[0] = m.packed.wrapping_add(sum.at + place.piece.0 * sum.stride).cast();
+        for (p, sum) in outputs.iter_mut().zip(&bound.sums) {
+            *p = m.packed.wrapping_add(sum.at + place.piece.0 * sum.stride).cast();
         }
         let packed = bound.packed.clone().unwrap_or(0..0);
         let call = Call {
@@ -228,15 +231,16 @@ impl Run<'_> {
         // SAFETY: forwarded.
         unsafe { bound.kernel.run(call)? };
         if adds {
-            let ty = &m.program.values[step.outputs[0]].ty;
-            // SAFETY: both are valid for the type, and apart: the term is in the arena, the copy in scratch.
-            unsafe { combine::add_assign(ty, term, outputs[0]) };
+            for (k, &out) in step.outputs.iter().enumerate() {
+                // SAFETY: both are valid for the type, and apart: the term is in the arena, the copy in scratch.
+                unsafe { combine::add_assign(&m.program.values[out].ty, terms[k], outputs[k]) };
+            }
         }
         Ok(())
     }
 
     /// Adds up what the pieces of a step have made.
-    unsafe fn add_up(&self, bound: &Bound, sum: &Sum, piece: (usize, usize)) -> Result<()> {
+    unsafe fn add_up(&self, sum: &Sum, output: &Slot, piece: (usize, usize)) -> Result<()> {
         let m = &self.memory;
         let call = Call {
             samples: 1,
@@ -244,7 +248,7 @@ impl Run<'_> {
             first: 0,
             piece,
             inputs: &[m.packed.wrapping_add(sum.at).cast_const().cast()],
-            outputs: &[m.at(&bound.outputs[0], Where::WHOLE)],
+            outputs: &[m.at(output, Where::WHOLE)],
             packed: &[],
             scratch: &mut [],
         };

@@ -90,7 +90,8 @@ impl Shape {
 
     /// The size of tile that wastes least on rows of `width` results: a tile costs about two results more than it has.
     fn tile(self, width: usize) -> usize {
-        let fits = |n: &&usize| n.is_multiple_of(self.up);
+        // Of seven there are tiles for the usual kernels alone.
+        let fits = |n: &&usize| n.is_multiple_of(self.up) && (**n != 7 || matches!(self.taps, 3 | 5));
         *[8, 7, 4].iter().filter(fits).min_by_key(|n| width.div_ceil(**n) * (**n + 2)).expect("one fits")
     }
 }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::cast_ptr_alignment, reason = "pointers are aligned to their elements by contract")]
 
+mod bytes;
+
+pub use bytes::max_pool_bytes;
+
 use crate::math::MAX_LANES;
 use crate::simd::{Isa, Kernel, Simd, dispatch};
 use oxiconv_ir::{DType, Window};
@@ -336,7 +340,15 @@ impl<I: Index> Kernel for Maxima<'_, I> {
 ///
 /// # Safety
 /// `index` has one [`Window::index_dtype`] per element of `y`.
-pub unsafe fn take(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: *const u8, y: &mut [f32]) {
+pub unsafe fn take<T: Copy + Default>(
+    isa: Isa,
+    w: &Window,
+    c: usize,
+    n: usize,
+    x: &[T],
+    index: *const u8,
+    y: &mut [T],
+) {
     // SAFETY: by contract.
     unsafe {
         match w.index_dtype() {
@@ -346,7 +358,7 @@ pub unsafe fn take(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: *
     }
 }
 
-fn taken<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: &[I], y: &mut [f32]) {
+fn taken<T: Copy + Default, I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[T], index: &[I], y: &mut [T]) {
     let walk = Walk::new(w);
     check(&walk, c, n, x.len(), y.len());
     let outputs = (walk.outputs() * c).max(1);
@@ -356,7 +368,7 @@ fn taken<I: Index>(isa: Isa, w: &Window, c: usize, n: usize, x: &[f32], index: &
             Each(
                 #[inline(always)]
                 || {
-                    y.fill(0.0);
+                    y.fill(T::default());
                     walk.visit(
                         #[inline(always)]
                         |o, i, k| {
@@ -417,12 +429,7 @@ fn check(walk: &Walk, c: usize, n: usize, inputs: usize, outputs: usize) {
 }
 
 /// Sample by sample: before and after pooling.
-fn samples<'a>(
-    walk: &Walk,
-    c: usize,
-    x: &'a [f32],
-    y: &'a mut [f32],
-) -> impl Iterator<Item = (&'a [f32], &'a mut [f32])> {
+fn samples<'a, T>(walk: &Walk, c: usize, x: &'a [T], y: &'a mut [T]) -> impl Iterator<Item = (&'a [T], &'a mut [T])> {
     x.chunks_exact((walk.inputs() * c).max(1)).zip(y.chunks_exact_mut((walk.outputs() * c).max(1)))
 }
 

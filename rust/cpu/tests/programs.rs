@@ -54,7 +54,9 @@ impl Case {
             DType::Bf16 => values.iter().flat_map(|v| bf16::from_f32(*v).to_ne_bytes()).collect(),
             DType::I64 => values.iter().flat_map(|v| (*v as i64).to_ne_bytes()).collect(),
             DType::I32 => values.iter().flat_map(|v| (*v as i32).to_ne_bytes()).collect(),
+            DType::I8 => values.iter().map(|v| *v as i8 as u8).collect(),
             DType::U8 | DType::Bool => values.iter().map(|v| *v as u8).collect(),
+            DType::I8 => values.iter().flat_map(|v| (*v as i8).to_ne_bytes()).collect(),
         };
         self.args.iter().map(convert).collect()
     }
@@ -116,7 +118,9 @@ impl Case {
                     DType::Bf16 => bf16::from_ne_bytes([got[2 * i], got[2 * i + 1]]).to_f64(),
                     DType::I64 => i64::from_ne_bytes(got[8 * i..8 * i + 8].try_into().expect("8 bytes")) as f64,
                     DType::I32 => f64::from(i32::from_ne_bytes(word(i))),
+                    DType::I8 => f64::from(got[i] as i8),
                     DType::U8 | DType::Bool => f64::from(got[i]),
+                    DType::I8 => f64::from(got[i] as i8),
                 };
                 assert!((got_i - want_i).abs() <= bound, "result {r} [{i}]: {got_i}, should be {want_i} ± {bound}");
             }

@@ -52,7 +52,7 @@ fn build(dice: &mut Dice, n: usize, steps: usize) -> Result<Case> {
     for _ in 0..steps {
         let x = dice.pick(&images);
         let y = dice.pick(&images);
-        match dice.below(16) {
+        match dice.below(18) {
             0 => images.push(g.unary(dice.pick(&[Unary::Tanh, Unary::Sin, Unary::Sigmoid, Unary::Neg]), &x)?),
             1 => images.push(g.binary(dice.pick(&[Binary::Add, Binary::Sub, Binary::Max]), &x, &y)?),
             2 => {
@@ -112,6 +112,26 @@ fn build(dice: &mut Dice, n: usize, steps: usize) -> Result<Case> {
                 let inner = g.emit(inner, &[x])?;
                 let pad = Op::Pad { low: vec![0, 1, 1, 0], high: vec![0, 1, 0, 0], interior: vec![0; 4] };
                 images.push(g.emit(pad, &[inner])?);
+            }
+            // Several sums of the same values, over each sample or over the batch.
+            15 | 16 => {
+                let axes = dice.pick(&[vec![1, 2], vec![0, 1, 2]]);
+                let spread = |g: &mut Graph, v: NodeId| {
+                    g.emit(Op::Broadcast { dims: image.dims.clone(), axes: axes.clone() }, &[v])
+                };
+                let count = g.full(1.0 / (if axes.len() == 2 { 36 } else { 36 * n }) as f64, &image)?;
+                let shares = g.mul(&x, &count)?;
+                let mean = g.emit(Op::Sum(axes.clone()), &[shares])?;
+                let mean = spread(&mut g, mean)?;
+                let apart = g.sub(&x, &mean)?;
+                let terms = [g.mul(&apart, &apart)?, apart, g.mul(&apart, &y)?];
+                for term in terms {
+                    let share = g.mul(&term, &count)?;
+                    let sum = g.emit(Op::Sum(axes.clone()), &[term])?;
+                    let sum = spread(&mut g, sum)?;
+                    let sum = g.mul(&sum, &count)?;
+                    images.push(g.add(&sum, &share)?);
+                }
             }
             14 => {
                 let joined = g.emit(Op::Concat(3), &[x, y])?;

@@ -86,12 +86,12 @@ impl Op {
                 Ok(Type::f32([&[n], &w.input[..], &[c]].concat()))
             }
             Self::WindowArgMax(w) => {
-                let [n, c] = window(name, w, &w.input, &args[0])?;
+                let [n, c] = ordered(name, w, &args[0])?;
                 Ok(Type::new(w.index_dtype(), [&[n], &w.output()[..], &[c]].concat()))
             }
             Self::WindowTake(w) => {
-                let [n, c] = window(name, w, &w.input, &args[0])?;
-                let ty = Type::f32([&[n], &w.output()[..], &[c]].concat());
+                let [n, c] = ordered(name, w, &args[0])?;
+                let ty = Type::new(args[0].dtype, [&[n], &w.output()[..], &[c]].concat());
                 window_index(name, w, &ty, &args[1])?;
                 Ok(ty)
             }
@@ -230,6 +230,14 @@ fn concat(axis: usize, args: &[Type]) -> Result<Type> {
     let size = args.iter().try_fold(0usize, |n, t| n.checked_add(t.dims[axis]));
     dims[axis] = size.ok_or_else(|| Error::shape("concat", "a result that can be addressed", list(args)))?;
     Ok(Type::new(first.dtype, dims))
+}
+
+/// Checks that `x` is a tensor `[n, spatial.., c]` of floats or bytes, which have maxima; gives `n` and `c`.
+fn ordered(op: &str, w: &Window, x: &Type) -> Result<[usize; 2]> {
+    match x.dtype {
+        DType::U8 | DType::I8 => window(op, w, &w.input, &Type::f32(x.dims.clone())),
+        _ => window(op, w, &w.input, x),
+    }
 }
 
 /// Checks that `x` is a float tensor `[n, spatial.., c]`; gives `n` and `c`.

@@ -367,6 +367,36 @@ fn a_map_of_several_readers_is_an_epilogue() -> Result<()> {
     Ok(())
 }
 
+/// Sums of the same values over the same axes are one step, unless one needs the other.
+#[test]
+fn sums_of_the_same_values_are_one_step() -> Result<()> {
+    let mut g = Graph::new();
+    let dims = vec![32, 8, 8, 4];
+    let (x, y) = (g.arg(0, Type::f32(dims.clone()))?, g.arg(1, Type::f32(dims.clone()))?);
+    let mean = g.emit(Op::Sum(vec![1, 2]), &[x])?;
+    let wide = g.emit(Op::Broadcast { dims, axes: vec![1, 2] }, &[mean])?;
+    let apart = g.sub(&x, &wide)?;
+    let (squares, products) = (g.mul(&apart, &apart)?, g.mul(&apart, &y)?);
+    let over = |g: &mut Graph, axes: &[usize], v| g.emit(Op::Sum(axes.to_vec()), &[v]);
+    let results = vec![
+        over(&mut g, &[1, 2], apart)?,
+        over(&mut g, &[1, 2], squares)?,
+        over(&mut g, &[0, 1, 2], y)?,
+        over(&mut g, &[1, 2], products)?,
+        over(&mut g, &[0, 1, 2], products)?,
+        mean,
+    ];
+    let request = Request { results, batched: vec![true, true], updates: vec![], fixed: vec![] };
+    let program = plan(&g, &request, &Everything)?;
+    check(&program);
+    let sums = program.stages.iter().flat_map(|s| &s.steps).filter(|s| matches!(s.kind, Kind::Reduce { .. }));
+    let mut results: Vec<usize> = sums.map(|s| s.outputs.len()).collect();
+    results.sort_unstable();
+    // The mean; sums over the batch; sums over samples, which need the mean.
+    assert_eq!(results, [1, 2, 3], "{program}");
+    Ok(())
+}
+
 /// Where all that varies is the factor, it stays: constants alone have no terms to sum.
 #[test]
 fn factors_of_constants_stay() -> Result<()> {

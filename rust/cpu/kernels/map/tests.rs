@@ -26,6 +26,7 @@ impl Data {
                 DType::I32 => bytes.extend((v as i32).to_ne_bytes()),
                 DType::I8 => bytes.push(v as i8 as u8),
                 DType::U8 => bytes.push(v as u8),
+                DType::I8 => bytes.extend((v as i8).to_ne_bytes()),
                 DType::Bool => bytes.push(u8::from(v != 0.0)),
             }
         }
@@ -41,8 +42,9 @@ impl Data {
             DType::Bf16 => bf16::from_ne_bytes(half()).to_f64(),
             DType::I64 => i64::from_ne_bytes(self.bytes[8 * i..8 * i + 8].try_into().unwrap()) as f64,
             DType::I32 => i32::from_ne_bytes(word()) as f64,
-            DType::I8 => f64::from(self.bytes[i] as i8),
+            DType::I8 => self.bytes[i] as i8 as f64,
             DType::U8 | DType::Bool => self.bytes[i] as f64,
+            DType::I8 => f64::from(self.bytes[i] as i8),
         }
     }
 
@@ -100,6 +102,8 @@ fn convert(x: f64, integer: bool, to: DType) -> f64 {
         DType::I8 => f64::from(x as i8),
         DType::U8 if integer => f64::from(x as i64 as u8),
         DType::U8 => f64::from(x as u8),
+        DType::I8 if integer => f64::from(x as i64 as i8),
+        DType::I8 => f64::from(x as i8),
         DType::Bool => f64::from(x != 0.0),
     }
 }
@@ -233,7 +237,7 @@ fn expression(arity: usize, results: usize, integral: bool, choices: &[(u8, u8, 
 
 fn dtype() -> impl Strategy<Value = DType> {
     use DType as D;
-    prop::sample::select(vec![D::F32, D::F32, D::F16, D::Bf16, D::I64, D::I32, D::I8, D::U8, D::Bool])
+    prop::sample::select(vec![D::F32, D::F32, D::F16, D::Bf16, D::I64, D::I32, D::U8, D::Bool])
 }
 
 proptest! {
@@ -258,8 +262,8 @@ proptest! {
     #[test]
     fn random_integer_expressions(
         len in 0usize..50,
-        inputs in prop::collection::vec((prop::sample::select(vec![DType::I32, DType::U8, DType::Bool]), any::<bool>()), 1..4),
-        output in prop::sample::select(vec![DType::I32, DType::U8, DType::Bool]),
+        inputs in prop::collection::vec((prop::sample::select(vec![DType::I32, DType::I8, DType::U8, DType::Bool]), any::<bool>()), 1..4),
+        output in prop::sample::select(vec![DType::I32, DType::I8, DType::U8, DType::Bool]),
         choices in prop::collection::vec(any::<(u8, u8, u8, u8)>(), 0..12),
         seed in any::<u64>(),
     ) {

@@ -17,6 +17,7 @@ pub use requantize::{Coefficient, Dense, Requantize, Term};
 use crate::simd::Isa;
 use crate::simd::dot::{Dot, DotIsa, DotKernel, dispatch_dot};
 use oxiconv_ir::{Conv, DType, Form, Type};
+use std::ops::Range;
 use tile::Block;
 
 /// Bytes of source that a band copies, if more than one row of results needs them: half of an L2 cache of 256 KiB.
@@ -171,14 +172,20 @@ impl QuantizedPlan {
         self.source.iter().product::<usize>() * self.cin
     }
 
-    /// Computes `n` samples: `finish` stores the results of the first of them at its first place.
+    /// Parts of a sample that can be computed on their own: rows.
+    pub fn rows(&self) -> usize {
+        if self.is_rows { self.result.iter().product() } else { self.result[0] }
+    }
+
+    /// Computes these rows, counted from the first sample on, whose first byte is `x`, and whose first result has the
+    /// first place of `finish`.
     ///
     /// # Safety
-    /// `x` has `n` samples, `packed` is what [`Self::pack`] made, `finish` has places for `n` samples, and `scratch` has
-    /// [`Self::scratch_len`] bytes.
-    pub unsafe fn run(&self, n: usize, x: *const u8, packed: &[u8], finish: Finish<'_>, scratch: &mut [u8]) {
+    /// `x` has the samples of these rows, `packed` is what [`Self::pack`] made, `finish` has places for all samples, and
+    /// `scratch` has [`Self::scratch_len`] bytes.
+    pub unsafe fn run(&self, rows: Range<usize>, x: *const u8, packed: &[u8], finish: Finish<'_>, scratch: &mut [u8]) {
         assert!(packed.len() >= self.packed_len() && scratch.len() >= self.scratch_len());
-        dispatch_dot(self.isa, Run { plan: self, n, x, packed, finish, scratch: scratch.as_mut_ptr() });
+        dispatch_dot(self.isa, Run { plan: self, rows, x, packed, finish, scratch: scratch.as_mut_ptr() });
     }
 
     /// The kernel, for people.
@@ -192,7 +199,7 @@ impl QuantizedPlan {
 
 struct Run<'a> {
     plan: &'a QuantizedPlan,
-    n: usize,
+    rows: Range<usize>,
     x: *const u8,
     packed: &'a [u8],
     finish: Finish<'a>,
@@ -213,16 +220,18 @@ impl DotKernel for Run<'_> {
     fn run<D: Dot>(self, d: D) {
         let plan = self.plan;
         if plan.is_rows {
-            self.rows(d);
+            self.all_rows(d);
             return;
         }
         let [a, b, c] = plan.result;
         let most = D::TILE.1 * D::LANES;
         let row = plan.padded[2] * plan.cin;
-        for sample in 0..self.n {
+        let Range { start: first, end } = self.rows;
+        for sample in first / a..end.div_ceil(a) {
             let x = self.x.wrapping_add(sample * plan.source_len());
-            for start in (0..a).step_by(plan.band) {
-                let count = plan.band.min(a - start);
+            let (begin, end) = (first.saturating_sub(sample * a), a.min(end - sample * a));
+            for start in (begin..end).step_by(plan.band) {
+                let count = plan.band.min(end - start);
                 let base = if plan.in_place {
                     x.wrapping_add(start * plan.stride[0] * plan.padded[1] * row)
                 } else {
@@ -254,13 +263,13 @@ impl DotKernel for Run<'_> {
 impl Run<'_> {
     /// All positions as rows of one matrix.
     #[inline(always)]
-    fn rows<D: Dot>(&self, d: D) {
+    fn all_rows<D: Dot>(&self, d: D) {
         let plan = self.plan;
-        let rows = self.n * plan.result.iter().product::<usize>();
+        let Range { start, end } = self.rows;
         let most = D::TILE.1 * D::LANES;
-        let together = if plan.in_place { rows } else { ROWS };
-        for first in (0..rows).step_by(together.max(1)) {
-            let count = together.min(rows - first);
+        let together = if plan.in_place { end - start } else { ROWS };
+        for first in (start..end).step_by(together.max(1)) {
+            let count = together.min(end - first);
             let (mut source, mut step) = (self.x.wrapping_add(first * plan.cin), plan.cin);
             if !plan.in_place {
                 step = plan.padded_channels();

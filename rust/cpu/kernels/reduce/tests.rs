@@ -1,5 +1,7 @@
 //! Reductions against f64, and against themselves on other instruction sets and unfused.
 
+mod several;
+
 use super::*;
 use oxiconv_ir::expr::{Binary, ExprBuilder, Unary};
 use proptest::prelude::*;
@@ -21,7 +23,7 @@ fn run<T: Copy>(kernel: &ReduceKernel, n: usize, inputs: &[*const u8], len: usiz
     let mut out = vec![fill; len];
     let mut scratch = vec![f32::NAN; kernel.scratch_len()];
     // SAFETY: the caller's inputs have the extents of the operands, the output that of the result.
-    unsafe { kernel.run(n, inputs, out.as_mut_ptr().cast(), &mut scratch) };
+    unsafe { kernel.run(n, inputs, &[out.as_mut_ptr().cast()], &mut scratch) };
     out
 }
 

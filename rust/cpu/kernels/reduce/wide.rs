@@ -1,6 +1,6 @@
 //! Reductions of 64-bit integers: rare, and exact in any order, so a plain walk.
 
-use super::{MAX_GROUPS, ReduceKernel, Reduction, Source, outputs};
+use super::{MAX_GROUPS, MAX_SUMS, ReduceKernel, Reduction, Source, outputs};
 use crate::kernels::map::Series;
 use oxiconv_ir::DType;
 
@@ -11,14 +11,13 @@ const WIDTH: usize = 2;
 
 impl ReduceKernel {
     pub(super) fn wide_scratch_len(&self) -> usize {
-        let map = if let Source::Map(m) = &self.source { m.scratch_len() } else { 0 };
-        map + (PIECE + 1) * WIDTH
+        self.source_len() + (self.results * PIECE + 1) * WIDTH
     }
 
     /// # Safety
     /// As [`ReduceKernel::run`].
-    #[allow(clippy::cast_ptr_alignment, reason = "inputs and output are aligned to their types by contract")]
-    pub(super) unsafe fn run_wide(&self, n: usize, inputs: &[*const u8], out: *mut u8, scratch: &mut [f32]) {
+    #[allow(clippy::cast_ptr_alignment, reason = "inputs and outputs are aligned to their types by contract")]
+    pub(super) unsafe fn run_wide(&self, n: usize, inputs: &[*const u8], outs: &[*mut u8], scratch: &mut [f32]) {
         assert_eq!(self.dtype, DType::I64, "reductions of int64 give int64");
         let sizes = self.sizes(n);
         let sizes = &sizes[..self.groups.len()];
@@ -33,12 +32,14 @@ impl ReduceKernel {
             steps[i] = step;
             step *= sizes[i];
         }
-        // SAFETY: the output holds one element per kept position.
-        let out = unsafe { std::slice::from_raw_parts_mut(out.cast::<i64>(), outputs(sizes, &self.groups)) };
-        out.fill(identity);
-        let (piece, map) = scratch.split_at_mut((PIECE + 1) * WIDTH);
+        // SAFETY: each output holds one element per kept position.
+        let result =
+            |out: *mut u8| unsafe { std::slice::from_raw_parts_mut(out.cast::<i64>(), outputs(sizes, &self.groups)) };
+        outs.iter().for_each(|&out| result(out).fill(identity));
+        let (piece, map) = scratch.split_at_mut((self.results * PIECE + 1) * WIDTH);
         let piece = piece.as_mut_ptr();
         let piece = piece.wrapping_add(piece.align_offset(size_of::<i64>()).min(1)).cast::<i64>();
+        let pieces: [*mut u8; MAX_SUMS] = std::array::from_fn(|k| piece.wrapping_add(k * PIECE).cast());
         let total: usize = sizes.iter().product();
         let mut series = Series::of(total);
         for start in (0..total).step_by(PIECE) {
@@ -46,19 +47,23 @@ impl ReduceKernel {
             let values = match &self.source {
                 Source::Input(i) => inputs[*i].cast::<i64>().wrapping_add(start),
                 Source::Map(m) => {
-                    // SAFETY: passed on; the piece holds `len` values.
-                    unsafe { m.run_range(start, len, inputs, &[piece.cast()], map, &mut series) };
+                    // SAFETY: passed on; each piece holds `len` values.
+                    unsafe { m.run_range(start, len, inputs, &pieces[..outs.len()], map, &mut series) };
                     piece.cast_const()
                 }
+                Source::Passes(_) => unreachable!("these are sums of floats"),
             };
-            for i in 0..len {
-                let (mut rest, mut at) = (start + i, 0);
-                for g in (0..sizes.len()).rev() {
-                    at += rest % sizes[g] * steps[g];
-                    rest /= sizes[g];
+            for (k, &out) in outs.iter().enumerate() {
+                let out = result(out);
+                for i in 0..len {
+                    let (mut rest, mut at) = (start + i, 0);
+                    for g in (0..sizes.len()).rev() {
+                        at += rest % sizes[g] * steps[g];
+                        rest /= sizes[g];
+                    }
+                    // SAFETY: `len` values of each expression are readable.
+                    out[at] = combine(out[at], unsafe { *values.add(k * PIECE + i) });
                 }
-                // SAFETY: `len` values are readable.
-                out[at] = combine(out[at], unsafe { *values.add(i) });
             }
         }
     }

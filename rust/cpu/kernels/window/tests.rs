@@ -101,6 +101,9 @@ fn check_all(w: &Window, c: usize, n: usize) {
         unsafe { take(isa, w, c, n, &x, pointer, &mut taken) };
         assert!(taken.iter().zip(&y).all(|(a, b)| a.to_bits() == b.to_bits()), "take, {w:?}");
 
+        check_bytes(isa, w, c, n, &finite.iter().map(|v| *v as i8).collect::<Vec<_>>());
+        check_bytes(isa, w, c, n, &finite.iter().map(|v| (v + 4.0) as u8).collect::<Vec<_>>());
+
         let mut placed = vec![f32::NAN; n * ins * c];
         // SAFETY: as above.
         unsafe { put(isa, w, c, n, &g, pointer, &mut placed) };
@@ -111,6 +114,30 @@ fn check_all(w: &Window, c: usize, n: usize) {
         });
         assert_eq!(placed, want, "put, {w:?}");
     }
+}
+
+/// Maxima of bytes are those of the same floats, at the same positions.
+fn check_bytes<T: Ord + Copy + Default + Into<f32> + std::fmt::Debug>(
+    isa: Isa,
+    w: &Window,
+    c: usize,
+    n: usize,
+    x: &[T],
+) {
+    let outs = n * w.output().iter().product::<usize>() * c;
+    let floats: Vec<f32> = x.iter().map(|v| (*v).into()).collect();
+    let (mut places, mut expected_places) = (vec![u32::MAX; outs], vec![u32::MAX; outs]);
+    let (mut best, mut taken, mut expected) =
+        (vec![T::default(); outs], vec![T::default(); outs], vec![f32::NAN; outs]);
+    // SAFETY: a word per result, which either type of position fits.
+    unsafe {
+        max_pool(isa, w, c, n, &floats, &mut expected, expected_places.as_mut_ptr().cast());
+        max_pool_bytes(isa, w, c, n, x, &mut best, places.as_mut_ptr().cast());
+        take(isa, w, c, n, x, places.as_ptr().cast(), &mut taken);
+    }
+    assert_eq!(best.iter().map(|v| (*v).into()).collect::<Vec<f32>>(), expected, "maxima of bytes, {w:?}");
+    assert_eq!(places, expected_places, "positions of bytes, {w:?}");
+    assert_eq!(taken, best, "bytes taken, {w:?}");
 }
 
 proptest! {
