@@ -26,7 +26,6 @@ impl Data {
                 DType::I32 => bytes.extend((v as i32).to_ne_bytes()),
                 DType::I8 => bytes.push(v as i8 as u8),
                 DType::U8 => bytes.push(v as u8),
-                DType::I8 => bytes.extend((v as i8).to_ne_bytes()),
                 DType::Bool => bytes.push(u8::from(v != 0.0)),
             }
         }
@@ -42,7 +41,6 @@ impl Data {
             DType::Bf16 => bf16::from_ne_bytes(half()).to_f64(),
             DType::I64 => i64::from_ne_bytes(self.bytes[8 * i..8 * i + 8].try_into().unwrap()) as f64,
             DType::I32 => i32::from_ne_bytes(word()) as f64,
-            DType::I8 => self.bytes[i] as i8 as f64,
             DType::U8 | DType::Bool => self.bytes[i] as f64,
             DType::I8 => f64::from(self.bytes[i] as i8),
         }
@@ -102,8 +100,6 @@ fn convert(x: f64, integer: bool, to: DType) -> f64 {
         DType::I8 => f64::from(x as i8),
         DType::U8 if integer => f64::from(x as i64 as u8),
         DType::U8 => f64::from(x as u8),
-        DType::I8 if integer => f64::from(x as i64 as i8),
-        DType::I8 => f64::from(x as i8),
         DType::Bool => f64::from(x != 0.0),
     }
 }
