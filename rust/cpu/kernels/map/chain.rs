@@ -1,8 +1,8 @@
 //! Chains: functions of few instructions applied one after another to vectors that stay in registers.
 //!
 //! A pass over L1 for each function would be bound by loads and stores. A chain keeps a *group* of vectors and changes it
-//! in place; the other operands come from memory. Choosing the function costs a jump per group, as much as loading two of
-//! its vectors.
+//! in place; the other operands come from memory, where it also puts what is needed again. Choosing the function costs a
+//! jump per group, as much as loading two of its vectors.
 
 use super::program::Place;
 use super::step::Source;
@@ -14,7 +14,7 @@ use oxiconv_ir::expr::{Binary, Unary};
 pub(super) const GROUP: usize = 8;
 
 /// Most operations of a chain.
-pub(super) const LONGEST: usize = 16;
+pub(super) const LONGEST: usize = 24;
 
 /// What an operation does with the group `x` and its operands in memory, `y` and `z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -37,7 +37,7 @@ pub(super) enum Function {
 pub(super) enum Step {
     /// One function: of integers, or of many instructions. Unused operands repeat the first.
     Apply { function: Function, args: [Place; 3], to: Place },
-    /// Functions of few instructions of `f32`, each of the value before.
+    /// Functions of few instructions of `f32`, each of the value before unless that is loaded anew.
     Chain(Vec<Operation<Place>>),
 }
 
@@ -228,7 +228,7 @@ impl Compiler<'_> {
     fn stage(&mut self, list: &[usize], stage: u8) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut chain = Vec::new();
-        // The node whose value a chain has reached.
+        // The node whose value the next one takes from the chain.
         let mut held = None;
         for (k, &i) in list.iter().enumerate() {
             let node = self.nodes[i];
@@ -271,7 +271,10 @@ impl Compiler<'_> {
                     steps.push(Step::Apply { function: Function::of(node), args, to });
                 }
             }
-            if !flows && light {
+            // The next value joins the pass, so that all memory is read and written in one go: room for its load, function
+            // and store.
+            let joins = next.is_some() && chain.len() + 3 <= LONGEST;
+            if light && !flows && !joins {
                 steps.push(Step::Chain(std::mem::take(&mut chain)));
             }
         }
@@ -289,7 +292,7 @@ impl Compiler<'_> {
             }
     }
 
-    /// Adds a light node to a chain that holds the value of `held`, or is empty.
+    /// Adds a light node to a chain that holds the value of `held`, if any that is still needed.
     fn extend(&mut self, chain: &mut Vec<Operation<Place>>, node: Node, held: Option<usize>) {
         let is_held = |o: u32| held == Some(o as usize);
         if held.is_none() {
