@@ -215,13 +215,11 @@ mod tests {
 
     /// First half plus second half, as the definition has it.
     fn tree(terms: &[f32]) -> f32 {
-        match terms {
-            [x] => *x,
-            _ => {
-                let (a, b) = terms.split_at(terms.len().div_ceil(2));
-                tree(a) + tree(b)
-            }
+        if let [x] = terms {
+            return *x;
         }
+        let (a, b) = terms.split_at(terms.len().div_ceil(2));
+        tree(a) + tree(b)
     }
 
     #[test]

@@ -24,7 +24,7 @@ fn noise(i: usize, seed: u64) -> u64 {
 
 /// Bytes, of which one in eight is an extreme one, so that products that saturate would show.
 fn bytes(len: usize, seed: u64) -> Vec<u8> {
-    let byte = |r: u64| if r % 8 == 0 { [0, 255, 127, 128][(r >> 8) as usize % 4] } else { (r >> 16) as u8 };
+    let byte = |r: u64| if r.is_multiple_of(8) { [0, 255, 127, 128][(r >> 8) as usize % 4] } else { (r >> 16) as u8 };
     (0..len).map(|i| byte(noise(i, seed))).collect()
 }
 

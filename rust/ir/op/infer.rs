@@ -234,9 +234,10 @@ fn concat(axis: usize, args: &[Type]) -> Result<Type> {
 
 /// Checks that `x` is a tensor `[n, spatial.., c]` of floats or bytes, which have maxima; gives `n` and `c`.
 fn ordered(op: &str, w: &Window, x: &Type) -> Result<[usize; 2]> {
-    match x.dtype {
-        DType::U8 | DType::I8 => window(op, w, &w.input, &Type::f32(x.dims.clone())),
-        _ => window(op, w, &w.input, x),
+    if matches!(x.dtype, DType::U8 | DType::I8) {
+        window(op, w, &w.input, &Type::f32(x.dims.clone()))
+    } else {
+        window(op, w, &w.input, x)
     }
 }
 

@@ -131,7 +131,7 @@ pub(super) fn cost(gathers: &[Gather], blocks: &[Block]) -> usize {
 }
 
 /// The same in lanes, for comparison of blocks of different widths.
-pub(super) fn lanes<'a>(regions: impl Iterator<Item = &'a Region> + Clone, blocks: &[Block]) -> usize {
+pub(super) fn lanes<'a>(regions: &(impl Iterator<Item = &'a Region> + Clone), blocks: &[Block]) -> usize {
     blocks.iter().map(|b| slots(regions.clone(), b) * b.isa.lanes()).sum()
 }
 

@@ -319,6 +319,6 @@ fn overlap(isa: Isa, conv: &Conv, solve: Seat, geometry: &Geometry) -> Option<Ov
     }
     let overlap = Overlap::new(isa, conv, solve)?;
     let (gathers, blocks, _) = tiles(isa, geometry, None);
-    let tiles = gather::lanes(gathers.iter().flat_map(|g| &g.regions), &blocks);
+    let tiles = gather::lanes(&gathers.iter().flat_map(|g| &g.regions), &blocks);
     (overlap.cost() * 5 < tiles * 4).then_some(overlap)
 }

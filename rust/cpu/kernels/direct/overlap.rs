@@ -64,7 +64,9 @@ fn meetings(conv: &Conv, axis: Option<usize>, solve: Seat) -> Vec<Vec<(usize, us
             found[result].push((source, tap));
         }
     }
-    found.iter_mut().for_each(|f| f.sort_unstable());
+    for pairs in &mut found {
+        pairs.sort_unstable();
+    }
     found
 }
 
@@ -76,11 +78,14 @@ fn rows(
     sources: usize,
     taps: usize,
 ) -> Vec<Vec<(usize, usize)>> {
-    let pairs = outer.iter().flat_map(|o| inner.iter().map(move |i| (o, i)));
-    let both = |(o, i): (&Vec<(usize, usize)>, &Vec<(usize, usize)>)| {
-        o.iter().flat_map(|(s, t)| i.iter().map(move |(si, ti)| (s * sources + si, t * taps + ti))).collect()
-    };
-    pairs.map(both).collect()
+    let mut rows = Vec::with_capacity(outer.len() * inner.len());
+    for o in outer {
+        for i in inner {
+            let row = o.iter().flat_map(|(s, t)| i.iter().map(move |(si, ti)| (s * sources + si, t * taps + ti)));
+            rows.push(row.collect());
+        }
+    }
+    rows
 }
 
 impl Overlap {
@@ -167,7 +172,7 @@ impl Overlap {
         let tiles = self.bands.iter().flat_map(|b| &b.regions);
         let rows: usize = self.bands.iter().map(|b| b.rows.len()).sum();
         let sums = rows * (self.terms.len() + 2 * self.ends.len()) * self.result_channels.div_ceil(self.isa.lanes());
-        gather::lanes(tiles, &self.blocks) + sums * self.isa.lanes()
+        gather::lanes(&tiles, &self.blocks) + sums * self.isa.lanes()
     }
 
     pub(super) fn packed_len(&self) -> usize {

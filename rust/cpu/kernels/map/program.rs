@@ -266,7 +266,9 @@ impl Compiler<'_> {
                     self.push(&mut chain, Operation::with(Code::Store, to));
                 }
                 if let Some(args) = args {
-                    args.into_iter().for_each(|a| self.read(a));
+                    for arg in args {
+                        self.read(arg);
+                    }
                     self.write(to);
                     steps.push(Step::Apply { function: Function::of(node), args, to });
                 }

@@ -24,6 +24,7 @@ impl Data {
                 DType::Bf16 => bytes.extend(bf16::from_f64(v).to_ne_bytes()),
                 DType::I64 => bytes.extend((v as i64).to_ne_bytes()),
                 DType::I32 => bytes.extend((v as i32).to_ne_bytes()),
+                DType::I8 => bytes.extend((v as i8).to_ne_bytes()),
                 DType::U8 => bytes.push(v as u8),
                 DType::Bool => bytes.push(u8::from(v != 0.0)),
             }

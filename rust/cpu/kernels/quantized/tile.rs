@@ -63,7 +63,7 @@ unsafe fn sized<D: Dot, const V: usize>(d: D, plan: &QuantizedPlan, block: Block
             }
         };
     }
-    tiles!(1 2 3 4 5 6 7 8)
+    tiles!(1 2 3 4 5 6 7 8);
 }
 
 /// `P` positions by `V` vectors.

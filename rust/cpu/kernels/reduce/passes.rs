@@ -41,7 +41,7 @@ struct Centre {
 /// Sums of columns, as passes over the rows.
 #[derive(Debug, Clone)]
 pub(super) struct Passes {
-    passes: Vec<Pass>,
+    each: Vec<Pass>,
     /// Per input: whether it is bfloat16.
     half: Vec<bool>,
     columns: usize,
@@ -121,12 +121,12 @@ impl Passes {
             });
         }
         let half = inputs.iter().map(|i| i.dtype == DType::Bf16).collect();
-        Some(Self { passes, half, columns })
+        Some(Self { each: passes, half, columns })
     }
 
     /// Floats of memory for what rows share.
     pub(super) fn scratch_len(&self) -> usize {
-        self.passes.len() * ReduceKernel::wide(self.columns)
+        self.each.len() * ReduceKernel::wide(self.columns)
     }
 
     /// Repeats what rows share over wide rows, for entry `entry` of the outermost axes.
@@ -135,7 +135,7 @@ impl Passes {
     /// As [`ReduceKernel::run`]; `memory` has [`Self::scratch_len`] floats.
     pub(super) unsafe fn repeat(&self, inputs: &[*const u8], entry: usize, memory: &mut [f32]) {
         let wide = ReduceKernel::wide(self.columns);
-        for (pass, tile) in self.passes.iter().zip(memory.chunks_exact_mut(wide.max(1))) {
+        for (pass, tile) in self.each.iter().zip(memory.chunks_exact_mut(wide.max(1))) {
             let Some(Centre { input, each }) = pass.centre else { continue };
             let from = inputs[input].cast::<f32>().wrapping_add(if each { entry * self.columns } else { 0 });
             // SAFETY: the input has a float per column, for each entry if it has entries.
@@ -158,7 +158,7 @@ impl Passes {
         sums: [*mut f32; MAX_SUMS],
     ) {
         let wide = ReduceKernel::wide(self.columns);
-        for (pass, tile) in self.passes.iter().zip(memory.chunks_exact(wide.max(1))) {
+        for (pass, tile) in self.each.iter().zip(memory.chunks_exact(wide.max(1))) {
             let dense = |i: usize| {
                 let (half, at) = (self.half[i], start + part.first);
                 Plain { first: inputs[i].wrapping_add(at * if half { 2 } else { 4 }), half }

@@ -123,12 +123,11 @@ impl Target {
     /// As [`Self::sum`].
     pub(super) unsafe fn sums<V: Values, T: Times>(self, value: V, times: T, product: *mut f32) {
         let Self { isa, part, .. } = self;
-        match self.alone {
-            Some(alone) => dispatch(isa, Sums::<V, T, true, true> { value, times, alone, product, part }),
-            None => {
-                let alone = std::ptr::null_mut();
-                dispatch(isa, Sums::<V, T, false, true> { value, times, alone, product, part });
-            }
+        if let Some(alone) = self.alone {
+            dispatch(isa, Sums::<V, T, true, true> { value, times, alone, product, part });
+        } else {
+            let alone = std::ptr::null_mut();
+            dispatch(isa, Sums::<V, T, false, true> { value, times, alone, product, part });
         }
     }
 }

@@ -35,7 +35,9 @@ impl ReduceKernel {
         // SAFETY: each output holds one element per kept position.
         let result =
             |out: *mut u8| unsafe { std::slice::from_raw_parts_mut(out.cast::<i64>(), outputs(sizes, &self.groups)) };
-        outs.iter().for_each(|&out| result(out).fill(identity));
+        for &out in outs {
+            result(out).fill(identity);
+        }
         let (piece, map) = scratch.split_at_mut((self.results * PIECE + 1) * WIDTH);
         let piece = piece.as_mut_ptr();
         let piece = piece.wrapping_add(piece.align_offset(size_of::<i64>()).min(1)).cast::<i64>();
