@@ -388,7 +388,10 @@ def test_inputs_of_another_size_than_built_for() -> None:
         (lambda: layers.SpectralNormalization(layers.Dense(2), power_iterations=0), "at least 1 power iteration"),
         (lambda: layers.SpectralNormalization(layers.ReLU())(np.ones((1, 2))), "a kernel or embeddings"),
         (lambda: layers.Dense(2, lora_rank=4), "lora_rank and lora_alpha are not supported"),
-        (lambda: layers.Dense(2, quantization_config="int8"), "expected a quantization_config as a quantized layer has"),
+        (
+            lambda: layers.Dense(2, quantization_config="int8"),
+            "expected a quantization_config as a quantized layer has",
+        ),
         (lambda: layers.Input((2, -3)), "sizes of at least 0"),
     ],
 )

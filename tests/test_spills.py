@@ -6,9 +6,9 @@ import platform
 import shutil
 from pathlib import Path
 
-import disassembly
 import pytest
 
+import disassembly
 from oxiconv import _core
 
 GOOD = """

@@ -18,9 +18,10 @@ class DTypePolicy:
 
     Under "mixed_float16" and "mixed_bfloat16" a layer casts real inputs and weights to the half type and gives such
     outputs, while the weights themselves stay float32. Half types are a way to store numbers, each operation still
-    computes in float32. Of bfloat16, compiled steps store 16 bits only where a value leaves the processor's cache, which
-    halves the memory of activations and hardly changes the time; chains of elementwise operations are rounded once. float16 is
-    rounded and stored by each operation, which takes time. It ends at 65504, so gradients need a `LossScaleOptimizer`,
+    computes in float32. Of bfloat16, compiled steps store 16 bits only where a value leaves the processor's cache,
+    which halves the memory of activations and hardly changes the time; chains of elementwise operations are rounded
+    once. float16 is rounded and stored by each operation, which takes time. It ends at 65504, so gradients need a
+    `LossScaleOptimizer`,
     which `compile` puts around the optimizer by itself.
 
     Args:

@@ -195,7 +195,7 @@ proptest! {
 /// What [`Requantize`] says, one operation after the other in float32.
 fn requantized(sum: i32, other: f32, scale: f32, shift: f32, times: f32, dtype: DType) -> f64 {
     let y = (sum as f32 * scale + shift) + other * 0.25;
-    let y = (y.max(0.0).min(6.0) * times).round_ties_even();
+    let y = (y.clamp(0.0, 6.0) * times).round_ties_even();
     match dtype {
         DType::U8 => f64::from(y as u8),
         DType::I8 => f64::from(y as i8),
@@ -216,7 +216,7 @@ fn scaling_has_the_bits_of_its_definition() {
     let others: [(DType, *const u8, Vec<f32>); 4] = [
         (DType::U8, residual.as_ptr(), residual.iter().map(|b| f32::from(*b)).collect()),
         (DType::I8, residual.as_ptr(), residual.iter().map(|b| f32::from(*b as i8)).collect()),
-        (DType::F32, floats.as_ptr().cast(), floats.clone()),
+        (DType::F32, floats.as_ptr().cast(), floats.iter().copied().collect()),
         (DType::I32, integers.as_ptr().cast(), integers.iter().map(|i| *i as f32).collect()),
     ];
     for isa in Isa::all_present() {
@@ -246,7 +246,7 @@ fn scaling_has_the_bits_of_its_definition() {
                     };
                     let y = (*sum as f32 * scale[c] + shift[c]) + values[i] * 0.25;
                     let want = match to {
-                        DType::F32 => f64::from(y.max(0.0).min(6.0) * times),
+                        DType::F32 => f64::from(y.clamp(0.0, 6.0) * times),
                         _ => requantized(*sum, values[i], scale[c], shift[c], times, to),
                     };
                     assert_eq!(got, want, "{} {dtype} to {to}, element {i}", isa.name());

@@ -36,9 +36,9 @@ impl Lookup {
             let (cost, passes) = cover(layout.lines.len(), layout.line_len, |lines, c| {
                 let rows = lines * c;
                 // Gradient and index of each vector, the four inputs and what a lane picked.
-                let fits = exists(lines, c, nv) && rows * nv + 2 * nv + 2 <= registers;
+                let known = exists(lines, c, nv) && fits(lines, c, nv, registers);
                 // A multiply-add and a lookup, which share one of three ports.
-                fits.then(|| ((rows * nv * 3 / 2).max(8) + 2 * nv + 1) * HALF_CYCLE)
+                known.then(|| ((rows * nv * 3 / 2).max(8) + 2 * nv + 1) * HALF_CYCLE)
             })?;
             Some((cost * vectors.div_ceil(nv), nv, passes))
         });
@@ -190,6 +190,13 @@ struct Job<'a> {
     dk: *mut f32,
 }
 
+/// Whether the sums, gradients and positions of a tile fit the registers, with a table for each line: compilers read those
+/// ahead, and would move sums to the stack for them.
+const fn fits(lines: usize, c: usize, nv: usize, registers: usize) -> bool {
+    let tables = if lines > 2 { lines } else { 2 };
+    lines * c * nv + 2 * nv + tables <= registers
+}
+
 struct Tile<'a, const LINES: usize, const C: usize, const NV: usize>(&'a Job<'a>);
 
 impl<const LINES: usize, const C: usize, const NV: usize> Kernel for Tile<'_, LINES, C, NV> {
@@ -198,7 +205,7 @@ impl<const LINES: usize, const C: usize, const NV: usize> Kernel for Tile<'_, LI
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // Instances that this instruction set cannot hold are never chosen: compile none.
-        if const { LINES * C * NV + 2 * NV + 2 <= S::REGISTERS } {
+        if const { fits(LINES, C, NV, S::REGISTERS) } {
             // SAFETY: `enter`'s caller vouches for the job.
             unsafe { sweep::<S, LINES, C, NV>(s, self.0) }
         } else {
