@@ -21,8 +21,7 @@ class DTypePolicy:
     computes in float32. Of bfloat16, compiled steps store 16 bits only where a value leaves the processor's cache,
     which halves the memory of activations and hardly changes the time; chains of elementwise operations are rounded
     once. float16 is rounded and stored by each operation, which takes time. It ends at 65504, so gradients need a
-    `LossScaleOptimizer`,
-    which `compile` puts around the optimizer by itself.
+    `LossScaleOptimizer`, which `compile` puts around the optimizer by itself.
 
     Args:
         name: "float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16", or an integer type for layers that
