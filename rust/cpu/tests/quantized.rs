@@ -216,7 +216,7 @@ fn scaling_has_the_bits_of_its_definition() {
     let others: [(DType, *const u8, Vec<f32>); 4] = [
         (DType::U8, residual.as_ptr(), residual.iter().map(|b| f32::from(*b)).collect()),
         (DType::I8, residual.as_ptr(), residual.iter().map(|b| f32::from(*b as i8)).collect()),
-        (DType::F32, floats.as_ptr().cast(), floats.iter().copied().collect()),
+        (DType::F32, floats.as_ptr().cast(), floats),
         (DType::I32, integers.as_ptr().cast(), integers.iter().map(|i| *i as f32).collect()),
     ];
     for isa in Isa::all_present() {
