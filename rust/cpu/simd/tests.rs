@@ -40,7 +40,7 @@ impl Kernel for Lanes {
                 let expected: Vec<f32> = (0..S::LANES).map(|l| if l < n { values[1 + l] } else { 0.0 }).collect();
                 assert_eq!(part, expected);
             }
-            let halves: Vec<u16> = (0..S::LANES as u16).map(|i| 0x3f80 ^ (i * 0x1357)).collect();
+            let halves: Vec<u16> = (0..S::LANES as u16).map(|i| 0x3f80 ^ i.wrapping_mul(0x1357)).collect();
             for n in 0..=S::LANES {
                 let mut wide = vec![-1.0; S::LANES];
                 let part =
