@@ -182,7 +182,13 @@ def test_building_under_a_tape() -> None:
 def test_conversion() -> None:
     for given, dtype in [(1, "int32"), (1.5, "float32"), (True, "bool"), ([1, 2.5], "float32"), ([], "float32")]:
         assert ops.convert_to_tensor(given).dtype == dtype
-    for name, dtype in [("int64", "int64"), ("float64", "float32"), ("int8", "int32"), ("float16", "float16")]:
+    for name, dtype in [
+        ("int64", "int64"),
+        ("float64", "float32"),
+        ("int8", "int8"),
+        ("int16", "int32"),
+        ("float16", "float16"),
+    ]:
         assert ops.convert_to_tensor(np.ones(2, name)).dtype == dtype
     parts = [ops.convert_to_tensor(1), 2.5, Variable(3.0)]
     np.testing.assert_array_equal(ops.convert_to_tensor(parts).numpy(), [1, 2.5, 3])
